@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# make          kvmmem.ko for the running kernel, or for KDIR=<its headers>
+# make demo     kvmmem on real guests, in an emulated AMD host
+# make check    every test, on emulated AMD and Intel hosts
+# make clean    leave the tree as cloned
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+all:
+	@test -e $(KDIR)/Makefile || { \
+		echo "No kernel headers at $(KDIR):" \
+		     "install them (linux-headers-...) or give KDIR=<headers>" >&2; \
+		exit 1; }
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+# Kbuild's own clean wants headers; this must work without.
+clean:
+	find . -name .git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '*.o.d' \) \
+		-type f -exec rm -f {} +
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -f Module.symvers modules.order scripts/guest/kvmguest
+
+check:
+	@sh scripts/lab/deps.sh build amd intel kunit
+	@scripts/test/check
+
+demo:
+	@sh scripts/lab/deps.sh build amd
+	@scripts/demo/demo
+
+.PHONY: all clean check demo

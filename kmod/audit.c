@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/kernel.h>
+
+#include "audit.h"
+#include "fault.h"
+
+static bool is_shadow(const struct kvmmem_vm *vm)
+{
+	return vm->mode == KVMMEM_MODE_SHADOW;
+}
+
+static bool is_tdp(const struct kvmmem_vm *vm)
+{
+	return !is_shadow(vm);
+}
+
+const struct kvmmem_audit kvmmem_audits[] = {
+	{ "ept_violations", is_tdp, kvmmem_fault_witness },
+	{ "shadow", is_shadow, kvmmem_fault_witness },
+};
+
+const unsigned int kvmmem_nr_audits = ARRAY_SIZE(kvmmem_audits);

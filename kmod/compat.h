@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Everything that depends on a kernel version or on KVM's private layout.
+ * Force-included (Kbuild), so that the rest reads as for the newest kernel.
+ */
+#ifndef _KVMMEM_COMPAT_H
+#define _KVMMEM_COMPAT_H
+
+#ifdef pr_fmt
+#undef pr_fmt
+#endif
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/ftrace.h>
+#include <linux/kvm_host.h>
+#include <linux/version.h>
+#include <asm/cpufeature.h>
+
+/*
+ * ftrace callbacks. Since 6.13 struct ftrace_regs is opaque and has accessors
+ * for arguments; before, its pt_regs hold the argument registers whenever the
+ * architecture has DYNAMIC_FTRACE_WITH_ARGS.
+ */
+#define KVMMEM_FTRACE_FUNC(name)						\
+	void name(unsigned long ip, unsigned long parent_ip,			\
+		  struct ftrace_ops *ops, struct ftrace_regs *fregs)
+#define KVMMEM_FTRACE_FLAGS	0
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+#define kvmmem_ftrace_arg(n)	ftrace_regs_get_argument(fregs, n)
+#else
+#define kvmmem_ftrace_arg(n)	regs_get_kernel_argument(&fregs->regs, n)
+#endif
+
+/* Of KVM's private mmu.h. */
+#ifndef PT64_ROOT_4LEVEL
+#define PT64_ROOT_4LEVEL 4
+#endif
+
+/**
+ * kvmmem_cpu_is_svm - is KVM's vendor module on this machine kvm-amd?
+ */
+static inline bool kvmmem_cpu_is_svm(void)
+{
+	return boot_cpu_has(X86_FEATURE_SVM);
+}
+
+/**
+ * kvmmem_cpu_is_vmx - is KVM's vendor module on this machine kvm-intel?
+ */
+static inline bool kvmmem_cpu_is_vmx(void)
+{
+	return boot_cpu_has(X86_FEATURE_VMX);
+}
+
+/**
+ * kvmmem_kvm_debugfs_name - the "<pid>-<fd>" that KVM gives a VM
+ * @kvm: a live VM
+ * @buf: where to
+ * @size: of @buf
+ *
+ * Return: false when KVM has no debugfs directory for it.
+ */
+static inline bool kvmmem_kvm_debugfs_name(const struct kvm *kvm, char *buf, size_t size)
+{
+	struct dentry *dir = kvm->debugfs_dentry;
+
+	if (IS_ERR_OR_NULL(dir))
+		return false;
+	strscpy(buf, dir->d_name.name, size);
+	return true;
+}
+
+/**
+ * kvmmem_vcpu_is_tdp - does this vCPU run on EPT or NPT?
+ * @vcpu: a live vCPU whose MMU is set up
+ *
+ * KVM's tdp_enabled is not exported. A direct root is TDP, or a shadow root
+ * for a guest without paging; the latter has three levels on a 64-bit host
+ * (arch/x86/kvm/mmu/mmu.c, kvm_calc_shadow_mmu_root_page_role), TDP four or
+ * five.
+ */
+static inline bool kvmmem_vcpu_is_tdp(const struct kvm_vcpu *vcpu)
+{
+	union kvm_mmu_page_role role = vcpu->arch.root_mmu.root_role;
+
+	return role.direct && role.level >= PT64_ROOT_4LEVEL;
+}
+
+/**
+ * kvmmem_vcpu_pf_taken - page faults that KVM's MMU has handled for this vCPU
+ * @vcpu: a live vCPU
+ */
+static inline u64 kvmmem_vcpu_pf_taken(const struct kvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->stat.pf_taken);
+}
+
+/**
+ * kvmmem_memslot_pages - pages of all memory slots of a VM
+ * @kvm: a live VM
+ *
+ * Address space 0 only: 1 is SMM's view of the same memory. Does not sleep;
+ * takes kvm->srcu for reading.
+ */
+static inline u64 kvmmem_memslot_pages(struct kvm *kvm)
+{
+	struct kvm_memory_slot *slot;
+	u64 pages = 0;
+	int bkt, idx;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	kvm_for_each_memslot(slot, bkt, __kvm_memslots(kvm, 0))
+		pages += slot->npages;
+	srcu_read_unlock(&kvm->srcu, idx);
+	return pages;
+}
+
+#endif /* _KVMMEM_COMPAT_H */

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * debugfs: a directory for each VM, and how kvmmem itself is doing.
+ *
+ * Directories are made and removed by the registry's worker. Removing one
+ * waits for readers that are inside one of its files, so a file's pointer to
+ * its VM's record is good whenever the file's functions run.
+ */
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/rculist.h>
+#include <linux/seq_file.h>
+
+#include "audit.h"
+#include "debugfs.h"
+#include "fault.h"
+#include "hooks.h"
+#include "table.h"
+#include "vm.h"
+
+static struct dentry *root, *vms;
+
+KVMMEM_TABLE(faults_table, "fault",
+	     { "vcpu", 4 }, { "read", 12 }, { "write", 12 }, { "exec", 12 },
+	     { "not_present", 12 }, { "protection", 12 }, { "page_walk", 12 },
+	     { "mmio", 10 }, { "shadow", 10 });
+
+static int faults_show(struct seq_file *seq, void *unused)
+{
+	struct kvmmem_vm *vm = seq->private;
+	struct kvmmem_fault_sum sum;
+	struct kvmmem_vcpu *rec;
+	struct kvmmem_row row;
+
+	kvmmem_table_header(seq, &faults_table);
+	rcu_read_lock();
+	kvmmem_vm_for_each_vcpu(rec, vm) {
+		kvmmem_fault_of_vcpu(rec, &sum);
+		row = kvmmem_row_begin(seq, &faults_table);
+		kvmmem_row_u64(&row, rec->id);
+		kvmmem_row_u64(&row, sum.read);
+		kvmmem_row_u64(&row, sum.write);
+		kvmmem_row_u64(&row, sum.exec);
+		kvmmem_row_u64(&row, sum.violations == KVMMEM_UNKNOWN ?
+			       KVMMEM_UNKNOWN : sum.violations - sum.protection);
+		kvmmem_row_u64(&row, sum.protection);
+		kvmmem_row_u64(&row, sum.walk);
+		kvmmem_row_u64(&row, sum.mmio);
+		kvmmem_row_u64(&row, sum.shadow);
+		kvmmem_row_end(&row);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+KVMMEM_TABLE(hooks_table, "hook",
+	     { "name", -28 }, { "state", -9 }, { "events", 14 },
+	     { "why_not", -24 }, { "purpose", -24 });
+
+static void hook_row(const struct kvmmem_hook *hook, void *data)
+{
+	struct seq_file *seq = data;
+	struct kvmmem_row row = kvmmem_row_begin(seq, &hooks_table);
+	const char *state = "attached", *why_not = "-";
+	char text[32];
+
+	switch (hook->state) {
+	case KVMMEM_HOOK_ATTACHED:
+		break;
+	case KVMMEM_HOOK_OFF:
+		state = "off";
+		why_not = "by-parameter";
+		break;
+	case KVMMEM_HOOK_WAITING:
+		state = "waiting";
+		snprintf(text, sizeof(text), "%s-not-loaded", hook->module);
+		why_not = text;
+		break;
+	case KVMMEM_HOOK_ABSENT:
+		state = "absent";
+		why_not = "not-in-this-kernel";
+		break;
+	case KVMMEM_HOOK_FAILED:
+		state = "failed";
+		snprintf(text, sizeof(text), "errno-%d", -hook->err);
+		why_not = text;
+		break;
+	}
+	kvmmem_row_text(&row, hook->name);
+	kvmmem_row_text(&row, state);
+	kvmmem_row_u64(&row, kvmmem_hook_events_seen(hook));
+	kvmmem_row_text(&row, why_not);
+	kvmmem_row_text(&row, hook->purpose);
+	kvmmem_row_end(&row);
+}
+
+static int hooks_show(struct seq_file *seq, void *unused)
+{
+	kvmmem_table_header(seq, &hooks_table);
+	kvmmem_hooks_for_each(hook_row, seq);
+	return 0;
+}
+
+KVMMEM_TABLE(audit_table, "audit",
+	     { "vm", -11 }, { "counter", -16 }, { "kvmmem", 16 }, { "kvm", 16 },
+	     { "difference", 12 });
+
+static void audit_vm(struct seq_file *seq, struct kvmmem_vm *vm)
+{
+	unsigned int i;
+	u64 ours, kvms;
+
+	for (i = 0; i < kvmmem_nr_audits; i++) {
+		const struct kvmmem_audit *audit = &kvmmem_audits[i];
+		struct kvmmem_row row;
+
+		if (!audit->applies(vm) || !audit->witness(vm, &ours, &kvms))
+			continue;
+		row = kvmmem_row_begin(seq, &audit_table);
+		kvmmem_row_text(&row, vm->id);
+		kvmmem_row_text(&row, audit->counter);
+		kvmmem_row_u64(&row, ours);
+		kvmmem_row_u64(&row, kvms);
+		kvmmem_row_s64(&row, ours - kvms);
+		kvmmem_row_end(&row);
+	}
+}
+
+static int audit_show(struct seq_file *seq, void *unused)
+{
+	unsigned int slot;
+
+	kvmmem_table_header(seq, &audit_table);
+	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots();
+	     slot = kvmmem_vm_next(slot + 1)) {
+		struct kvmmem_vm *vm;
+
+		rcu_read_lock();
+		vm = kvmmem_vm_at(slot);
+		if (vm)
+			audit_vm(seq, vm);
+		rcu_read_unlock();
+	}
+	return 0;
+}
+
+KVMMEM_TABLE(registry_table, "records",
+	     { "of", -6 }, { "live", 8 }, { "reserve", 8 }, { "bytes_each", 10 });
+
+static void usage_row(struct seq_file *seq, const char *of,
+		      const struct kvmmem_registry_usage *usage)
+{
+	struct kvmmem_row row = kvmmem_row_begin(seq, &registry_table);
+
+	kvmmem_row_text(&row, of);
+	kvmmem_row_u64(&row, usage->live);
+	kvmmem_row_u64(&row, usage->reserve);
+	kvmmem_row_u64(&row, usage->size);
+	kvmmem_row_end(&row);
+}
+
+static int registry_show(struct seq_file *seq, void *unused)
+{
+	struct kvmmem_registry_usage vm, vcpu;
+
+	kvmmem_registry_settle();
+	kvmmem_registry_usage(&vm, &vcpu);
+	kvmmem_table_header(seq, &registry_table);
+	usage_row(seq, "vm", &vm);
+	usage_row(seq, "vcpu", &vcpu);
+	return 0;
+}
+
+/*
+ * Like DEFINE_SHOW_ATTRIBUTE(), and refuses to be opened for writing: root's
+ * open ignores the mode.
+ */
+#define SHOW_FILE(name)								\
+static int name##_open(struct inode *inode, struct file *file)			\
+{										\
+	if (file->f_mode & FMODE_WRITE)						\
+		return -EACCES;							\
+	return single_open(file, name##_show, inode->i_private);		\
+}										\
+										\
+static const struct file_operations name##_fops = {				\
+	.owner = THIS_MODULE,							\
+	.open = name##_open,							\
+	.read = seq_read,							\
+	.llseek = seq_lseek,							\
+	.release = single_release,						\
+}
+
+SHOW_FILE(faults);
+SHOW_FILE(hooks);
+SHOW_FILE(audit);
+SHOW_FILE(registry);
+
+static struct dentry *make_dir(const char *name, struct dentry *parent)
+{
+	struct dentry *dir = debugfs_create_dir(name, parent);
+
+	/* debugfs has no way to say a directory's mode. */
+	if (!IS_ERR(dir))
+		d_inode(dir)->i_mode = S_IFDIR | 0700;
+	return dir;
+}
+
+static void vm_born(struct kvmmem_vm *vm)
+{
+	vm->dir = make_dir(vm->id, vms);
+	debugfs_create_file("faults", 0400, vm->dir, vm, &faults_fops);
+}
+
+static void vm_died(struct kvmmem_vm *vm)
+{
+	debugfs_remove_recursive(vm->dir);
+}
+
+static const struct kvmmem_vm_watch watch = {
+	.born = vm_born,
+	.died = vm_died,
+};
+
+/**
+ * kvmmem_debugfs_init - make the debugfs tree
+ *
+ * As is the custom, no error: a kernel without debugfs goes without.
+ */
+void kvmmem_debugfs_init(void)
+{
+	root = make_dir(KVMMEM_DEBUGFS_NAME, NULL);
+	vms = make_dir("vms", root);
+	debugfs_create_file("hooks", 0400, root, NULL, &hooks_fops);
+	debugfs_create_file("audit", 0400, root, NULL, &audit_fops);
+	debugfs_create_file("registry", 0400, root, NULL, &registry_fops);
+	kvmmem_registry_watch(&watch);
+}
+
+/**
+ * kvmmem_debugfs_exit - remove the tree and wait for its readers
+ */
+void kvmmem_debugfs_exit(void)
+{
+	kvmmem_registry_watch(NULL);
+	debugfs_remove_recursive(root);
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The fault probe and the sums over what it counts.
+ *
+ * The probe runs in the thread of the vCPU that faulted, so the counters have
+ * one writer and need no atomics. It takes the record from a hash by the vCPU's
+ * address, turns the processor's word into a class and increments that class.
+ */
+#include <linux/rculist.h>
+
+#include "fault.h"
+#include "hooks.h"
+
+static struct kvmmem_hook fault_hook;
+
+/*
+ * The rest of a fault's path: a vCPU met for the first time, one whose
+ * starting point is not known, or shadow paging.
+ */
+static noinline void count_special(struct kvm_vcpu *vcpu, struct kvmmem_vcpu *rec,
+				   u64 code, unsigned int class)
+{
+	if (!rec)
+		rec = kvmmem_vcpu_birth(vcpu, current);
+	if (!rec) {
+		kvmmem_lost();
+		return;
+	}
+	/* KVM counts this fault after the tracepoint, so this is where we start. */
+	if (rec->special & KVMMEM_VCPU_NO_BASE) {
+		rec->pf_base = kvmmem_vcpu_pf_taken(vcpu);
+		smp_wmb(); /* the base before the flag that says there is one */
+		WRITE_ONCE(rec->special, rec->special & ~KVMMEM_VCPU_NO_BASE);
+	}
+	if (rec->special & KVMMEM_VCPU_SHADOW)
+		class = kvmmem_decode_shadow(code);
+	rec->fault[class]++;
+}
+
+static __always_inline void count(struct kvm_vcpu *vcpu, u64 code, unsigned int class)
+{
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
+
+	kvmmem_hook_seen(KVMMEM_HOOK_PAGE_FAULT);
+	if (unlikely(!rec || rec->special))
+		count_special(vcpu, rec, code, class);
+	else
+		rec->fault[class]++;
+}
+
+static void probe_page_fault_vmx(void *data, struct kvm_vcpu *vcpu, u64 addr, u64 code)
+{
+	count(vcpu, code, kvmmem_decode_vmx(code));
+}
+
+static void probe_page_fault_svm(void *data, struct kvm_vcpu *vcpu, u64 addr, u64 code)
+{
+	count(vcpu, code, kvmmem_decode_svm(code));
+}
+
+static struct kvmmem_hook fault_hook = {
+	.id = KVMMEM_HOOK_PAGE_FAULT,
+	.name = "kvm_page_fault",
+	.module = "kvm",
+	.purpose = "faults",
+	.state = KVMMEM_HOOK_WAITING,
+};
+
+/**
+ * kvmmem_fault_init - add the fault hook, after the registry's
+ */
+void kvmmem_fault_init(void)
+{
+	fault_hook.probe = kvmmem_cpu_is_svm() ? (void *)probe_page_fault_svm :
+						 (void *)probe_page_fault_vmx;
+	kvmmem_hook_add(&fault_hook);
+}
+
+static void mask(struct kvmmem_fault_sum *sum, enum kvmmem_mode mode)
+{
+	/* All bits: every sum is unknown while nobody counts. */
+	if (!kvmmem_hook_attached(&fault_hook))
+		memset(sum, 0xff, sizeof(*sum));
+	else
+		kvmmem_fault_mask(sum, mode, kvmmem_cpu_is_svm() ||
+				  mode == KVMMEM_MODE_SHADOW);
+}
+
+/**
+ * kvmmem_fault_of_vm - faults of all vCPUs of a VM
+ * @vm: its record
+ * @sum: where to
+ *
+ * Context: rcu_read_lock().
+ */
+void kvmmem_fault_of_vm(struct kvmmem_vm *vm, struct kvmmem_fault_sum *sum)
+{
+	struct kvmmem_vcpu *rec;
+
+	memset(sum, 0, sizeof(*sum));
+	kvmmem_vm_for_each_vcpu(rec, vm)
+		kvmmem_fault_add(sum, rec->fault);
+	mask(sum, vm->mode);
+}
+
+/**
+ * kvmmem_fault_of_vcpu - faults of one vCPU
+ * @rec: its record
+ * @sum: where to
+ *
+ * Context: rcu_read_lock().
+ */
+void kvmmem_fault_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_fault_sum *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	kvmmem_fault_add(sum, rec->fault);
+	mask(sum, rec->vm->mode);
+}
+
+/**
+ * kvmmem_fault_witness - our count of a VM's faults and KVM's own
+ * @vm: its record
+ * @ours: violations, or #PFs under shadow paging
+ * @kvms: what KVM's pf_taken grew by since counting began
+ *
+ * Context: rcu_read_lock(). Return: false when the VM is gone.
+ */
+bool kvmmem_fault_witness(struct kvmmem_vm *vm, u64 *ours, u64 *kvms)
+{
+	struct kvmmem_fault_sum sum = {};
+	struct kvmmem_vcpu *rec;
+	bool alive;
+
+	*kvms = 0;
+	raw_spin_lock(&vm->lock);
+	alive = vm->kvm;
+	if (alive) {
+		kvmmem_vm_for_each_vcpu(rec, vm) {
+			if (READ_ONCE(rec->special) & KVMMEM_VCPU_NO_BASE)
+				continue;
+			smp_rmb(); /* pairs with count_special() */
+			kvmmem_fault_add(&sum, rec->fault);
+			*kvms += kvmmem_vcpu_pf_taken(rec->vcpu) - rec->pf_base;
+		}
+	}
+	raw_spin_unlock(&vm->lock);
+	*ours = sum.violations + sum.shadow;
+	return alive;
+}

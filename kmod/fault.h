@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Counting EPT violations, nested page faults and shadow paging's #PFs.
+ */
+#ifndef _KVMMEM_FAULT_H
+#define _KVMMEM_FAULT_H
+
+#include "vm.h"
+
+void kvmmem_fault_init(void);
+void kvmmem_fault_of_vm(struct kvmmem_vm *vm, struct kvmmem_fault_sum *sum);
+void kvmmem_fault_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_fault_sum *sum);
+bool kvmmem_fault_witness(struct kvmmem_vm *vm, u64 *ours, u64 *kvms);
+
+#endif /* _KVMMEM_FAULT_H */

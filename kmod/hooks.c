@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Attaching to KVM and letting go of it.
+ *
+ * KVM is several modules that come and go while kvmmem stays. Tracepoints are
+ * found by name in what the tracepoint code tells us of kvm.ko; it replays the
+ * modules that are already there, and it tells of a module's leaving before it
+ * leaves, so no reference on KVM is needed. Functions are hooked by ftrace,
+ * and the module notifier tells when they come and go.
+ *
+ * Functions are hooked by ftrace and not by kprobes since a kprobe can be
+ * disarmed by a file in debugfs. kvmmem learns of a VM's death by a hook and
+ * must not miss one: FTRACE_OPS_FL_PERMANENT makes sure of that.
+ *
+ * Lock order: tracepoint_module_list_mutex or the module notifier's rwsem ->
+ * hooks_mutex -> tracepoints_mutex, ftrace_lock (the kernel's own).
+ */
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/tracepoint.h>
+
+#include "hooks.h"
+
+static DEFINE_MUTEX(hooks_mutex);
+static LIST_HEAD(hooks);
+static void (*kvm_gone_fn)(void);
+static const struct module *kvm_module;		/* hooks_mutex */
+static bool kvm_present;			/* hooks_mutex */
+
+DEFINE_PER_CPU(u64[KVMMEM_NR_HOOKS], kvmmem_hook_events);
+
+static void settle(struct kvmmem_hook *hook, int err)
+{
+	hook->err = err;
+	if (!err)
+		WRITE_ONCE(hook->state, KVMMEM_HOOK_ATTACHED);
+	else
+		WRITE_ONCE(hook->state, KVMMEM_HOOK_FAILED);
+}
+
+static void attach_tracepoint(struct kvmmem_hook *hook, struct tracepoint *tp)
+{
+	if (hook->state == KVMMEM_HOOK_ATTACHED || hook->state == KVMMEM_HOOK_OFF)
+		return;
+	settle(hook, tracepoint_probe_register(tp, hook->probe, hook));
+	hook->tp = hook->err ? NULL : tp;
+}
+
+static void attach_function(struct kvmmem_hook *hook, bool module_here)
+{
+	int err;
+
+	if (hook->state == KVMMEM_HOOK_ATTACHED || hook->state == KVMMEM_HOOK_OFF)
+		return;
+	/* There is no way to ask ftrace for a name but to set a filter. */
+	err = ftrace_set_filter(&hook->ops, (unsigned char *)hook->name,
+				strlen(hook->name), 1);
+	if (err == -EINVAL) {
+		WRITE_ONCE(hook->state, module_here ? KVMMEM_HOOK_ABSENT :
+						      KVMMEM_HOOK_WAITING);
+		return;
+	}
+	if (!err)
+		err = register_ftrace_function(&hook->ops);
+	settle(hook, err);
+}
+
+/* After this no call of the hook is under way and none will come. */
+static void detach(struct kvmmem_hook *hook)
+{
+	if (hook->state == KVMMEM_HOOK_ATTACHED && hook->probe) {
+		tracepoint_probe_unregister(hook->tp, hook->probe, hook);
+		tracepoint_synchronize_unregister();
+	} else if (hook->state == KVMMEM_HOOK_ATTACHED) {
+		unregister_ftrace_function(&hook->ops);
+	}
+	hook->tp = NULL;
+	if (hook->state != KVMMEM_HOOK_OFF)
+		WRITE_ONCE(hook->state, KVMMEM_HOOK_WAITING);
+}
+
+static void tracepoint_found(struct tracepoint *tp, void *unused)
+{
+	struct kvmmem_hook *hook;
+
+	list_for_each_entry(hook, &hooks, node)
+		if (hook->probe && !strcmp(hook->name, tp->name))
+			attach_tracepoint(hook, tp);
+}
+
+/*
+ * KVM is here: what still waits for a place in it waits in vain. Functions are
+ * tried once more when the module notifier's turn comes.
+ */
+static void tracepoints_done(const struct module *mod)
+{
+	struct kvmmem_hook *hook;
+
+	kvm_present = true;
+	kvm_module = mod;
+	list_for_each_entry(hook, &hooks, node)
+		if (!strcmp(hook->module, "kvm") &&
+		    hook->state == KVMMEM_HOOK_WAITING)
+			WRITE_ONCE(hook->state, KVMMEM_HOOK_ABSENT);
+}
+
+static int on_tracepoint_module(struct notifier_block *nb, unsigned long action,
+				void *data)
+{
+	struct tp_module *tp_mod = data;
+	struct module *mod = tp_mod->mod;
+	struct kvmmem_hook *hook;
+	unsigned int i;
+
+	if (strcmp(mod->name, "kvm"))
+		return NOTIFY_DONE;
+
+	mutex_lock(&hooks_mutex);
+	if (action == MODULE_STATE_COMING) {
+		for (i = 0; i < mod->num_tracepoints; i++)
+			tracepoint_found(tracepoint_ptr_deref(&mod->tracepoints_ptrs[i]),
+					 NULL);
+		tracepoints_done(mod);
+	} else if (action == MODULE_STATE_GOING) {
+		list_for_each_entry(hook, &hooks, node)
+			if (hook->probe)
+				detach(hook);
+		kvm_present = false;
+		kvm_module = NULL;
+	}
+	mutex_unlock(&hooks_mutex);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block tracepoint_nb = {
+	.notifier_call = on_tracepoint_module,
+};
+
+static int on_module(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct module *mod = data;
+	struct kvmmem_hook *hook;
+
+	if (action != MODULE_STATE_COMING && action != MODULE_STATE_GOING)
+		return NOTIFY_DONE;
+
+	mutex_lock(&hooks_mutex);
+	list_for_each_entry(hook, &hooks, node) {
+		if (hook->probe || strcmp(hook->module, mod->name))
+			continue;
+		if (action == MODULE_STATE_COMING)
+			attach_function(hook, true);
+		else
+			detach(hook);
+	}
+	mutex_unlock(&hooks_mutex);
+
+	/* No VM outlives kvm.ko; drop what a failed start may have left. */
+	if (action == MODULE_STATE_GOING && !strcmp(mod->name, "kvm") && kvm_gone_fn)
+		kvm_gone_fn();
+	return NOTIFY_OK;
+}
+
+static struct notifier_block module_nb = {
+	.notifier_call = on_module,
+};
+
+/**
+ * kvmmem_hook_add - add a hook, before kvmmem_hooks_start()
+ * @hook: its constant fields set, its state OFF or WAITING
+ */
+void kvmmem_hook_add(struct kvmmem_hook *hook)
+{
+	if (!hook->probe)
+		hook->ops.flags = FTRACE_OPS_FL_PERMANENT | KVMMEM_FTRACE_FLAGS;
+	mutex_lock(&hooks_mutex);
+	list_add_tail(&hook->node, &hooks);
+	mutex_unlock(&hooks_mutex);
+}
+
+/**
+ * kvmmem_hook_attached - is this hook on?
+ * @hook: the hook
+ *
+ * Context: any; the answer may be old by the time it is used.
+ */
+bool kvmmem_hook_attached(const struct kvmmem_hook *hook)
+{
+	return READ_ONCE(hook->state) == KVMMEM_HOOK_ATTACHED;
+}
+
+/**
+ * kvmmem_hook_events_seen - events that a hook has seen since load
+ * @hook: the hook
+ */
+u64 kvmmem_hook_events_seen(const struct kvmmem_hook *hook)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(kvmmem_hook_events, cpu)[hook->id]);
+	return sum;
+}
+
+void kvmmem_hooks_for_each(void (*fn)(const struct kvmmem_hook *hook, void *data),
+			   void *data)
+{
+	struct kvmmem_hook *hook;
+
+	mutex_lock(&hooks_mutex);
+	list_for_each_entry(hook, &hooks, node)
+		fn(hook, data);
+	mutex_unlock(&hooks_mutex);
+}
+
+void kvmmem_hooks_with_kvm(void (*fn)(const struct module *kvm))
+{
+	mutex_lock(&hooks_mutex);
+	if (kvm_present)
+		fn(kvm_module);
+	mutex_unlock(&hooks_mutex);
+}
+
+static void detach_all(void)
+{
+	struct kvmmem_hook *hook;
+
+	mutex_lock(&hooks_mutex);
+	/* Backwards: events stop first, the deaths of VMs are heard last. */
+	list_for_each_entry_reverse(hook, &hooks, node)
+		detach(hook);
+	kvm_present = false;
+	kvm_module = NULL;
+	mutex_unlock(&hooks_mutex);
+}
+
+/**
+ * kvmmem_hooks_start - attach to KVM, now or when it comes
+ * @kvm_gone: called when kvm.ko leaves, after its hooks are off; may sleep
+ *
+ * Functions are hooked before tracepoints, so that no VM is met before its
+ * death can be heard. A hook that cannot be attached is no error: its state
+ * tells, and what depends on it is unknown.
+ *
+ * Context: may sleep. Return: 0 or an errno from registering the notifiers.
+ */
+int kvmmem_hooks_start(void (*kvm_gone)(void))
+{
+	struct kvmmem_hook *hook;
+	int err;
+
+	kvm_gone_fn = kvm_gone;
+	err = register_module_notifier(&module_nb);
+	if (err)
+		return err;
+
+	mutex_lock(&hooks_mutex);
+	list_for_each_entry(hook, &hooks, node)
+		if (!hook->probe)
+			attach_function(hook, false);
+	mutex_unlock(&hooks_mutex);
+
+	err = register_tracepoint_module_notifier(&tracepoint_nb);
+	if (err)
+		goto err_detach;
+
+	if (IS_BUILTIN(CONFIG_KVM)) {
+		mutex_lock(&hooks_mutex);
+		for_each_kernel_tracepoint(tracepoint_found, NULL);
+		tracepoints_done(NULL);
+		mutex_unlock(&hooks_mutex);
+	}
+	return 0;
+
+err_detach:
+	unregister_module_notifier(&module_nb);
+	detach_all();
+	return err;
+}
+
+/**
+ * kvmmem_hooks_stop - let go of KVM for good
+ *
+ * When it returns no hook is running and none will. Context: may sleep.
+ */
+void kvmmem_hooks_stop(void)
+{
+	detach_all();
+	/* Says GOING for kvm.ko once more: every hook is off already. */
+	unregister_tracepoint_module_notifier(&tracepoint_nb);
+	unregister_module_notifier(&module_nb);
+	tracepoint_synchronize_unregister();
+	/* A COMING may have slipped in between the two. */
+	detach_all();
+	INIT_LIST_HEAD(&hooks);
+	kvm_gone_fn = NULL;
+}

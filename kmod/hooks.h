@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Hooks: functions of kvmmem that KVM calls without knowing it, at its
+ * tracepoints and at the entry of some of its functions.
+ */
+#ifndef _KVMMEM_HOOKS_H
+#define _KVMMEM_HOOKS_H
+
+#include <linux/ftrace.h>
+#include <linux/list.h>
+#include <linux/percpu.h>
+
+/* One a hook; the index of its event counter. */
+enum kvmmem_hook_id {
+	KVMMEM_HOOK_VM_DESTROY,
+	KVMMEM_HOOK_VM_CREATE,
+	KVMMEM_HOOK_VCPU_CREATE,
+	KVMMEM_HOOK_PAGE_FAULT,
+	KVMMEM_NR_HOOKS
+};
+
+/* Events seen, a counter for each hook and processor. */
+DECLARE_PER_CPU(u64[KVMMEM_NR_HOOKS], kvmmem_hook_events);
+
+/**
+ * kvmmem_hook_seen - count one event of a hook, from the hook itself
+ * @id: the hook
+ */
+static __always_inline void kvmmem_hook_seen(enum kvmmem_hook_id id)
+{
+	this_cpu_inc(kvmmem_hook_events[id]);
+}
+
+/**
+ * enum kvmmem_hook_state - is a hook on, and why not
+ * @KVMMEM_HOOK_OFF: a parameter switched it off
+ * @KVMMEM_HOOK_WAITING: the module that has its place is not loaded
+ * @KVMMEM_HOOK_ATTACHED: on
+ * @KVMMEM_HOOK_ABSENT: this kernel has no such place
+ * @KVMMEM_HOOK_FAILED: the kernel refused, see the error
+ */
+enum kvmmem_hook_state {
+	KVMMEM_HOOK_OFF,
+	KVMMEM_HOOK_WAITING,
+	KVMMEM_HOOK_ATTACHED,
+	KVMMEM_HOOK_ABSENT,
+	KVMMEM_HOOK_FAILED,
+};
+
+/**
+ * struct kvmmem_hook - one hook
+ * @id: index of its event counter
+ * @name: name of the tracepoint, or symbol of the function
+ * @module: name of the module that has it, as struct module spells it
+ * @purpose: what for, a word for the reader
+ * @probe: for a tracepoint: the probe, with the tracepoint's prototype
+ * @ops: for a function: @ops.func is called at its entry. Exactly one of
+ *	@probe and @ops.func is set. The kernel may call it with preemption on.
+ * @node: list of all hooks; hooks_mutex, as everything below
+ * @tp: the tracepoint while attached
+ * @state: see enum kvmmem_hook_state
+ * @err: errno when @state is KVMMEM_HOOK_FAILED
+ */
+struct kvmmem_hook {
+	enum kvmmem_hook_id id;
+	const char *name;
+	const char *module;
+	const char *purpose;
+	void *probe;
+	struct ftrace_ops ops;
+
+	struct list_head node;
+	struct tracepoint *tp;
+	enum kvmmem_hook_state state;
+	int err;
+};
+
+void kvmmem_hook_add(struct kvmmem_hook *hook);
+bool kvmmem_hook_attached(const struct kvmmem_hook *hook);
+u64 kvmmem_hook_events_seen(const struct kvmmem_hook *hook);
+
+int kvmmem_hooks_start(void (*kvm_gone)(void));
+void kvmmem_hooks_stop(void);
+
+/**
+ * kvmmem_hooks_for_each - call a function for each hook
+ * @fn: called with hooks_mutex held; may sleep
+ * @data: handed through
+ *
+ * Context: may sleep.
+ */
+void kvmmem_hooks_for_each(void (*fn)(const struct kvmmem_hook *hook, void *data),
+			   void *data);
+
+/**
+ * kvmmem_hooks_with_kvm - run a function while KVM's module cannot leave
+ * @fn: called with KVM's struct module, NULL if KVM is built in
+ *
+ * Does nothing when KVM is not there. Context: may sleep.
+ */
+void kvmmem_hooks_with_kvm(void (*fn)(const struct module *kvm));
+
+#endif /* _KVMMEM_HOOKS_H */

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * kvmmem: what memory virtualization costs on a KVM host, and why.
+ *
+ * The order of start and stop, and nothing else. Readers come last and go
+ * first; hooks stop before the records that they write to are freed.
+ */
+#include <linux/module.h>
+
+#include "debugfs.h"
+#include "fault.h"
+#include "hooks.h"
+#include "procfs.h"
+#include "scan.h"
+#include "vm.h"
+
+static int __init kvmmem_init(void)
+{
+	int err;
+
+	err = kvmmem_registry_init();
+	if (err)
+		return err;
+	kvmmem_fault_init();
+
+	err = kvmmem_hooks_start(kvmmem_vm_death_all);
+	if (err)
+		goto err_registry;
+	kvmmem_scan();
+
+	err = kvmmem_procfs_init();
+	if (err)
+		goto err_hooks;
+	kvmmem_debugfs_init();
+	return 0;
+
+err_hooks:
+	kvmmem_hooks_stop();
+err_registry:
+	kvmmem_registry_exit();
+	return err;
+}
+
+static void __exit kvmmem_exit(void)
+{
+	kvmmem_debugfs_exit();
+	kvmmem_procfs_exit();
+	kvmmem_hooks_stop();
+	kvmmem_registry_exit();
+}
+
+module_init(kvmmem_init);
+module_exit(kvmmem_exit);
+
+MODULE_AUTHOR("The kvmmem developers");
+MODULE_DESCRIPTION("Memory virtualization of KVM guests: EPT violations, TLB flushes, huge-page backing");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(KVMMEM_VERSION);

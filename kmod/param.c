@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/kernel.h>
+#include <linux/sysfs.h>
+
+#include "param.h"
+
+#define COUNT_MAX	65536
+
+static int set_count(const char *val, const struct kernel_param *kp)
+{
+	unsigned int n;
+	int err = kstrtouint(val, 0, &n);
+
+	if (err)
+		return err;
+	if (n < 1 || n > COUNT_MAX)
+		return -ERANGE;
+	*(unsigned int *)kp->arg = n;
+	return 0;
+}
+
+const struct kernel_param_ops kvmmem_param_count_ops = {
+	.set = set_count,
+	.get = param_get_uint,
+};
+
+static int set_mode(const char *val, const struct kernel_param *kp)
+{
+	unsigned int mode;
+	int err = kstrtouint(val, 8, &mode);
+
+	if (err)
+		return err;
+	if ((mode & ~0444) || !(mode & 0400))
+		return -EINVAL;
+	*(unsigned int *)kp->arg = mode;
+	return 0;
+}
+
+static int get_mode(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "0%o\n", *(unsigned int *)kp->arg);
+}
+
+const struct kernel_param_ops kvmmem_param_mode_ops = {
+	.set = set_mode,
+	.get = get_mode,
+};

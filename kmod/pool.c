@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "pool.h"
+
+/**
+ * kvmmem_pool_init - make a reserve and fill it
+ * @pool: zeroed
+ * @name: of its slab cache
+ * @size: of an object, in bytes
+ *
+ * Context: may sleep. Return: 0 or -ENOMEM.
+ */
+int kvmmem_pool_init(struct kvmmem_pool *pool, const char *name, size_t size)
+{
+	pool->cache = kmem_cache_create(name, size, 0, SLAB_HWCACHE_ALIGN, NULL);
+	if (!pool->cache)
+		return -ENOMEM;
+	kvmmem_pool_fill(pool, GFP_KERNEL);
+	if (!kvmmem_pool_reserve(pool)) {
+		kvmmem_pool_destroy(pool);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * kvmmem_pool_destroy - free the reserve
+ * @pool: with no object out; a pool that was never made is fine
+ *
+ * Context: may sleep.
+ */
+void kvmmem_pool_destroy(struct kvmmem_pool *pool)
+{
+	int i;
+
+	for (i = 0; i < KVMMEM_POOL_SLOTS; i++) {
+		if (pool->slots[i])
+			kmem_cache_free(pool->cache, pool->slots[i]);
+		pool->slots[i] = NULL;
+	}
+	kmem_cache_destroy(pool->cache);
+	pool->cache = NULL;
+}
+
+/**
+ * kvmmem_pool_fill - top up the reserve
+ * @pool: the pool
+ * @gfp: how hard to try
+ *
+ * Context: what @gfp allows. May run beside any of the others.
+ */
+void kvmmem_pool_fill(struct kvmmem_pool *pool, gfp_t gfp)
+{
+	void *object = NULL;
+	int i;
+
+	for (i = 0; i < KVMMEM_POOL_SLOTS; i++) {
+		if (READ_ONCE(pool->slots[i]))
+			continue;
+		if (!object)
+			object = kmem_cache_zalloc(pool->cache, gfp | __GFP_NOWARN);
+		if (!object)
+			return;
+		if (!cmpxchg(&pool->slots[i], NULL, object))
+			object = NULL;
+	}
+	if (object)
+		kmem_cache_free(pool->cache, object);
+}
+
+/**
+ * kvmmem_pool_get - take a zeroed object
+ * @pool: the pool
+ *
+ * Context: any. Return: the object, or NULL when the reserve is empty.
+ */
+void *kvmmem_pool_get(struct kvmmem_pool *pool)
+{
+	int i;
+
+	for (i = 0; i < KVMMEM_POOL_SLOTS; i++) {
+		void *object = READ_ONCE(pool->slots[i]);
+
+		if (object && cmpxchg(&pool->slots[i], object, NULL) == object) {
+			atomic_inc(&pool->live);
+			return object;
+		}
+	}
+	return NULL;
+}
+
+/**
+ * kvmmem_pool_put - free an object that kvmmem_pool_get() gave
+ * @pool: the pool
+ * @object: the object, which nobody can reach any more
+ *
+ * Context: as kmem_cache_free().
+ */
+void kvmmem_pool_put(struct kvmmem_pool *pool, void *object)
+{
+	kmem_cache_free(pool->cache, object);
+	atomic_dec(&pool->live);
+}
+
+/**
+ * kvmmem_pool_reserve - objects that kvmmem_pool_get() could give now
+ * @pool: the pool
+ */
+unsigned int kvmmem_pool_reserve(const struct kvmmem_pool *pool)
+{
+	unsigned int n = 0;
+	int i;
+
+	for (i = 0; i < KVMMEM_POOL_SLOTS; i++)
+		n += !!READ_ONCE(pool->slots[i]);
+	return n;
+}

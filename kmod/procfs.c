@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /proc/kvmmem.
+ *
+ * The file is a sequence of sections. A position is a section and a place in
+ * it: place 0 is what stands before the section's rows, place n + 1 is the VM
+ * in slot n of the registry. So a read may stop anywhere and go on later, with
+ * no allocation that grows with the number of VMs.
+ */
+#include <linux/module.h>
+#include <linux/proc_fs.h>
+#include <linux/rcupdate.h>
+#include <linux/seq_file.h>
+
+#include "fault.h"
+#include "host.h"
+#include "param.h"
+#include "procfs.h"
+#include "table.h"
+#include "vm.h"
+
+static unsigned int proc_mode = 0400;
+module_param_cb(proc_mode, &kvmmem_param_mode_ops, &proc_mode, 0444);
+MODULE_PARM_DESC(proc_mode, "mode of /proc/kvmmem in octal, bits of 0444 with 0400 (default 0400: root only)");
+
+KVMMEM_TABLE(vm_table, "vm",
+	     { "id", -11 }, { "pid", 7 }, { "comm", -15 }, { "vcpus", 5 },
+	     { "mode", -6 }, { "mem_kb", 11 }, { "resident_kb", 11 },
+	     { "swap_kb", 10 }, { "ksm_kb", 10 });
+
+KVMMEM_TABLE(fault_table, "fault",
+	     { "vm", -11 }, { "ept_violations", 14 }, { "read", 10 },
+	     { "write", 10 }, { "exec", 10 }, { "protection", 10 },
+	     { "page_walk", 10 }, { "mmio", 10 }, { "shadow", 10 });
+
+static const char *mode_name(enum kvmmem_mode mode)
+{
+	switch (mode) {
+	case KVMMEM_MODE_EPT:
+		return "ept";
+	case KVMMEM_MODE_NPT:
+		return "npt";
+	case KVMMEM_MODE_SHADOW:
+		return "shadow";
+	default:
+		return "-";
+	}
+}
+
+static void fact_text(struct seq_file *seq, const char *key, const char *value)
+{
+	seq_printf(seq, "host     %-25s %s\n", key, value);
+}
+
+static void fact_u64(struct seq_file *seq, const char *key, u64 value)
+{
+	if (value == KVMMEM_UNKNOWN)
+		fact_text(seq, key, "-");
+	else
+		seq_printf(seq, "host     %-25s %llu\n", key, value);
+}
+
+static u64 guests_kb(void)
+{
+	struct kvmmem_vm_info info;
+	unsigned int slot;
+	u64 sum = 0;
+
+	rcu_read_lock();
+	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots();
+	     slot = kvmmem_vm_next(slot + 1)) {
+		struct kvmmem_vm *vm = kvmmem_vm_at(slot);
+
+		if (vm && kvmmem_vm_info(vm, &info))
+			sum += info.mem_kb;
+	}
+	rcu_read_unlock();
+	return sum;
+}
+
+static int host_head(struct seq_file *seq)
+{
+	struct kvmmem_host host;
+	char key[40];
+	int i, err;
+
+	err = kvmmem_host_facts(&host);
+	if (err)
+		return err;
+
+	seq_printf(seq, "# kvmmem %d\n", KVMMEM_SCHEMA);
+	fact_text(seq, "isa", host.isa);
+	fact_text(seq, "ept", host.tdp);
+	fact_text(seq, "vpid", host.vpid);
+	fact_u64(seq, "page_kb", PAGE_SIZE >> 10);
+	fact_text(seq, "thp", host.thp);
+	for (i = 0; i < KVMMEM_NR_POOLS; i++) {
+		if (!host.pools[i].size_kb)
+			continue;
+		snprintf(key, sizeof(key), "hugepages_%llukB_total", host.pools[i].size_kb);
+		fact_u64(seq, key, host.pools[i].total);
+		snprintf(key, sizeof(key), "hugepages_%llukB_free", host.pools[i].size_kb);
+		fact_u64(seq, key, host.pools[i].free);
+	}
+	fact_u64(seq, "mem_total_kb", host.mem_total_kb);
+	fact_u64(seq, "mem_available_kb", host.mem_available_kb);
+	fact_u64(seq, "swap_total_kb", host.swap_total_kb);
+	fact_u64(seq, "swap_used_kb", host.swap_used_kb);
+	fact_text(seq, "ksm", host.ksm);
+	fact_u64(seq, "vms", kvmmem_vm_count());
+	fact_u64(seq, "guest_kb", guests_kb());
+	fact_u64(seq, "lost", kvmmem_lost_events());
+	return 0;
+}
+
+static int vm_head(struct seq_file *seq)
+{
+	kvmmem_table_header(seq, &vm_table);
+	return 0;
+}
+
+static int vm_row(struct seq_file *seq, struct kvmmem_vm *vm)
+{
+	struct kvmmem_vm_info info;
+	char comm[4 * TASK_COMM_LEN + 1];
+	struct kvmmem_row row;
+
+	if (!kvmmem_vm_info(vm, &info))
+		return SEQ_SKIP;
+	kvmmem_escape(comm, sizeof(comm), info.comm);
+
+	row = kvmmem_row_begin(seq, &vm_table);
+	kvmmem_row_text(&row, vm->id);
+	kvmmem_row_u64(&row, vm->tgid);
+	kvmmem_row_text(&row, comm);
+	kvmmem_row_u64(&row, info.vcpus);
+	kvmmem_row_text(&row, mode_name(vm->mode));
+	kvmmem_row_u64(&row, info.mem_kb);
+	kvmmem_row_u64(&row, KVMMEM_UNKNOWN);
+	kvmmem_row_u64(&row, KVMMEM_UNKNOWN);
+	kvmmem_row_u64(&row, KVMMEM_UNKNOWN);
+	kvmmem_row_end(&row);
+	return 0;
+}
+
+static int fault_head(struct seq_file *seq)
+{
+	kvmmem_table_header(seq, &fault_table);
+	return 0;
+}
+
+static int fault_row(struct seq_file *seq, struct kvmmem_vm *vm)
+{
+	struct kvmmem_fault_sum sum;
+	struct kvmmem_row row = kvmmem_row_begin(seq, &fault_table);
+
+	kvmmem_fault_of_vm(vm, &sum);
+	kvmmem_row_text(&row, vm->id);
+	kvmmem_row_u64(&row, sum.violations);
+	kvmmem_row_u64(&row, sum.read);
+	kvmmem_row_u64(&row, sum.write);
+	kvmmem_row_u64(&row, sum.exec);
+	kvmmem_row_u64(&row, sum.protection);
+	kvmmem_row_u64(&row, sum.walk);
+	kvmmem_row_u64(&row, sum.mmio);
+	kvmmem_row_u64(&row, sum.shadow);
+	kvmmem_row_end(&row);
+	return 0;
+}
+
+/**
+ * struct section - a part of the file
+ * @head: prints what stands before the rows; may sleep
+ * @row: prints the rows of a VM, under RCU; NULL: there are none
+ */
+struct section {
+	int (*head)(struct seq_file *seq);
+	int (*row)(struct seq_file *seq, struct kvmmem_vm *vm);
+};
+
+static const struct section sections[] = {
+	{ host_head, NULL },
+	{ vm_head, vm_row },
+	{ fault_head, fault_row },
+};
+
+/* The first position at or after this one where something is. */
+static void *seek(loff_t *pos)
+{
+	u64 stride = kvmmem_vm_slots() + 1;
+	u64 section, place;
+
+	for (;;) {
+		section = div64_u64_rem(*pos, stride, &place);
+		if (section >= ARRAY_SIZE(sections))
+			return NULL;
+		if (!place)
+			return pos;
+		if (sections[section].row) {
+			place = kvmmem_vm_next(place - 1) + 1;
+			if (place < stride) {
+				*pos = section * stride + place;
+				return pos;
+			}
+		}
+		*pos = (section + 1) * stride;
+	}
+}
+
+static void *proc_start(struct seq_file *seq, loff_t *pos)
+{
+	return seek(pos);
+}
+
+static void *proc_next(struct seq_file *seq, void *v, loff_t *pos)
+{
+	++*pos;
+	return seek(pos);
+}
+
+static void proc_stop(struct seq_file *seq, void *v)
+{
+}
+
+static int proc_show(struct seq_file *seq, void *v)
+{
+	u64 section, place;
+	struct kvmmem_vm *vm;
+	int ret = SEQ_SKIP;
+
+	section = div64_u64_rem(*(loff_t *)v, kvmmem_vm_slots() + 1, &place);
+	if (!place)
+		return sections[section].head(seq);
+
+	rcu_read_lock();
+	vm = kvmmem_vm_at(place - 1);
+	if (vm)
+		ret = sections[section].row(seq, vm);
+	rcu_read_unlock();
+	return ret;
+}
+
+static const struct seq_operations proc_seq_ops = {
+	.start = proc_start,
+	.next = proc_next,
+	.stop = proc_stop,
+	.show = proc_show,
+};
+
+static int proc_open(struct inode *inode, struct file *file)
+{
+	/* Root's open ignores the mode; writing has no meaning here. */
+	if (file->f_mode & FMODE_WRITE)
+		return -EACCES;
+	return seq_open(file, &proc_seq_ops);
+}
+
+static const struct proc_ops proc_ops = {
+	.proc_open = proc_open,
+	.proc_read = seq_read,
+	.proc_lseek = seq_lseek,
+	.proc_release = seq_release,
+};
+
+/**
+ * kvmmem_procfs_init - make /proc/kvmmem
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kvmmem_procfs_init(void)
+{
+	return proc_create(KVMMEM_PROC_NAME, proc_mode, NULL, &proc_ops) ? 0 : -ENOMEM;
+}
+
+/**
+ * kvmmem_procfs_exit - remove /proc/kvmmem and wait for its readers
+ */
+void kvmmem_procfs_exit(void)
+{
+	remove_proc_entry(KVMMEM_PROC_NAME, NULL);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Tables of aligned columns: the one description of a table makes both its
+ * header line and its rows.
+ */
+#ifndef _KVMMEM_TABLE_H
+#define _KVMMEM_TABLE_H
+
+#include <linux/kernel.h>
+#include <linux/seq_file.h>
+
+#include "value.h"
+
+/**
+ * struct kvmmem_column - one column
+ * @name: its name in the header line
+ * @width: characters; negative: text, aligned to the left. Longer values
+ *	widen their row.
+ */
+struct kvmmem_column {
+	const char *name;
+	int width;
+};
+
+/**
+ * struct kvmmem_table - the layout of one type of rows
+ * @type: first word of each row
+ * @nr: number of columns
+ * @columns: the columns
+ */
+struct kvmmem_table {
+	const char *type;
+	unsigned int nr;
+	const struct kvmmem_column *columns;
+};
+
+#define KVMMEM_TABLE(_name, _type, ...)						\
+	static const struct kvmmem_column _name##_columns[] = { __VA_ARGS__ };	\
+	static const struct kvmmem_table _name = {				\
+		.type = _type,							\
+		.nr = ARRAY_SIZE(_name##_columns),				\
+		.columns = _name##_columns,					\
+	}
+
+/**
+ * struct kvmmem_row - a row being printed
+ * @seq: where to
+ * @table: its layout
+ * @next: index of the next column
+ */
+struct kvmmem_row {
+	struct seq_file *seq;
+	const struct kvmmem_table *table;
+	unsigned int next;
+};
+
+void kvmmem_table_header(struct seq_file *seq, const struct kvmmem_table *table);
+struct kvmmem_row kvmmem_row_begin(struct seq_file *seq, const struct kvmmem_table *table);
+void kvmmem_row_text(struct kvmmem_row *row, const char *text);
+void kvmmem_row_u64(struct kvmmem_row *row, u64 value);
+void kvmmem_row_s64(struct kvmmem_row *row, s64 value);
+void kvmmem_row_end(struct kvmmem_row *row);
+
+size_t kvmmem_escape(char *dst, size_t size, const char *src);
+unsigned int kvmmem_digits(u64 value);
+
+#endif /* _KVMMEM_TABLE_H */

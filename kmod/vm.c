@@ -1,0 +1,573 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The registry of VMs and vCPUs: see vm.h.
+ *
+ * Who runs where:
+ * - births and deaths come from hooks, in the context of whoever creates or
+ *   destroys a VM, which may not sleep here: records come from a reserve;
+ * - the worker, a process context, tops up the reserve, tells the watcher of
+ *   births and deaths (debugfs directories) and frees dead records once no
+ *   hook and no reader can hold them;
+ * - readers go through the table of slots under RCU.
+ *
+ * registry_lock guards the table, the hashes and the lists. It nests inside
+ * nothing, and kvmmem_vm.lock is never taken inside it.
+ */
+#include <linux/bitmap.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/pid.h>
+#include <linux/rculist.h>
+#include <linux/tracepoint.h>
+#include <linux/workqueue.h>
+
+#include "hooks.h"
+#include "param.h"
+#include "pool.h"
+#include "vm.h"
+
+#define VM_HASH_BITS	10
+
+static unsigned int max_vms = 1024;
+module_param_cb(max_vms, &kvmmem_param_count_ops, &max_vms, 0444);
+MODULE_PARM_DESC(max_vms, "VMs that can be told apart at once, 1 to 65536; events of more are counted in 'lost' (default 1024)");
+
+static unsigned int max_vcpus = 16384;
+module_param_cb(max_vcpus, &kvmmem_param_count_ops, &max_vcpus, 0444);
+MODULE_PARM_DESC(max_vcpus, "vCPUs of all VMs together that can be told apart at once, 1 to 65536 (default 16384)");
+
+static DEFINE_RAW_SPINLOCK(registry_lock);
+static struct kvmmem_vm __rcu **table;		/* max_vms slots */
+static unsigned long *used;			/* a bit for each slot */
+static unsigned int nr_vms, nr_vcpus;
+static struct hlist_head vm_hash[1 << VM_HASH_BITS];
+struct hlist_head kvmmem_vcpu_hash[1 << KVMMEM_VCPU_HASH_BITS];
+
+static struct kvmmem_pool vm_pool, vcpu_pool;
+static LLIST_HEAD(dead_vms);
+static const struct kvmmem_vm_watch *watch;	/* changed only with no worker */
+static DEFINE_PER_CPU(u64, lost);
+
+static void registry_work_fn(struct work_struct *work);
+static DECLARE_WORK(registry_work, registry_work_fn);
+
+static struct kvmmem_hook destroy_hook;
+
+static struct kvmmem_vm *find_vm(const struct kvm *kvm)
+{
+	struct kvmmem_vm *vm;
+
+	hlist_for_each_entry(vm, &vm_hash[hash_ptr(kvm, VM_HASH_BITS)], node)
+		if (vm->key == kvm)
+			return vm;
+	return NULL;
+}
+
+static struct kvmmem_vm *add_vm(struct kvm *kvm, struct task_struct *task)
+{
+	struct kvmmem_vm *vm;
+	unsigned int slot;
+
+	lockdep_assert_held(&registry_lock);
+	slot = find_first_zero_bit(used, max_vms);
+	if (slot >= max_vms)
+		return NULL;
+	vm = kvmmem_pool_get(&vm_pool);
+	if (!vm)
+		return NULL;
+
+	raw_spin_lock_init(&vm->lock);
+	vm->kvm = kvm;
+	vm->key = kvm;
+	vm->slot = slot;
+	vm->tgid = task_tgid_nr(task);
+	vm->pid = get_pid(task_tgid(task));
+	strscpy(vm->comm, task->group_leader->comm, sizeof(vm->comm));
+	INIT_LIST_HEAD(&vm->vcpus);
+	/* KVM could not make a directory (a duplicate name): a name of ours. */
+	if (!kvmmem_kvm_debugfs_name(kvm, vm->id, sizeof(vm->id)))
+		snprintf(vm->id, sizeof(vm->id), "%d-x%u", vm->tgid, slot);
+
+	hlist_add_head_rcu(&vm->node, &vm_hash[hash_ptr(kvm, VM_HASH_BITS)]);
+	__set_bit(slot, used);
+	WRITE_ONCE(nr_vms, nr_vms + 1);
+	rcu_assign_pointer(table[slot], vm);
+	return vm;
+}
+
+static struct kvmmem_vcpu *add_vcpu(struct kvmmem_vm *vm, struct kvm_vcpu *vcpu)
+{
+	struct kvmmem_vcpu *rec;
+
+	lockdep_assert_held(&registry_lock);
+	if (nr_vcpus >= max_vcpus)
+		return NULL;
+	rec = kvmmem_pool_get(&vcpu_pool);
+	if (!rec)
+		return NULL;
+
+	rec->vcpu = vcpu;
+	rec->vm = vm;
+	rec->id = vcpu->vcpu_id;
+	/*
+	 * A vCPU that has not faulted yet is counted from 0. For one that is
+	 * older than kvmmem its own thread notes where counting began.
+	 */
+	if (kvmmem_vcpu_pf_taken(vcpu))
+		rec->special |= KVMMEM_VCPU_NO_BASE;
+	if (!kvmmem_vcpu_is_tdp(vcpu)) {
+		rec->special |= KVMMEM_VCPU_SHADOW;
+		vm->mode = KVMMEM_MODE_SHADOW;
+	} else {
+		vm->mode = kvmmem_cpu_is_svm() ? KVMMEM_MODE_NPT : KVMMEM_MODE_EPT;
+	}
+
+	WRITE_ONCE(nr_vcpus, nr_vcpus + 1);
+	vm->nr_vcpus++;
+	list_add_tail_rcu(&rec->sibling, &vm->vcpus);
+	hlist_add_head_rcu(&rec->node,
+			   &kvmmem_vcpu_hash[hash_ptr(vcpu, KVMMEM_VCPU_HASH_BITS)]);
+	return rec;
+}
+
+/**
+ * kvmmem_vm_birth - the record of a VM, made if there is none
+ * @kvm: a VM that cannot be destroyed during the call
+ * @task: a thread of the process that has it
+ *
+ * Context: a hook, or RCU; does not sleep. Return: the record, or NULL when the
+ * table or the reserve has no room or no death could be heard.
+ */
+struct kvmmem_vm *kvmmem_vm_birth(struct kvm *kvm, struct task_struct *task)
+{
+	struct kvmmem_vm *vm;
+
+	if (!kvmmem_hook_attached(&destroy_hook))
+		return NULL;
+
+	raw_spin_lock(&registry_lock);
+	vm = find_vm(kvm);
+	if (!vm)
+		vm = add_vm(kvm, task);
+	raw_spin_unlock(&registry_lock);
+	schedule_work(&registry_work);
+	return vm;
+}
+
+/**
+ * kvmmem_vcpu_birth - the record of a vCPU, made if there is none
+ * @vcpu: a vCPU that is online, of a VM that cannot be destroyed during the call
+ * @task: a thread of the process that has it
+ *
+ * Context: as kvmmem_vm_birth(). Return: the record or NULL. When it keeps
+ * failing for want of room it does so without taking a lock.
+ */
+struct kvmmem_vcpu *kvmmem_vcpu_birth(struct kvm_vcpu *vcpu, struct task_struct *task)
+{
+	struct kvmmem_vcpu *rec;
+	struct kvmmem_vm *vm;
+
+	if (!kvmmem_hook_attached(&destroy_hook) ||
+	    READ_ONCE(nr_vcpus) >= max_vcpus)
+		return NULL;
+	/* Full, and none of ours: a look at the hash is all it may cost. */
+	if (READ_ONCE(nr_vms) >= max_vms) {
+		bool known = false;
+
+		rcu_read_lock();
+		hlist_for_each_entry_rcu(vm, &vm_hash[hash_ptr(vcpu->kvm, VM_HASH_BITS)], node)
+			known |= vm->key == vcpu->kvm;
+		rcu_read_unlock();
+		if (!known)
+			return NULL;
+	}
+
+	raw_spin_lock(&registry_lock);
+	rec = kvmmem_vcpu_find(vcpu);
+	if (!rec) {
+		vm = find_vm(vcpu->kvm);
+		if (!vm)
+			vm = add_vm(vcpu->kvm, task);
+		if (vm)
+			rec = add_vcpu(vm, vcpu);
+	}
+	raw_spin_unlock(&registry_lock);
+	schedule_work(&registry_work);
+	return rec;
+}
+
+static void unlink_vm(struct kvmmem_vm *vm)
+{
+	struct kvmmem_vcpu *rec;
+
+	lockdep_assert_held(&registry_lock);
+	hlist_del_rcu(&vm->node);
+	RCU_INIT_POINTER(table[vm->slot], NULL);
+	__clear_bit(vm->slot, used);
+	WRITE_ONCE(nr_vms, nr_vms - 1);
+	WRITE_ONCE(nr_vcpus, nr_vcpus - vm->nr_vcpus);
+	list_for_each_entry(rec, &vm->vcpus, sibling)
+		hlist_del_rcu(&rec->node);
+}
+
+static void bury(struct kvmmem_vm *vm)
+{
+	/* Whoever was reading the struct kvm is done when this lock is ours. */
+	raw_spin_lock(&vm->lock);
+	vm->kvm = NULL;
+	raw_spin_unlock(&vm->lock);
+	llist_add(&vm->dead, &dead_vms);
+	schedule_work(&registry_work);
+}
+
+/**
+ * kvmmem_vm_death - KVM destroys a VM
+ * @kvm: the VM, still whole
+ *
+ * When this returns nothing of kvmmem follows a pointer into it any more.
+ * Context: a hook; does not sleep.
+ */
+void kvmmem_vm_death(const struct kvm *kvm)
+{
+	struct kvmmem_vm *vm;
+
+	raw_spin_lock(&registry_lock);
+	vm = find_vm(kvm);
+	if (vm)
+		unlink_vm(vm);
+	raw_spin_unlock(&registry_lock);
+	if (vm)
+		bury(vm);
+}
+
+/**
+ * kvmmem_vm_death_all - forget every VM
+ *
+ * For when KVM or kvmmem leaves. Context: may sleep.
+ */
+void kvmmem_vm_death_all(void)
+{
+	struct kvmmem_vm *vm;
+	unsigned int slot;
+
+	for (slot = 0; slot < max_vms; slot++) {
+		raw_spin_lock(&registry_lock);
+		vm = rcu_dereference_protected(table[slot],
+					       lockdep_is_held(&registry_lock));
+		if (vm)
+			unlink_vm(vm);
+		raw_spin_unlock(&registry_lock);
+		if (vm)
+			bury(vm);
+	}
+}
+
+/**
+ * kvmmem_registry_top_up - fill the reserve of records
+ * @gfp: how hard to try
+ *
+ * Context: what @gfp allows.
+ */
+void kvmmem_registry_top_up(gfp_t gfp)
+{
+	kvmmem_pool_fill(&vm_pool, gfp);
+	kvmmem_pool_fill(&vcpu_pool, gfp);
+}
+
+static void free_vm(struct kvmmem_vm *vm)
+{
+	struct kvmmem_vcpu *rec, *next;
+
+	list_for_each_entry_safe(rec, next, &vm->vcpus, sibling)
+		kvmmem_pool_put(&vcpu_pool, rec);
+	put_pid(vm->pid);
+	kvmmem_pool_put(&vm_pool, vm);
+}
+
+/* Free the dead. Their slots may have new VMs already. */
+static void reap(void)
+{
+	struct llist_node *list = llist_del_all(&dead_vms);
+	struct kvmmem_vm *vm, *next;
+
+	if (!list)
+		return;
+	llist_for_each_entry(vm, list, dead)
+		if (vm->announced)
+			watch->died(vm);
+	/* Hooks that found a record before it left the hash, and readers. */
+	tracepoint_synchronize_unregister();
+	synchronize_rcu();
+	llist_for_each_entry_safe(vm, next, list, dead)
+		free_vm(vm);
+}
+
+static void announce(void)
+{
+	unsigned int slot;
+
+	if (!watch)
+		return;
+	for (slot = 0; slot < max_vms; slot++) {
+		/* Only the worker frees records, so the pointer stays good. */
+		struct kvmmem_vm *vm = rcu_dereference_raw(table[slot]);
+
+		if (!vm || vm->announced)
+			continue;
+		/*
+		 * A VM of the same id may have died before this one was born;
+		 * its burial is visible by now, and its directory goes first.
+		 */
+		reap();
+		vm->announced = true;
+		watch->born(vm);
+	}
+}
+
+static void registry_work_fn(struct work_struct *work)
+{
+	kvmmem_registry_top_up(GFP_KERNEL);
+	reap();
+	announce();
+}
+
+/**
+ * kvmmem_registry_watch - have somebody told of births and deaths
+ * @new: who, or NULL for nobody. Must stay until replaced.
+ *
+ * VMs that are there already are told of. When it returns after NULL, the
+ * former watcher is not being called and will not be. Context: may sleep.
+ */
+void kvmmem_registry_watch(const struct kvmmem_vm_watch *new)
+{
+	unsigned int slot;
+
+	cancel_work_sync(&registry_work);
+	if (!new) {
+		reap();
+		for (slot = 0; slot < max_vms; slot++) {
+			struct kvmmem_vm *vm = rcu_dereference_raw(table[slot]);
+
+			if (vm)
+				vm->announced = false;
+		}
+	}
+	watch = new;
+	schedule_work(&registry_work);
+}
+
+/**
+ * kvmmem_registry_settle - wait until births and deaths so far have been told
+ *
+ * Context: may sleep.
+ */
+void kvmmem_registry_settle(void)
+{
+	flush_work(&registry_work);
+}
+
+/**
+ * kvmmem_vm_slots - size of the table
+ *
+ * Return: every slot number is below it.
+ */
+unsigned int kvmmem_vm_slots(void)
+{
+	return max_vms;
+}
+
+/**
+ * kvmmem_vm_next - first used slot
+ * @from: where to begin
+ *
+ * Return: its number, or kvmmem_vm_slots() when there is none at @from or above.
+ */
+int kvmmem_vm_next(unsigned int from)
+{
+	return find_next_bit(used, max_vms, from);
+}
+
+/**
+ * kvmmem_vm_at - the record in a slot
+ * @slot: below kvmmem_vm_slots()
+ *
+ * Context: rcu_read_lock(); the record is good until its end. Return: NULL when
+ * the slot is empty.
+ */
+struct kvmmem_vm *kvmmem_vm_at(unsigned int slot)
+{
+	return rcu_dereference(table[slot]);
+}
+
+/**
+ * kvmmem_vm_count - VMs in the table
+ */
+unsigned int kvmmem_vm_count(void)
+{
+	return READ_ONCE(nr_vms);
+}
+
+/**
+ * kvmmem_vm_info - collect the facts of a VM
+ * @vm: its record
+ * @info: where to
+ *
+ * Context: rcu_read_lock(). Return: false when the VM is gone.
+ */
+bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info)
+{
+	struct task_struct *task;
+	bool alive;
+
+	raw_spin_lock(&vm->lock);
+	alive = vm->kvm;
+	if (alive) {
+		info->vcpus = atomic_read(&vm->kvm->online_vcpus);
+		info->mem_kb = kvmmem_memslot_pages(vm->kvm) << (PAGE_SHIFT - 10);
+	}
+	raw_spin_unlock(&vm->lock);
+
+	task = pid_task(vm->pid, PIDTYPE_TGID);
+	strscpy(info->comm, task ? task->comm : vm->comm, sizeof(info->comm));
+	return alive;
+}
+
+/**
+ * kvmmem_lost - count an event that has no record to go to
+ *
+ * Context: any.
+ */
+void kvmmem_lost(void)
+{
+	this_cpu_inc(lost);
+}
+
+/**
+ * kvmmem_lost_events - events that could not be counted, since load
+ */
+u64 kvmmem_lost_events(void)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(lost, cpu));
+	return sum;
+}
+
+static void pool_usage(const struct kvmmem_pool *pool, size_t size,
+		       struct kvmmem_registry_usage *usage)
+{
+	usage->live = atomic_read(&pool->live);
+	usage->reserve = kvmmem_pool_reserve(pool);
+	usage->size = size;
+}
+
+/**
+ * kvmmem_registry_usage - memory that the registry holds
+ * @vm: records of VMs
+ * @vcpu: records of vCPUs
+ */
+void kvmmem_registry_usage(struct kvmmem_registry_usage *vm,
+			   struct kvmmem_registry_usage *vcpu)
+{
+	pool_usage(&vm_pool, sizeof(struct kvmmem_vm), vm);
+	pool_usage(&vcpu_pool, sizeof(struct kvmmem_vcpu), vcpu);
+}
+
+static KVMMEM_FTRACE_FUNC(on_vm_destroy)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_VM_DESTROY);
+	kvmmem_vm_death((struct kvm *)kvmmem_ftrace_arg(0));
+}
+
+static KVMMEM_FTRACE_FUNC(on_vm_create)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_VM_CREATE);
+	kvmmem_vm_birth((struct kvm *)kvmmem_ftrace_arg(0), current);
+}
+
+static KVMMEM_FTRACE_FUNC(on_vcpu_create)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_VCPU_CREATE);
+	kvmmem_vcpu_birth((struct kvm_vcpu *)kvmmem_ftrace_arg(0), current);
+}
+
+static struct kvmmem_hook destroy_hook = {
+	.id = KVMMEM_HOOK_VM_DESTROY,
+	.name = "kvm_arch_destroy_vm",
+	.module = "kvm",
+	.purpose = "vm-death",
+	.ops.func = on_vm_destroy,
+	.state = KVMMEM_HOOK_WAITING,
+};
+
+/* The last step of creating a VM that every kernel since 6.1 has. */
+static struct kvmmem_hook create_hook = {
+	.id = KVMMEM_HOOK_VM_CREATE,
+	.name = "kvm_arch_create_vm_debugfs",
+	.module = "kvm",
+	.purpose = "vm-birth",
+	.ops.func = on_vm_create,
+	.state = KVMMEM_HOOK_WAITING,
+};
+
+/* Called for a vCPU that is online; nothing can fail after it. */
+static struct kvmmem_hook vcpu_hook = {
+	.id = KVMMEM_HOOK_VCPU_CREATE,
+	.name = "kvm_arch_vcpu_postcreate",
+	.module = "kvm",
+	.purpose = "vcpu-birth",
+	.ops.func = on_vcpu_create,
+	.state = KVMMEM_HOOK_WAITING,
+};
+
+/**
+ * kvmmem_registry_init - make the empty registry and add its hooks
+ *
+ * Context: may sleep. Return: 0 or -ENOMEM.
+ */
+int kvmmem_registry_init(void)
+{
+	int err = -ENOMEM;
+
+	table = kvcalloc(max_vms, sizeof(*table), GFP_KERNEL);
+	used = bitmap_zalloc(max_vms, GFP_KERNEL);
+	if (!table || !used)
+		goto err_free;
+	err = kvmmem_pool_init(&vm_pool, "kvmmem_vm", sizeof(struct kvmmem_vm));
+	if (err)
+		goto err_free;
+	err = kvmmem_pool_init(&vcpu_pool, "kvmmem_vcpu", sizeof(struct kvmmem_vcpu));
+	if (err)
+		goto err_pool;
+
+	/* Deaths first: hooks attach in this order and detach in reverse. */
+	kvmmem_hook_add(&destroy_hook);
+	kvmmem_hook_add(&create_hook);
+	kvmmem_hook_add(&vcpu_hook);
+	return 0;
+
+err_pool:
+	kvmmem_pool_destroy(&vm_pool);
+err_free:
+	bitmap_free(used);
+	kvfree(table);
+	return err;
+}
+
+/**
+ * kvmmem_registry_exit - free everything
+ *
+ * After the hooks have stopped and the readers are gone. Context: may sleep.
+ */
+void kvmmem_registry_exit(void)
+{
+	kvmmem_vm_death_all();
+	cancel_work_sync(&registry_work);
+	reap();
+	kvmmem_pool_destroy(&vcpu_pool);
+	kvmmem_pool_destroy(&vm_pool);
+	bitmap_free(used);
+	kvfree(table);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The registry: a record for each live VM and for each of its vCPUs.
+ *
+ * A record is born by the first sign of its VM (creation, or an event, or the
+ * scan of open files at load) and dies when KVM destroys the VM: at that
+ * moment it leaves the table and its pointer to the struct kvm is cleared, so
+ * nothing of kvmmem follows that pointer afterwards.
+ */
+#ifndef _KVMMEM_VM_H
+#define _KVMMEM_VM_H
+
+#include <linux/hashtable.h>
+#include "kvmmem.h"
+#include <linux/list.h>
+#include <linux/llist.h>
+#include <linux/refcount.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+
+#include "decode.h"
+
+struct dentry;
+struct kvm;
+struct kvm_vcpu;
+
+/**
+ * struct kvmmem_vm - record of a VM
+ * @lock: holds @kvm alive: whoever has it and finds @kvm set may read the
+ *	struct kvm and its vCPUs. Held shortly, never sleeping; VM destruction
+ *	waits for it. Nests inside nothing.
+ * @kvm: the VM, NULL from the moment KVM destroys it
+ * @key: the address that @kvm had, for the hash
+ * @node: in the hash by @key; registry_lock, RCU
+ * @slot: index in the table of VMs
+ * @mode: enum kvmmem_mode
+ * @id: "<pid>-<fd>", the key of all rows
+ * @comm: name of the process when the record was born
+ * @tgid: process id
+ * @pid: the process, to look its present name up
+ * @vcpus: its vCPUs in order of birth; registry_lock, RCU
+ * @nr_vcpus: how many; registry_lock
+ * @announced: the watcher has been told; only the worker touches it
+ * @dir: its debugfs directory, the watcher's
+ * @dead: in the list of records that wait for the worker to free them
+ */
+struct kvmmem_vm {
+	raw_spinlock_t lock;
+	struct kvm *kvm;
+	const struct kvm *key;
+	struct hlist_node node;
+	unsigned int slot;
+	enum kvmmem_mode mode;
+	char id[KVMMEM_ID_LEN];
+	char comm[TASK_COMM_LEN];
+	pid_t tgid;
+	struct pid *pid;
+	struct list_head vcpus;
+	unsigned int nr_vcpus;
+	bool announced;
+	struct dentry *dir;
+	struct llist_node dead;
+};
+
+/* Reasons for the fault probe to leave its straight path. */
+#define KVMMEM_VCPU_SHADOW	BIT(0)	/* shadow paging: decode a #PF code */
+#define KVMMEM_VCPU_NO_BASE	BIT(1)	/* @pf_base is not known yet */
+
+/**
+ * struct kvmmem_vcpu - record of a vCPU
+ * @node: in the hash by @vcpu; registry_lock, RCU
+ * @vcpu: the vCPU: a key, to be followed only under @vm->lock or by the thread
+ *	that runs it
+ * @vm: the record of its VM, which lives at least as long
+ * @sibling: in @vm->vcpus
+ * @id: KVM's vcpu_id
+ * @special: KVMMEM_VCPU_* flags; written by the vCPU's thread after birth
+ * @pf_base: KVM's pf_taken when counting began
+ * @fault: counters by class (decode.h), written only by the vCPU's thread
+ *
+ * What the probes read and what they write are in lines of their own.
+ */
+struct kvmmem_vcpu {
+	struct hlist_node node;
+	struct kvm_vcpu *vcpu;
+	struct kvmmem_vm *vm;
+	struct list_head sibling;
+	u32 id;
+	u32 special;
+	u64 pf_base;
+
+	u64 fault[KVMMEM_FAULT_CELLS] ____cacheline_aligned;
+};
+
+#define KVMMEM_VCPU_HASH_BITS	12
+
+extern struct hlist_head kvmmem_vcpu_hash[1 << KVMMEM_VCPU_HASH_BITS];
+
+/**
+ * kvmmem_vcpu_find - the record of a vCPU
+ * @vcpu: the vCPU
+ *
+ * Context: a hook. Records are freed only after every hook that was running
+ * when they left the hash has ended, so the result is good until the hook
+ * returns, preemption or not. Return: the record or NULL.
+ */
+static __always_inline struct kvmmem_vcpu *kvmmem_vcpu_find(const struct kvm_vcpu *vcpu)
+{
+	struct kvmmem_vcpu *rec;
+
+	hlist_for_each_entry_rcu(rec, &kvmmem_vcpu_hash[hash_ptr(vcpu, KVMMEM_VCPU_HASH_BITS)],
+				 node, true)
+		if (rec->vcpu == vcpu)
+			return rec;
+	return NULL;
+}
+
+/**
+ * kvmmem_vm_for_each_vcpu - walk the vCPUs of a VM
+ * @rec: struct kvmmem_vcpu cursor
+ * @vm: struct kvmmem_vm
+ *
+ * Context: rcu_read_lock().
+ */
+#define kvmmem_vm_for_each_vcpu(rec, vm) \
+	list_for_each_entry_rcu(rec, &(vm)->vcpus, sibling)
+
+/**
+ * struct kvmmem_vm_info - a VM's facts for readers
+ * @comm: present name of its process, or the last one known
+ * @vcpus: vCPUs that are online
+ * @mem_kb: size of its memory slots, in KiB
+ */
+struct kvmmem_vm_info {
+	char comm[TASK_COMM_LEN];
+	unsigned int vcpus;
+	u64 mem_kb;
+};
+
+int kvmmem_registry_init(void);
+void kvmmem_registry_exit(void);
+
+struct kvmmem_vm *kvmmem_vm_birth(struct kvm *kvm, struct task_struct *task);
+struct kvmmem_vcpu *kvmmem_vcpu_birth(struct kvm_vcpu *vcpu, struct task_struct *task);
+void kvmmem_vm_death(const struct kvm *kvm);
+void kvmmem_vm_death_all(void);
+void kvmmem_registry_top_up(gfp_t gfp);
+
+unsigned int kvmmem_vm_slots(void);
+int kvmmem_vm_next(unsigned int from);
+struct kvmmem_vm *kvmmem_vm_at(unsigned int slot);
+unsigned int kvmmem_vm_count(void);
+bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info);
+
+/**
+ * struct kvmmem_vm_watch - who wants to hear of births and deaths
+ * @born: a VM has a record; called by the worker, may sleep
+ * @died: the record is about to be freed; called by the worker, may sleep
+ */
+struct kvmmem_vm_watch {
+	void (*born)(struct kvmmem_vm *vm);
+	void (*died)(struct kvmmem_vm *vm);
+};
+
+void kvmmem_registry_watch(const struct kvmmem_vm_watch *watch);
+void kvmmem_registry_settle(void);
+
+void kvmmem_lost(void);
+u64 kvmmem_lost_events(void);
+
+/**
+ * struct kvmmem_registry_usage - memory that the registry holds
+ * @live: records in use
+ * @reserve: records ready to be used
+ * @size: bytes of one record
+ */
+struct kvmmem_registry_usage {
+	unsigned int live;
+	unsigned int reserve;
+	unsigned int size;
+};
+
+void kvmmem_registry_usage(struct kvmmem_registry_usage *vm,
+			   struct kvmmem_registry_usage *vcpu);
+
+#endif /* _KVMMEM_VM_H */
