@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The registry's life cycle with made-up VMs: births, deaths, reuse of
+ * addresses and slots, bounds.
+ *
+ * The hook that hears of deaths is declared attached without KVM: nothing but
+ * these tests knows the VMs.
+ */
+#include <kunit/test.h>
+#include <linux/kvm_host.h>
+#include <linux/rcupdate.h>
+#include <linux/vmalloc.h>
+
+#include "../hooks.h"
+#include "../pool.h"
+#include "../vm.h"
+
+static void pretend_attached(const struct kvmmem_hook *hook, void *unused)
+{
+	if (hook->id == KVMMEM_HOOK_VM_DESTROY)
+		((struct kvmmem_hook *)hook)->state = KVMMEM_HOOK_ATTACHED;
+}
+
+static void pretend_detached(const struct kvmmem_hook *hook, void *unused)
+{
+	((struct kvmmem_hook *)hook)->state = KVMMEM_HOOK_WAITING;
+}
+
+static int registry_test_init(struct kunit *test)
+{
+	int err = kvmmem_registry_init();
+
+	if (err)
+		return err;
+	kvmmem_hooks_for_each(pretend_attached, NULL);
+	return 0;
+}
+
+static void registry_test_exit(struct kunit *test)
+{
+	kvmmem_hooks_for_each(pretend_detached, NULL);
+	kvmmem_hooks_stop();
+	kvmmem_registry_exit();
+}
+
+static struct kvm *make_kvm(struct kunit *test)
+{
+	struct kvm *kvm = kunit_kzalloc(test, sizeof(*kvm), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, kvm);
+	return kvm;
+}
+
+static struct kvm_vcpu *make_vcpu(struct kunit *test, struct kvm *kvm, int id)
+{
+	struct kvm_vcpu *vcpu = kunit_kzalloc(test, sizeof(*vcpu), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, vcpu);
+	vcpu->kvm = kvm;
+	vcpu->vcpu_id = id;
+	return vcpu;
+}
+
+static void vm_is_born_once_and_dies(struct kunit *test)
+{
+	struct kvm *kvm = make_kvm(test);
+	struct kvmmem_vm *vm = kvmmem_vm_birth(kvm, current);
+
+	KUNIT_ASSERT_NOT_NULL(test, vm);
+	KUNIT_EXPECT_PTR_EQ(test, kvmmem_vm_birth(kvm, current), vm);
+	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), 1);
+	KUNIT_EXPECT_PTR_EQ(test, vm->kvm, kvm);
+	KUNIT_EXPECT_EQ(test, vm->tgid, task_tgid_nr(current));
+
+	kvmmem_vm_death(kvm);
+	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), 0);
+	KUNIT_EXPECT_EQ(test, kvmmem_vm_next(0), kvmmem_vm_slots());
+	/* Of a VM that is not there: nothing. */
+	kvmmem_vm_death(kvm);
+	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), 0);
+}
+
+static void same_address_is_a_new_record(struct kunit *test)
+{
+	struct kvm *kvm = make_kvm(test);
+	struct kvm_vcpu *vcpu = make_vcpu(test, kvm, 0);
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_birth(vcpu, current);
+
+	KUNIT_ASSERT_NOT_NULL(test, rec);
+	rec->fault[0] = 42;
+	kvmmem_vm_death(kvm);
+	KUNIT_EXPECT_NULL(test, kvmmem_vcpu_find(vcpu));
+
+	rec = kvmmem_vcpu_birth(vcpu, current);
+	KUNIT_ASSERT_NOT_NULL(test, rec);
+	KUNIT_EXPECT_EQ(test, rec->fault[0], 0ULL);
+	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), 1);
+}
+
+static void vcpus_keep_their_own(struct kunit *test)
+{
+	struct kvm *kvm[2] = { make_kvm(test), make_kvm(test) };
+	struct kvmmem_vcpu *rec[8], *walk;
+	struct kvm_vcpu *vcpu[8];
+	int i, n = 0;
+
+	for (i = 0; i < 8; i++) {
+		vcpu[i] = make_vcpu(test, kvm[i & 1], i);
+		rec[i] = kvmmem_vcpu_birth(vcpu[i], current);
+		KUNIT_ASSERT_NOT_NULL(test, rec[i]);
+	}
+	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), 2);
+	for (i = 0; i < 8; i++) {
+		KUNIT_EXPECT_PTR_EQ(test, kvmmem_vcpu_find(vcpu[i]), rec[i]);
+		KUNIT_EXPECT_PTR_EQ(test, (void *)rec[i]->vm->key, (void *)kvm[i & 1]);
+	}
+	/* In order of birth. */
+	rcu_read_lock();
+	kvmmem_vm_for_each_vcpu(walk, rec[1]->vm)
+		KUNIT_EXPECT_EQ(test, walk->id, 1 + 2 * n++);
+	rcu_read_unlock();
+	KUNIT_EXPECT_EQ(test, n, 4);
+
+	kvmmem_vm_death(kvm[1]);
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_PTR_EQ(test, kvmmem_vcpu_find(vcpu[i]), i & 1 ? NULL : rec[i]);
+}
+
+static void table_is_bounded(struct kunit *test)
+{
+	unsigned int slots = kvmmem_vm_slots(), i;
+	struct kvm *kvm = vzalloc(array_size(slots + 1, sizeof(*kvm)));
+	struct kvmmem_registry_usage vms, vcpus;
+
+	KUNIT_ASSERT_NOT_NULL(test, kvm);
+	for (i = 0; i < slots; i++) {
+		kvmmem_registry_top_up(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, kvmmem_vm_birth(&kvm[i], current));
+	}
+	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), slots);
+	KUNIT_EXPECT_NULL(test, kvmmem_vm_birth(&kvm[slots], current));
+
+	/* One leaves, one comes, in the same slot. */
+	kvmmem_vm_death(&kvm[3]);
+	kvmmem_registry_top_up(GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, kvmmem_vm_birth(&kvm[slots], current));
+	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), slots);
+
+	kvmmem_vm_death_all();
+	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), 0);
+	kvmmem_registry_settle();
+	kvmmem_registry_usage(&vms, &vcpus);
+	KUNIT_EXPECT_EQ(test, vms.live, 0);
+	KUNIT_EXPECT_EQ(test, vcpus.live, 0);
+	vfree(kvm);
+}
+
+static struct kunit_case registry_cases[] = {
+	KUNIT_CASE(vm_is_born_once_and_dies),
+	KUNIT_CASE(same_address_is_a_new_record),
+	KUNIT_CASE(vcpus_keep_their_own),
+	KUNIT_CASE(table_is_bounded),
+	{}
+};
+
+static struct kunit_suite registry_suite = {
+	.name = "kvmmem-registry",
+	.init = registry_test_init,
+	.exit = registry_test_exit,
+	.test_cases = registry_cases,
+};
+
+kunit_test_suite(registry_suite);
