@@ -3,6 +3,7 @@
 
 #include "audit.h"
 #include "fault.h"
+#include "tlb.h"
 
 static bool is_shadow(const struct kvmmem_vm *vm)
 {
@@ -14,9 +15,15 @@ static bool is_tdp(const struct kvmmem_vm *vm)
 	return !is_shadow(vm);
 }
 
+static bool flushes_counted(const struct kvmmem_vm *vm)
+{
+	return kvmmem_tlb_on();
+}
+
 const struct kvmmem_audit kvmmem_audits[] = {
 	{ "ept_violations", is_tdp, kvmmem_fault_witness },
 	{ "shadow", is_shadow, kvmmem_fault_witness },
+	{ "flushes", flushes_counted, kvmmem_tlb_witness },
 };
 
 const unsigned int kvmmem_nr_audits = ARRAY_SIZE(kvmmem_audits);

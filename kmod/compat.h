@@ -14,7 +14,9 @@
 #include <linux/ftrace.h>
 #include <linux/kvm_host.h>
 #include <linux/version.h>
+#include <asm/asm.h>
 #include <asm/cpufeature.h>
+#include <asm/svm.h>
 
 /*
  * ftrace callbacks. Since 6.13 struct ftrace_regs is opaque and has accessors
@@ -113,6 +115,106 @@ static inline u64 kvmmem_memslot_pages(struct kvm *kvm)
 		pages += slot->npages;
 	srcu_read_unlock(&kvm->srcu, idx);
 	return pages;
+}
+
+/*
+ * Prototypes of KVM's tracepoints, without the leading void *data.
+ */
+#define KVMMEM_ARGS_KVM_ENTRY	struct kvm_vcpu *vcpu, bool force_immediate_exit
+#define KVMMEM_ARGS_KVM_EXIT	struct kvm_vcpu *vcpu, u32 isa
+#define KVMMEM_ARGS_PV_FLUSH	unsigned int vcpu_id, bool need_flush
+
+/* Intel's name for a function's counterpart, AMD's, and which kinds they are. */
+#define KVMMEM_SVM_FLUSH_ALL		"svm_flush_tlb_all"
+#define KVMMEM_SVM_FLUSH_ASID		"svm_flush_tlb_asid"
+#define KVMMEM_SVM_FLUSH_ASID_KIND	KVMMEM_FLUSH_GUEST
+
+/**
+ * kvmmem_vcpu_tlb_flush - full flushes that KVM has done for this vCPU
+ * @vcpu: a live vCPU
+ */
+static inline u64 kvmmem_vcpu_tlb_flush(const struct kvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->stat.tlb_flush);
+}
+
+/**
+ * kvmmem_vcpu_single_flush - one-address flushes that KVM has done for this vCPU
+ * @vcpu: a live vCPU
+ */
+static inline u64 kvmmem_vcpu_single_flush(const struct kvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->stat.invlpg);
+}
+
+/**
+ * kvmmem_remote_requests - remote flushes asked for in a VM
+ * @kvm: a live VM
+ *
+ * KVM counts a request before it makes it (virt/kvm/kvm_main.c,
+ * kvm_flush_remote_tlbs), so whoever serves one sees the count changed.
+ */
+static inline u64 kvmmem_remote_requests(const struct kvm *kvm)
+{
+	return READ_ONCE(kvm->stat.generic.remote_tlb_flush_requests);
+}
+
+/**
+ * kvmmem_remote_flushes - remote flushes that had to kick a vCPU
+ * @kvm: a live VM
+ */
+static inline u64 kvmmem_remote_flushes(const struct kvm *kvm)
+{
+	return READ_ONCE(kvm->stat.generic.remote_tlb_flush);
+}
+
+/**
+ * kvmmem_vcpu_hyperv - does the guest use Hyper-V's interface?
+ * @vcpu: a live vCPU
+ */
+static inline bool kvmmem_vcpu_hyperv(const struct kvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->arch.hyperv_enabled);
+}
+
+/* VMCS fields: SDM vol. 3D, appendix B. */
+#define KVMMEM_VMCS_VPID	0x0000
+#define KVMMEM_VMCS_EXIT_REASON	0x4402
+
+/**
+ * kvmmem_vmread - read a field of the current VMCS
+ * @field: its encoding
+ * @value: where to
+ *
+ * Fails where no VMCS is current (Hyper-V's enlightened VMCS), the field does
+ * not exist, or VMX has been switched off under us by a dying host.
+ *
+ * Context: a hook in the thread of a vCPU that is loaded. Return: success.
+ */
+static __always_inline bool kvmmem_vmread(unsigned long field, unsigned long *value)
+{
+	bool ok = false;
+
+	asm volatile("1: vmread %[field], %[value]\n\t"
+		     "seta %[ok]\n"
+		     "2:\n"
+		     _ASM_EXTABLE(1b, 2b)
+		     : [value] "=r" (*value), [ok] "+q" (ok)
+		     : [field] "r" (field)
+		     : "cc");
+	return ok;
+}
+
+/**
+ * kvmmem_svm_vmcb - the VMCB that a vCPU runs on
+ * @vcpu: a vCPU of kvm-amd
+ *
+ * struct vcpu_svm is private, but begins with the vCPU and then this pointer on
+ * every kernel from 5.10 to 7.3. Validate it before use.
+ */
+static __always_inline const struct vmcb *kvmmem_svm_vmcb(const struct kvm_vcpu *vcpu)
+{
+	return *(const struct vmcb * const *)(vcpu + 1);
 }
 
 #endif /* _KVMMEM_COMPAT_H */

@@ -16,6 +16,8 @@
 #include "fault.h"
 #include "hooks.h"
 #include "table.h"
+#include "tagrow.h"
+#include "tlb.h"
 #include "vm.h"
 
 static struct dentry *root, *vms;
@@ -53,6 +55,36 @@ static int faults_show(struct seq_file *seq, void *unused)
 	return 0;
 }
 
+KVMMEM_TABLE(tlb_table, "tlb",
+	     { "vcpu", 4 }, { "vpid", 5 }, { "entries", 14 }, { "flushes", 12 },
+	     { "remote", 10 }, { "guest", 10 }, { "nested", 10 }, { "tag", 10 },
+	     { "other", 10 }, { "single", 10 }, { "moves", 8 });
+
+static int tlb_show(struct seq_file *seq, void *unused)
+{
+	struct kvmmem_tag tags[KVMMEM_TAGS];
+	struct kvmmem_vm *vm = seq->private;
+	struct kvmmem_vcpu *rec;
+	unsigned int i, n;
+
+	kvmmem_table_header(seq, &tlb_table);
+	if (!kvmmem_tlb_on())
+		return 0;
+	rcu_read_lock();
+	kvmmem_vm_for_each_vcpu(rec, vm) {
+		n = kvmmem_tlb_tags(rec, tags);
+		for (i = 0; i < n; i++) {
+			struct kvmmem_row row = kvmmem_row_begin(seq, &tlb_table);
+
+			kvmmem_row_u64(&row, rec->id);
+			kvmmem_row_tag(&row, &tags[i]);
+			kvmmem_row_end(&row);
+		}
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
 KVMMEM_TABLE(hooks_table, "hook",
 	     { "name", -28 }, { "state", -9 }, { "events", 14 },
 	     { "why_not", -24 }, { "purpose", -24 });
@@ -66,6 +98,7 @@ static void hook_row(const struct kvmmem_hook *hook, void *data)
 
 	switch (hook->state) {
 	case KVMMEM_HOOK_ATTACHED:
+		why_not = hook->note ?: "-";
 		break;
 	case KVMMEM_HOOK_OFF:
 		state = "off";
@@ -192,6 +225,7 @@ static const struct file_operations name##_fops = {				\
 }
 
 SHOW_FILE(faults);
+SHOW_FILE(tlb);
 SHOW_FILE(hooks);
 SHOW_FILE(audit);
 SHOW_FILE(registry);
@@ -210,6 +244,7 @@ static void vm_born(struct kvmmem_vm *vm)
 {
 	vm->dir = make_dir(vm->id, vms);
 	debugfs_create_file("faults", 0400, vm->dir, vm, &faults_fops);
+	debugfs_create_file("tlb", 0400, vm->dir, vm, &tlb_fops);
 }
 
 static void vm_died(struct kvmmem_vm *vm)

@@ -39,12 +39,11 @@ static void settle(struct kvmmem_hook *hook, int err)
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_FAILED);
 }
 
-static void attach_tracepoint(struct kvmmem_hook *hook, struct tracepoint *tp)
+static void attach_tracepoint(struct kvmmem_hook *hook)
 {
 	if (hook->state == KVMMEM_HOOK_ATTACHED || hook->state == KVMMEM_HOOK_OFF)
 		return;
-	settle(hook, tracepoint_probe_register(tp, hook->probe, hook));
-	hook->tp = hook->err ? NULL : tp;
+	settle(hook, tracepoint_probe_register(hook->tp, hook->probe, hook));
 }
 
 static void attach_function(struct kvmmem_hook *hook, bool module_here)
@@ -75,7 +74,6 @@ static void detach(struct kvmmem_hook *hook)
 	} else if (hook->state == KVMMEM_HOOK_ATTACHED) {
 		unregister_ftrace_function(&hook->ops);
 	}
-	hook->tp = NULL;
 	if (hook->state != KVMMEM_HOOK_OFF)
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_WAITING);
 }
@@ -85,8 +83,10 @@ static void tracepoint_found(struct tracepoint *tp, void *unused)
 	struct kvmmem_hook *hook;
 
 	list_for_each_entry(hook, &hooks, node)
-		if (hook->probe && !strcmp(hook->name, tp->name))
-			attach_tracepoint(hook, tp);
+		if (hook->probe && !strcmp(hook->name, tp->name)) {
+			hook->tp = tp;
+			attach_tracepoint(hook);
+		}
 }
 
 /*
@@ -103,6 +103,24 @@ static void tracepoints_done(const struct module *mod)
 		if (!strcmp(hook->module, "kvm") &&
 		    hook->state == KVMMEM_HOOK_WAITING)
 			WRITE_ONCE(hook->state, KVMMEM_HOOK_ABSENT);
+}
+
+/*
+ * A module whose other functions could be hooked is here, so what was not found
+ * in it is not in it.
+ */
+static void functions_done(void)
+{
+	struct kvmmem_hook *hook, *other;
+
+	list_for_each_entry(hook, &hooks, node) {
+		if (hook->probe || hook->state != KVMMEM_HOOK_WAITING)
+			continue;
+		list_for_each_entry(other, &hooks, node)
+			if (!other->probe && other->state == KVMMEM_HOOK_ATTACHED &&
+			    !strcmp(other->module, hook->module))
+				WRITE_ONCE(hook->state, KVMMEM_HOOK_ABSENT);
+	}
 }
 
 static int on_tracepoint_module(struct notifier_block *nb, unsigned long action,
@@ -123,9 +141,12 @@ static int on_tracepoint_module(struct notifier_block *nb, unsigned long action,
 					 NULL);
 		tracepoints_done(mod);
 	} else if (action == MODULE_STATE_GOING) {
-		list_for_each_entry(hook, &hooks, node)
-			if (hook->probe)
-				detach(hook);
+		list_for_each_entry(hook, &hooks, node) {
+			if (!hook->probe)
+				continue;
+			detach(hook);
+			hook->tp = NULL;
+		}
 		kvm_present = false;
 		kvm_module = NULL;
 	}
@@ -176,6 +197,33 @@ void kvmmem_hook_add(struct kvmmem_hook *hook)
 		hook->ops.flags = FTRACE_OPS_FL_PERMANENT | KVMMEM_FTRACE_FLAGS;
 	mutex_lock(&hooks_mutex);
 	list_add_tail(&hook->node, &hooks);
+	mutex_unlock(&hooks_mutex);
+}
+
+/**
+ * kvmmem_hook_switch - switch a hook on or off
+ * @hook: a hook that was added
+ * @on: which
+ *
+ * When it returns after off, the hook is not running and will not. Context: may
+ * sleep.
+ */
+void kvmmem_hook_switch(struct kvmmem_hook *hook, bool on)
+{
+	mutex_lock(&hooks_mutex);
+	if (!on) {
+		detach(hook);
+		WRITE_ONCE(hook->state, KVMMEM_HOOK_OFF);
+	} else if (hook->state == KVMMEM_HOOK_OFF) {
+		WRITE_ONCE(hook->state, KVMMEM_HOOK_WAITING);
+		if (!hook->probe)
+			attach_function(hook, false);
+		else if (hook->tp)
+			attach_tracepoint(hook);
+		else if (kvm_present)
+			WRITE_ONCE(hook->state, KVMMEM_HOOK_ABSENT);
+		functions_done();
+	}
 	mutex_unlock(&hooks_mutex);
 }
 
@@ -260,6 +308,7 @@ int kvmmem_hooks_start(void (*kvm_gone)(void))
 	list_for_each_entry(hook, &hooks, node)
 		if (!hook->probe)
 			attach_function(hook, false);
+	functions_done();
 	mutex_unlock(&hooks_mutex);
 
 	err = register_tracepoint_module_notifier(&tracepoint_nb);

@@ -16,6 +16,12 @@ enum kvmmem_hook_id {
 	KVMMEM_HOOK_VM_CREATE,
 	KVMMEM_HOOK_VCPU_CREATE,
 	KVMMEM_HOOK_PAGE_FAULT,
+	KVMMEM_HOOK_FLUSH_ALL,
+	KVMMEM_HOOK_FLUSH_CURRENT,
+	KVMMEM_HOOK_FLUSH_GUEST,
+	KVMMEM_HOOK_FLUSH_ASID,
+	KVMMEM_HOOK_PV_FLUSH,
+	KVMMEM_HOOK_RUN,
 	KVMMEM_NR_HOOKS
 };
 
@@ -57,7 +63,8 @@ enum kvmmem_hook_state {
  * @ops: for a function: @ops.func is called at its entry. Exactly one of
  *	@probe and @ops.func is set. The kernel may call it with preemption on.
  * @node: list of all hooks; hooks_mutex, as everything below
- * @tp: the tracepoint while attached
+ * @tp: the tracepoint while KVM is there
+ * @note: a word on what an attached hook cannot do here, or NULL
  * @state: see enum kvmmem_hook_state
  * @err: errno when @state is KVMMEM_HOOK_FAILED
  */
@@ -71,11 +78,13 @@ struct kvmmem_hook {
 
 	struct list_head node;
 	struct tracepoint *tp;
+	const char *note;
 	enum kvmmem_hook_state state;
 	int err;
 };
 
 void kvmmem_hook_add(struct kvmmem_hook *hook);
+void kvmmem_hook_switch(struct kvmmem_hook *hook, bool on);
 bool kvmmem_hook_attached(const struct kvmmem_hook *hook);
 u64 kvmmem_hook_events_seen(const struct kvmmem_hook *hook);
 

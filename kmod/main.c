@@ -12,6 +12,7 @@
 #include "hooks.h"
 #include "procfs.h"
 #include "scan.h"
+#include "tlb.h"
 #include "vm.h"
 
 static int __init kvmmem_init(void)
@@ -22,6 +23,7 @@ static int __init kvmmem_init(void)
 	if (err)
 		return err;
 	kvmmem_fault_init();
+	kvmmem_tlb_init();
 
 	err = kvmmem_hooks_start(kvmmem_vm_death_all);
 	if (err)

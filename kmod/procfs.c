@@ -17,6 +17,8 @@
 #include "param.h"
 #include "procfs.h"
 #include "table.h"
+#include "tagrow.h"
+#include "tlb.h"
 #include "vm.h"
 
 static unsigned int proc_mode = 0400;
@@ -32,6 +34,14 @@ KVMMEM_TABLE(fault_table, "fault",
 	     { "vm", -11 }, { "ept_violations", 14 }, { "read", 10 },
 	     { "write", 10 }, { "exec", 10 }, { "protection", 10 },
 	     { "page_walk", 10 }, { "mmio", 10 }, { "shadow", 10 });
+
+KVMMEM_TABLE(flush_table, "flush",
+	     { "vm", -11 }, { "requests", 12 }, { "remote", 12 }, { "vcpu", 12 });
+
+KVMMEM_TABLE(vpid_table, "vpid",
+	     { "vm", -11 }, { "vcpu", 4 }, { "vpid", 5 }, { "entries", 11 },
+	     { "flushes", 9 }, { "remote", 8 }, { "guest", 8 }, { "nested", 8 },
+	     { "tag", 6 }, { "other", 6 }, { "single", 7 }, { "moves", 6 });
 
 static const char *mode_name(enum kvmmem_mode mode)
 {
@@ -168,6 +178,56 @@ static int fault_row(struct seq_file *seq, struct kvmmem_vm *vm)
 	return 0;
 }
 
+static int flush_head(struct seq_file *seq)
+{
+	kvmmem_table_header(seq, &flush_table);
+	return 0;
+}
+
+static int flush_row(struct seq_file *seq, struct kvmmem_vm *vm)
+{
+	struct kvmmem_flush_totals totals;
+	struct kvmmem_row row;
+
+	if (!kvmmem_tlb_totals(vm, &totals))
+		return SEQ_SKIP;
+	row = kvmmem_row_begin(seq, &flush_table);
+	kvmmem_row_text(&row, vm->id);
+	kvmmem_row_u64(&row, totals.requests);
+	kvmmem_row_u64(&row, totals.remote);
+	kvmmem_row_u64(&row, totals.vcpu);
+	kvmmem_row_end(&row);
+	return 0;
+}
+
+static int vpid_head(struct seq_file *seq)
+{
+	kvmmem_table_header(seq, &vpid_table);
+	return 0;
+}
+
+static int vpid_rows(struct seq_file *seq, struct kvmmem_vm *vm)
+{
+	struct kvmmem_tag tags[KVMMEM_TAGS];
+	struct kvmmem_vcpu *rec;
+	unsigned int i, n;
+
+	if (!kvmmem_tlb_on())
+		return SEQ_SKIP;
+	kvmmem_vm_for_each_vcpu(rec, vm) {
+		n = kvmmem_tlb_tags(rec, tags);
+		for (i = 0; i < n; i++) {
+			struct kvmmem_row row = kvmmem_row_begin(seq, &vpid_table);
+
+			kvmmem_row_text(&row, vm->id);
+			kvmmem_row_u64(&row, rec->id);
+			kvmmem_row_tag(&row, &tags[i]);
+			kvmmem_row_end(&row);
+		}
+	}
+	return 0;
+}
+
 /**
  * struct section - a part of the file
  * @head: prints what stands before the rows; may sleep
@@ -182,6 +242,8 @@ static const struct section sections[] = {
 	{ host_head, NULL },
 	{ vm_head, vm_row },
 	{ fault_head, fault_row },
+	{ flush_head, flush_row },
+	{ vpid_head, vpid_rows },
 };
 
 /* The first position at or after this one where something is. */

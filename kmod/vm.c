@@ -43,6 +43,8 @@ static unsigned int nr_vms, nr_vcpus;
 static struct hlist_head vm_hash[1 << VM_HASH_BITS];
 struct hlist_head kvmmem_vcpu_hash[1 << KVMMEM_VCPU_HASH_BITS];
 
+struct kvmmem_tag kvmmem_no_tag = { .tag = KVMMEM_TAG_UNKNOWN };
+
 static struct kvmmem_pool vm_pool, vcpu_pool;
 static LLIST_HEAD(dead_vms);
 static const struct kvmmem_vm_watch *watch;	/* changed only with no worker */
@@ -83,6 +85,8 @@ static struct kvmmem_vm *add_vm(struct kvm *kvm, struct task_struct *task)
 	vm->tgid = task_tgid_nr(task);
 	vm->pid = get_pid(task_tgid(task));
 	strscpy(vm->comm, task->group_leader->comm, sizeof(vm->comm));
+	vm->requests_base = kvmmem_remote_requests(kvm);
+	vm->remote_base = kvmmem_remote_flushes(kvm);
 	INIT_LIST_HEAD(&vm->vcpus);
 	/* KVM could not make a directory (a duplicate name): a name of ours. */
 	if (!kvmmem_kvm_debugfs_name(kvm, vm->id, sizeof(vm->id)))
@@ -109,6 +113,9 @@ static struct kvmmem_vcpu *add_vcpu(struct kvmmem_vm *vm, struct kvm_vcpu *vcpu)
 	rec->vcpu = vcpu;
 	rec->vm = vm;
 	rec->id = vcpu->vcpu_id;
+	rec->flush_birth = kvmmem_vcpu_tlb_flush(vcpu);
+	seqcount_init(&rec->tags_seq);
+	rec->now = &kvmmem_no_tag;
 	/*
 	 * A vCPU that has not faulted yet is counted from 0. For one that is
 	 * older than kvmmem its own thread notes where counting began.

@@ -14,11 +14,12 @@
 #include "kvmmem.h"
 #include <linux/list.h>
 #include <linux/llist.h>
-#include <linux/refcount.h>
 #include <linux/sched.h>
+#include <linux/seqlock.h>
 #include <linux/spinlock.h>
 
 #include "decode.h"
+#include "flush.h"
 
 struct dentry;
 struct kvm;
@@ -38,6 +39,8 @@ struct kvm_vcpu;
  * @comm: name of the process when the record was born
  * @tgid: process id
  * @pid: the process, to look its present name up
+ * @requests_base: KVM's remote flush requests when the record was born
+ * @remote_base: KVM's remote flushes, likewise
  * @vcpus: its vCPUs in order of birth; registry_lock, RCU
  * @nr_vcpus: how many; registry_lock
  * @announced: the watcher has been told; only the worker touches it
@@ -55,12 +58,38 @@ struct kvmmem_vm {
 	char comm[TASK_COMM_LEN];
 	pid_t tgid;
 	struct pid *pid;
+	u64 requests_base;
+	u64 remote_base;
 	struct list_head vcpus;
 	unsigned int nr_vcpus;
 	bool announced;
 	struct dentry *dir;
 	struct llist_node dead;
 };
+
+/* Tags that a vCPU's record tells apart. */
+#define KVMMEM_TAGS		6
+#define KVMMEM_TAG_UNKNOWN	U32_MAX
+
+/**
+ * struct kvmmem_tag - what happened under one hardware tag of a vCPU
+ * @tag: VPID or ASID. KVMMEM_TAG_UNKNOWN in the first cell until a tag is
+ *	known; in the last cell when it holds what remains of many older tags.
+ * @moves: how often the vCPU came to this tag
+ * @entries: VM entries
+ * @flushes: by enum kvmmem_cause
+ * @single: flushes of one address
+ */
+struct kvmmem_tag {
+	u32 tag;
+	u32 moves;
+	u64 entries;
+	u64 flushes[KVMMEM_NR_CAUSES];
+	u64 single;
+} ____cacheline_aligned;
+
+/* The cell of vCPUs that flush accounting does not track; never written. */
+extern struct kvmmem_tag kvmmem_no_tag;
 
 /* Reasons for the fault probe to leave its straight path. */
 #define KVMMEM_VCPU_SHADOW	BIT(0)	/* shadow paging: decode a #PF code */
@@ -76,7 +105,21 @@ struct kvmmem_vm {
  * @id: KVM's vcpu_id
  * @special: KVMMEM_VCPU_* flags; written by the vCPU's thread after birth
  * @pf_base: KVM's pf_taken when counting began
+ * @flush_birth: KVM's tlb_flush when the record was born
  * @fault: counters by class (decode.h), written only by the vCPU's thread
+ * @now: the cell of the tag it runs under, in @tags
+ * @context: AMD: the VMCB whose pointer was found good
+ * @seen: @seen_flush + @seen_single, for one comparison in the probe
+ * @seen_flush: KVM's tlb_flush as far as it has been accounted for
+ * @seen_single: KVM's invlpg as far as it has been accounted for
+ * @flush_base: KVM's tlb_flush when counting began
+ * @remote_seen: the VM's remote flush requests at this vCPU's last look
+ * @hflags: KVM's flags at the last entry, for changes between L1 and L2
+ * @flush_cpu: processor of the last full flush
+ * @tags_seq: guards @tags against readers while cells are moved
+ * @next_evicted: the cell whose turn it is to make room
+ * @tracked: the fields above are in step with KVM's
+ * @tags: a cell for each tag
  *
  * What the probes read and what they write are in lines of their own.
  */
@@ -88,8 +131,24 @@ struct kvmmem_vcpu {
 	u32 id;
 	u32 special;
 	u64 pf_base;
+	u64 flush_birth;
 
 	u64 fault[KVMMEM_FAULT_CELLS] ____cacheline_aligned;
+
+	/* Flush accounting (tlb.c): written only by the vCPU's thread. */
+	struct kvmmem_tag *now ____cacheline_aligned;
+	const void *context;
+	u64 seen;
+	u64 seen_flush;
+	u64 seen_single;
+	u64 flush_base;
+	u64 remote_seen;
+	u32 hflags;
+	int flush_cpu;
+	seqcount_t tags_seq;
+	u8 next_evicted;
+	bool tracked;
+	struct kvmmem_tag tags[KVMMEM_TAGS];
 };
 
 #define KVMMEM_VCPU_HASH_BITS	12

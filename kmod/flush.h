@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Why a vCPU's translations were thrown away: pure functions, for the flush
+ * hooks and for KUnit.
+ */
+#ifndef _KVMMEM_FLUSH_H
+#define _KVMMEM_FLUSH_H
+
+#include <linux/types.h>
+
+/**
+ * enum kvmmem_cause - who asked for a flush
+ * @KVMMEM_CAUSE_REMOTE: somebody changed the VM's tables and asked its vCPUs
+ * @KVMMEM_CAUSE_GUEST: the guest
+ * @KVMMEM_CAUSE_NESTED: a nested guest or hypervisor, or a switch between them
+ * @KVMMEM_CAUSE_TAG: the vCPU moved to another processor
+ * @KVMMEM_CAUSE_OTHER: none of these, or it cannot be told
+ */
+enum kvmmem_cause {
+	KVMMEM_CAUSE_REMOTE,
+	KVMMEM_CAUSE_GUEST,
+	KVMMEM_CAUSE_NESTED,
+	KVMMEM_CAUSE_TAG,
+	KVMMEM_CAUSE_OTHER,
+	KVMMEM_NR_CAUSES
+};
+
+/**
+ * enum kvmmem_flush_kind - which of KVM's flush functions ran
+ * @KVMMEM_FLUSH_ALL: everything of the vCPU, for KVM_REQ_TLB_FLUSH
+ * @KVMMEM_FLUSH_CURRENT: the current context, for KVM_REQ_TLB_FLUSH_CURRENT
+ * @KVMMEM_FLUSH_GUEST: the guest's own translations, KVM_REQ_TLB_FLUSH_GUEST
+ * @KVMMEM_FLUSH_ANY: this kernel has one function for all (5.10 on AMD)
+ */
+enum kvmmem_flush_kind {
+	KVMMEM_FLUSH_ALL,
+	KVMMEM_FLUSH_CURRENT,
+	KVMMEM_FLUSH_GUEST,
+	KVMMEM_FLUSH_ANY,
+};
+
+/* What the last exit says of who may be asking. */
+enum kvmmem_asker {
+	KVMMEM_ASKER_NOBODY,	/* an exit that asks for no flush, or none yet */
+	KVMMEM_ASKER_GUEST,	/* CR0, CR3, CR4, INVLPG, INVPCID, a hypercall */
+	KVMMEM_ASKER_NESTED,	/* VMRUN, VMLAUNCH, INVEPT, ... */
+};
+
+/**
+ * struct kvmmem_flush_signs - what is known when a flush happens
+ * @kind: the function that ran
+ * @asker: from the last exit
+ * @remote: KVM has counted a remote flush since this vCPU's last one
+ * @moved: the vCPU is on another processor than at its last full flush
+ * @switched: it changed between L1 and L2 since its last entry
+ * @pv: KVM said that the guest asked by the paravirtual interface
+ * @hyperv: the guest uses Hyper-V's interface, where vCPUs ask for each other
+ */
+struct kvmmem_flush_signs {
+	enum kvmmem_flush_kind kind;
+	enum kvmmem_asker asker;
+	bool remote;
+	bool moved;
+	bool switched;
+	bool pv;
+	bool hyperv;
+};
+
+/**
+ * kvmmem_flush_cause - the cause of one flush
+ * @s: the signs
+ *
+ * KVM_REQ_TLB_FLUSH is made in two places only: for a remote flush, and by
+ * vmx_vcpu_load_vmcs() on another processor (5.10: and for nested INVVPID).
+ * Where both come together one flush serves both; it is the remote one's.
+ */
+static inline enum kvmmem_cause kvmmem_flush_cause(const struct kvmmem_flush_signs *s)
+{
+	bool nested = s->switched || s->asker == KVMMEM_ASKER_NESTED;
+
+	if (s->kind == KVMMEM_FLUSH_ALL || s->kind == KVMMEM_FLUSH_ANY) {
+		if (s->remote)
+			return KVMMEM_CAUSE_REMOTE;
+		if (nested)
+			return KVMMEM_CAUSE_NESTED;
+		if (s->kind == KVMMEM_FLUSH_ALL)
+			return s->moved ? KVMMEM_CAUSE_TAG : KVMMEM_CAUSE_OTHER;
+	}
+	if (nested)
+		return KVMMEM_CAUSE_NESTED;
+	if (s->pv || s->asker == KVMMEM_ASKER_GUEST)
+		return KVMMEM_CAUSE_GUEST;
+	if (s->hyperv && s->kind != KVMMEM_FLUSH_CURRENT)
+		return KVMMEM_CAUSE_GUEST;
+	return KVMMEM_CAUSE_OTHER;
+}
+
+enum kvmmem_asker kvmmem_asker_vmx(u32 reason);
+enum kvmmem_asker kvmmem_asker_svm(u64 code);
+
+#endif /* _KVMMEM_FLUSH_H */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The columns of a tag, the same in /proc/kvmmem and in debugfs.
+ */
+#ifndef _KVMMEM_TAGROW_H
+#define _KVMMEM_TAGROW_H
+
+#include "table.h"
+#include "tlb.h"
+
+/**
+ * kvmmem_row_tag - print vpid, entries, flushes, the causes, single, moves
+ * @row: the row
+ * @tag: the tag
+ *
+ * Where causes cannot be told apart their columns are unknown and all flushes
+ * are other.
+ */
+static inline void kvmmem_row_tag(struct kvmmem_row *row, const struct kvmmem_tag *tag)
+{
+	bool known = kvmmem_tlb_causes_known();
+	u64 flushes = kvmmem_tag_flushes(tag);
+	int i;
+
+	kvmmem_row_u64(row, tag->tag == KVMMEM_TAG_UNKNOWN ? KVMMEM_UNKNOWN : tag->tag);
+	kvmmem_row_u64(row, tag->entries);
+	kvmmem_row_u64(row, flushes);
+	for (i = 0; i < KVMMEM_NR_CAUSES; i++) {
+		u64 of_cause = tag->flushes[i];
+
+		if (!known)
+			of_cause = i == KVMMEM_CAUSE_OTHER ? flushes : KVMMEM_UNKNOWN;
+		kvmmem_row_u64(row, of_cause);
+	}
+	kvmmem_row_u64(row, tag->single);
+	kvmmem_row_u64(row, tag->moves);
+}
+
+#endif /* _KVMMEM_TAGROW_H */

@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Flush accounting.
+ *
+ * KVM counts a vCPU's flushes in stat.tlb_flush, without tag and cause, and
+ * calls one of the vendor module's flush functions right after each
+ * increment. Those functions are hooked: a call that finds the count grown is a
+ * flush of that kind; one that does not is one of KVM's own that it does not
+ * count (loading a new root), and neither do we. So the causes sum to KVM's
+ * count by construction, and whatever grew it with no function called (Hyper-V
+ * flushes of single ranges) is found by the next probe and put to a cause.
+ *
+ * The tag is read where the processor uses it: on Intel in kvm_entry, where
+ * the vCPU's VMCS is current; on AMD in kvm_exit, since the ASID is chosen
+ * after kvm_entry (svm.c, pre_svm_run).
+ *
+ * All of it runs in the vCPU's thread (or in one that holds the vCPU's mutex),
+ * so it has one writer.
+ */
+#include <linux/hash.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/rculist.h>
+
+#include "hooks.h"
+#include "tlb.h"
+#include "value.h"
+
+#define PV_MARK_BITS	6
+
+static bool flush_accounting = true;
+static struct kvmmem_hook run_hook, pv_hook, vmx_flush_hooks[3], svm_flush_hooks[4];
+
+/*
+ * kvm_pv_tlb_flush names no VM; the flush follows at once in the same thread.
+ * Marks are only compared, never followed. Two threads on one mark at the same
+ * moment cost a 'guest' that becomes 'other'.
+ */
+static struct task_struct *pv_marks[1 << PV_MARK_BITS];
+
+static u32 tag_of_vmcs(void)
+{
+	unsigned long tag;
+
+	return kvmmem_vmread(KVMMEM_VMCS_VPID, &tag) ? tag : KVMMEM_TAG_UNKNOWN;
+}
+
+/* Is this what struct vcpu_svm should have behind the vCPU: a whole page? */
+static bool vmcb_is_good(const struct vmcb *vmcb)
+{
+	return virt_addr_valid(vmcb) && PAGE_ALIGNED(vmcb);
+}
+
+/* From here on the fields are in step; flushes before @flush are not ours. */
+static void track(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 flush)
+{
+	u64 ours = 0;
+	int i;
+
+	for (i = 0; i < KVMMEM_TAGS; i++)
+		ours += kvmmem_tag_flushes(&rec->tags[i]);
+	if (!rec->tags[0].moves)
+		rec->tags[0].tag = KVMMEM_TAG_UNKNOWN;
+	rec->now = &rec->tags[0];
+	rec->seen_flush = flush;
+	rec->seen_single = kvmmem_vcpu_single_flush(vcpu);
+	rec->remote_seen = kvmmem_remote_requests(vcpu->kvm);
+	/* KVM's thread asks for a full flush whenever the processor changes. */
+	rec->flush_cpu = -1;
+	rec->hflags = vcpu->arch.hflags;
+	rec->flush_base = flush - ours;
+	smp_wmb(); /* the base before the word that there is one */
+	WRITE_ONCE(rec->tracked, true);
+}
+
+/* Make room: the last cell takes what an older tag has counted. */
+static struct kvmmem_tag *evict(struct kvmmem_vcpu *rec)
+{
+	struct kvmmem_tag *rest = &rec->tags[KVMMEM_TAGS - 1];
+	struct kvmmem_tag *cell = &rec->tags[rec->next_evicted];
+	int i;
+
+	rec->next_evicted = (rec->next_evicted + 1) % (KVMMEM_TAGS - 1);
+	preempt_disable();
+	write_seqcount_begin(&rec->tags_seq);
+	rest->tag = KVMMEM_TAG_UNKNOWN;
+	rest->moves += cell->moves;
+	rest->entries += cell->entries;
+	rest->single += cell->single;
+	for (i = 0; i < KVMMEM_NR_CAUSES; i++)
+		rest->flushes[i] += cell->flushes[i];
+	memset(cell, 0, sizeof(*cell));
+	write_seqcount_end(&rec->tags_seq);
+	preempt_enable();
+	return cell;
+}
+
+static void change_tag(struct kvmmem_vcpu *rec, u32 tag)
+{
+	struct kvmmem_tag *cell = NULL;
+	int i;
+
+	/* What was counted before a tag was known belongs to the first one. */
+	if (!rec->tags[0].moves)
+		cell = &rec->tags[0];
+	for (i = 0; !cell && i < KVMMEM_TAGS - 1; i++)
+		if (rec->tags[i].moves && rec->tags[i].tag == tag)
+			cell = &rec->tags[i];
+	for (i = 0; !cell && i < KVMMEM_TAGS - 1; i++)
+		if (!rec->tags[i].moves)
+			cell = &rec->tags[i];
+	if (!cell)
+		cell = evict(rec);
+	WRITE_ONCE(cell->tag, tag);
+	cell->moves++;
+	rec->now = cell;
+}
+
+/* Growth that no flush function explained. */
+static void take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 upto)
+{
+	if (upto != rec->seen_flush)
+		rec->now->flushes[kvmmem_vcpu_hyperv(vcpu) ? KVMMEM_CAUSE_GUEST :
+				  KVMMEM_CAUSE_OTHER] += upto - rec->seen_flush;
+	rec->seen_flush = upto;
+}
+
+/* The probe's other path: a new vCPU, another tag, or a flush. */
+static noinline void count_entry(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
+				 const struct vmcb *vmcb)
+{
+	u64 single = kvmmem_vcpu_single_flush(vcpu);
+	u32 tag;
+
+	if (!rec)
+		rec = kvmmem_vcpu_birth(vcpu, current);
+	if (!rec) {
+		kvmmem_lost();
+		return;
+	}
+	if (!rec->tracked)
+		track(rec, vcpu, kvmmem_vcpu_tlb_flush(vcpu));
+	take_unexplained(rec, vcpu, kvmmem_vcpu_tlb_flush(vcpu));
+
+	if (!vmcb) {
+		tag = tag_of_vmcs();
+		if (tag == KVMMEM_TAG_UNKNOWN)
+			run_hook.note = "vpid-not-readable";
+	} else if (vmcb_is_good(vmcb)) {
+		tag = vmcb->control.asid;
+		rec->context = vmcb;
+	} else {
+		tag = KVMMEM_TAG_UNKNOWN;
+		run_hook.note = "asid-not-readable";
+	}
+	if (tag != rec->now->tag || !rec->now->moves)
+		change_tag(rec, tag);
+
+	rec->now->single += single - rec->seen_single;
+	rec->seen_single = single;
+	rec->seen = rec->seen_flush + rec->seen_single;
+	rec->hflags = vcpu->arch.hflags;
+	rec->now->entries++;
+}
+
+static __always_inline bool in_step(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
+{
+	return kvmmem_vcpu_tlb_flush(vcpu) + kvmmem_vcpu_single_flush(vcpu) == rec->seen;
+}
+
+static void probe_entry_vmx(void *data, KVMMEM_ARGS_KVM_ENTRY)
+{
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
+
+	kvmmem_hook_seen(KVMMEM_HOOK_RUN);
+	if (unlikely(!rec || tag_of_vmcs() != rec->now->tag || !in_step(rec, vcpu))) {
+		count_entry(rec, vcpu, NULL);
+		return;
+	}
+	rec->hflags = vcpu->arch.hflags;
+	rec->now->entries++;
+}
+
+static void probe_exit_svm(void *data, KVMMEM_ARGS_KVM_EXIT)
+{
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
+	const struct vmcb *vmcb = kvmmem_svm_vmcb(vcpu);
+
+	kvmmem_hook_seen(KVMMEM_HOOK_RUN);
+	if (unlikely(!rec || vmcb != rec->context ||
+		     vmcb->control.asid != rec->now->tag || !in_step(rec, vcpu))) {
+		count_entry(rec, vcpu, vmcb);
+		return;
+	}
+	rec->hflags = vcpu->arch.hflags;
+	rec->now->entries++;
+}
+
+static enum kvmmem_asker asker(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
+{
+	const struct vmcb *vmcb;
+	unsigned long reason;
+
+	if (!rec->now->entries)
+		return KVMMEM_ASKER_NOBODY;
+	if (!kvmmem_cpu_is_svm())
+		return kvmmem_vmread(KVMMEM_VMCS_EXIT_REASON, &reason) ?
+			kvmmem_asker_vmx(reason) : KVMMEM_ASKER_NOBODY;
+	vmcb = kvmmem_svm_vmcb(vcpu);
+	if (vmcb != rec->context && !vmcb_is_good(vmcb))
+		return KVMMEM_ASKER_NOBODY;
+	return kvmmem_asker_svm(vmcb->control.exit_code);
+}
+
+static bool take_pv_mark(void)
+{
+	struct task_struct **mark = &pv_marks[hash_ptr(current, PV_MARK_BITS)];
+
+	if (READ_ONCE(*mark) != current)
+		return false;
+	WRITE_ONCE(*mark, NULL);
+	return true;
+}
+
+static void flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
+{
+	u64 flush = kvmmem_vcpu_tlb_flush(vcpu), requests;
+	struct kvmmem_flush_signs signs = { .kind = kind };
+	struct kvmmem_vcpu *rec;
+
+	/* The record stays as long as its vCPU is at work; its neighbours may not. */
+	rcu_read_lock();
+	rec = kvmmem_vcpu_find(vcpu);
+	rcu_read_unlock();
+	if (!rec)
+		return;
+	if (!rec->tracked) {
+		/* Nothing has been counted yet, so this is no flush of KVM's count. */
+		if (!flush)
+			return;
+		track(rec, vcpu, flush - 1);
+	}
+	if (flush == rec->seen_flush)
+		return;
+	take_unexplained(rec, vcpu, flush - 1);
+
+	if (!kvmmem_cpu_is_svm()) {
+		u32 tag = tag_of_vmcs();
+
+		if (tag != rec->now->tag || !rec->now->moves)
+			change_tag(rec, tag);
+	}
+
+	requests = kvmmem_remote_requests(vcpu->kvm);
+	signs.asker = asker(rec, vcpu);
+	signs.remote = requests != rec->remote_seen;
+	signs.moved = vcpu->cpu != rec->flush_cpu;
+	signs.switched = rec->now->entries &&
+			 ((vcpu->arch.hflags ^ rec->hflags) & HF_GUEST_MASK);
+	signs.pv = take_pv_mark();
+	signs.hyperv = kvmmem_vcpu_hyperv(vcpu);
+	if (kind == KVMMEM_FLUSH_ALL || kind == KVMMEM_FLUSH_ANY) {
+		rec->remote_seen = requests;
+		rec->flush_cpu = vcpu->cpu;
+	}
+
+	rec->now->flushes[kvmmem_flush_cause(&signs)]++;
+	rec->seen_flush = flush;
+	rec->seen = rec->seen_flush + rec->seen_single;
+}
+
+static KVMMEM_FTRACE_FUNC(on_flush_all)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_FLUSH_ALL);
+	flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), KVMMEM_FLUSH_ALL);
+}
+
+static KVMMEM_FTRACE_FUNC(on_flush_current)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_FLUSH_CURRENT);
+	flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), KVMMEM_FLUSH_CURRENT);
+}
+
+static KVMMEM_FTRACE_FUNC(on_flush_guest)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_FLUSH_GUEST);
+	flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), KVMMEM_FLUSH_GUEST);
+}
+
+static KVMMEM_FTRACE_FUNC(on_flush_asid)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_FLUSH_ASID);
+	flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), KVMMEM_SVM_FLUSH_ASID_KIND);
+}
+
+static void probe_pv_flush(void *data, KVMMEM_ARGS_PV_FLUSH)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_PV_FLUSH);
+	if (need_flush)
+		WRITE_ONCE(pv_marks[hash_ptr(current, PV_MARK_BITS)], current);
+}
+
+#define FLUSH_HOOK(_id, _name, _module, _func) {				\
+		.id = _id,							\
+		.name = _name,							\
+		.module = _module,						\
+		.purpose = "flush-cause",					\
+		.ops.func = _func,						\
+	}
+
+static struct kvmmem_hook vmx_flush_hooks[] = {
+	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ALL, "vmx_flush_tlb_all", "kvm_intel", on_flush_all),
+	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_CURRENT, "vmx_flush_tlb_current", "kvm_intel",
+		   on_flush_current),
+	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_GUEST, "vmx_flush_tlb_guest", "kvm_intel", on_flush_guest),
+};
+
+static struct kvmmem_hook svm_flush_hooks[] = {
+	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ALL, KVMMEM_SVM_FLUSH_ALL, "kvm_amd", on_flush_all),
+	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_CURRENT, "svm_flush_tlb_current", "kvm_amd",
+		   on_flush_current),
+	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_GUEST, "svm_flush_tlb_guest", "kvm_amd", on_flush_guest),
+	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ASID, KVMMEM_SVM_FLUSH_ASID, "kvm_amd", on_flush_asid),
+};
+
+static struct kvmmem_hook pv_hook = {
+	.id = KVMMEM_HOOK_PV_FLUSH,
+	.name = "kvm_pv_tlb_flush",
+	.module = "kvm",
+	.purpose = "flush-cause",
+	.probe = probe_pv_flush,
+};
+
+static struct kvmmem_hook run_hook = {
+	.id = KVMMEM_HOOK_RUN,
+	.module = "kvm",
+	.purpose = "hardware-tag",
+};
+
+static void for_each_tlb_hook(void (*fn)(struct kvmmem_hook *hook, bool on), bool on)
+{
+	int i;
+
+	if (kvmmem_cpu_is_svm())
+		for (i = 0; i < ARRAY_SIZE(svm_flush_hooks); i++)
+			fn(&svm_flush_hooks[i], on);
+	else
+		for (i = 0; i < ARRAY_SIZE(vmx_flush_hooks); i++)
+			fn(&vmx_flush_hooks[i], on);
+	fn(&pv_hook, on);
+	fn(&run_hook, on);
+}
+
+/* No hook runs: whoever is met again after this begins anew. */
+static void untrack_all(void)
+{
+	struct kvmmem_vcpu *rec;
+	struct kvmmem_vm *vm;
+	unsigned int slot;
+
+	rcu_read_lock();
+	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots();
+	     slot = kvmmem_vm_next(slot + 1)) {
+		vm = kvmmem_vm_at(slot);
+		if (!vm)
+			continue;
+		kvmmem_vm_for_each_vcpu(rec, vm) {
+			rec->now = &kvmmem_no_tag;
+			rec->context = NULL;
+			WRITE_ONCE(rec->tracked, false);
+		}
+	}
+	rcu_read_unlock();
+}
+
+static bool initialized;
+
+static int set_flush_accounting(const char *val, const struct kernel_param *kp)
+{
+	bool was = flush_accounting;
+	int err = param_set_bool(val, kp);
+
+	/* At load the parameters come before kvmmem_tlb_init(). */
+	if (err || !initialized || was == flush_accounting)
+		return err;
+	for_each_tlb_hook(kvmmem_hook_switch, flush_accounting);
+	if (!flush_accounting)
+		untrack_all();
+	return 0;
+}
+
+static const struct kernel_param_ops flush_accounting_ops = {
+	.flags = KERNEL_PARAM_OPS_FL_NOARG,
+	.set = set_flush_accounting,
+	.get = param_get_bool,
+};
+
+module_param_cb(flush_accounting, &flush_accounting_ops, &flush_accounting, 0644);
+MODULE_PARM_DESC(flush_accounting, "count TLB flushes by tag and cause; off: its hooks are not attached (default on)");
+
+static void add_hook(struct kvmmem_hook *hook, bool on)
+{
+	hook->state = on ? KVMMEM_HOOK_WAITING : KVMMEM_HOOK_OFF;
+	kvmmem_hook_add(hook);
+}
+
+/**
+ * kvmmem_tlb_init - add the hooks of flush accounting
+ */
+void kvmmem_tlb_init(void)
+{
+	if (kvmmem_cpu_is_svm()) {
+		run_hook.name = "kvm_exit";
+		run_hook.probe = probe_exit_svm;
+	} else {
+		run_hook.name = "kvm_entry";
+		run_hook.probe = probe_entry_vmx;
+	}
+	for_each_tlb_hook(add_hook, flush_accounting);
+	initialized = true;
+}
+
+/**
+ * kvmmem_tlb_on - is flush accounting at work?
+ */
+bool kvmmem_tlb_on(void)
+{
+	return kvmmem_hook_attached(&run_hook);
+}
+
+/**
+ * kvmmem_tlb_causes_known - can causes be told apart on this kernel?
+ */
+bool kvmmem_tlb_causes_known(void)
+{
+	const struct kvmmem_hook *hooks = kvmmem_cpu_is_svm() ? svm_flush_hooks :
+								vmx_flush_hooks;
+
+	if (kvmmem_cpu_is_svm() && kvmmem_hook_attached(&svm_flush_hooks[3]))
+		return true;
+	return kvmmem_hook_attached(&hooks[0]) && kvmmem_hook_attached(&hooks[1]) &&
+	       kvmmem_hook_attached(&hooks[2]);
+}
+
+/**
+ * kvmmem_tag_flushes - flushes of all causes under a tag
+ * @tag: its cell
+ */
+u64 kvmmem_tag_flushes(const struct kvmmem_tag *tag)
+{
+	u64 sum = 0;
+	int i;
+
+	for (i = 0; i < KVMMEM_NR_CAUSES; i++)
+		sum += READ_ONCE(tag->flushes[i]);
+	return sum;
+}
+
+/**
+ * kvmmem_tlb_tags - copy a vCPU's tags
+ * @rec: its record
+ * @tags: room for KVMMEM_TAGS
+ *
+ * Context: rcu_read_lock(). Return: how many there are.
+ */
+unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags)
+{
+	unsigned int seq, i, n;
+
+	do {
+		seq = read_seqcount_begin(&rec->tags_seq);
+		for (i = 0, n = 0; i < KVMMEM_TAGS; i++) {
+			tags[n] = rec->tags[i];
+			/* In use, or with flushes from before its first entry. */
+			n += tags[n].moves || kvmmem_tag_flushes(&tags[n]);
+		}
+	} while (read_seqcount_retry(&rec->tags_seq, seq));
+	return n;
+}
+
+/**
+ * kvmmem_tlb_totals - a VM's flushes as KVM counts them
+ * @vm: its record
+ * @totals: where to
+ *
+ * Context: rcu_read_lock(). Return: false when the VM is gone.
+ */
+bool kvmmem_tlb_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals)
+{
+	struct kvmmem_vcpu *rec;
+	bool alive;
+
+	raw_spin_lock(&vm->lock);
+	alive = vm->kvm;
+	if (alive) {
+		totals->requests = kvmmem_remote_requests(vm->kvm) - vm->requests_base;
+		totals->remote = kvmmem_remote_flushes(vm->kvm) - vm->remote_base;
+		totals->vcpu = 0;
+		kvmmem_vm_for_each_vcpu(rec, vm)
+			totals->vcpu += kvmmem_vcpu_tlb_flush(rec->vcpu) - rec->flush_birth;
+	}
+	raw_spin_unlock(&vm->lock);
+	return alive;
+}
+
+/**
+ * kvmmem_tlb_witness - our count of a VM's flushes and KVM's own
+ * @vm: its record
+ * @ours: sum over tags and causes
+ * @kvms: what KVM's tlb_flush grew by since counting began
+ *
+ * Context: rcu_read_lock(). Return: false when the VM is gone.
+ */
+bool kvmmem_tlb_witness(struct kvmmem_vm *vm, u64 *ours, u64 *kvms)
+{
+	struct kvmmem_tag tags[KVMMEM_TAGS];
+	struct kvmmem_vcpu *rec;
+	bool alive;
+
+	*ours = 0;
+	*kvms = 0;
+	raw_spin_lock(&vm->lock);
+	alive = vm->kvm;
+	if (alive) {
+		kvmmem_vm_for_each_vcpu(rec, vm) {
+			unsigned int i, n;
+
+			if (!READ_ONCE(rec->tracked))
+				continue;
+			smp_rmb(); /* pairs with track() */
+			n = kvmmem_tlb_tags(rec, tags);
+			for (i = 0; i < n; i++)
+				*ours += kvmmem_tag_flushes(&tags[i]);
+			*kvms += kvmmem_vcpu_tlb_flush(rec->vcpu) - rec->flush_base;
+		}
+	}
+	raw_spin_unlock(&vm->lock);
+	return alive;
+}
