@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the nested guest executes. Each block is one phase: the host program
+ * puts RIP at its label and the parameters into registers, and the block ends
+ * in an OUT to PORT_DONE. Nothing here touches memory but what the parameters
+ * name, no stack, no descriptor table, so that every page touched was computed
+ * beforehand. The blob is position independent and fits into one page; it is
+ * assembled twice, for 64-bit and for flat 32-bit code.
+ *
+ *	di  address		si  count		dx  stride
+ *	ax  value to write	bx  where an executed page jumps back to
+ */
+#include "ports.h"
+
+	.section .rodata
+
+.macro guest_code bits, di, si, dx, ax, bx
+	.balign	16
+	.globl	code\bits\()_start
+code\bits\()_start:
+
+	.globl	code\bits\()_read
+code\bits\()_read:
+1:	mov	(\di), %ecx
+	add	\dx, \di
+	dec	\si
+	jnz	1b
+	jmp	.Ldone\bits
+
+	.globl	code\bits\()_write
+code\bits\()_write:
+1:	mov	%eax, (\di)
+	add	\dx, \di
+	dec	\si
+	jnz	1b
+	jmp	.Ldone\bits
+
+	/* Every page holds STUB, "jmp *%rbx" (or %ebx), at its start. */
+	.globl	code\bits\()_exec
+code\bits\()_exec:
+	jmp	*\di
+	.globl	code\bits\()_exec_back
+code\bits\()_exec_back:
+	add	\dx, \di
+	dec	\si
+	jnz	code\bits\()_exec
+	jmp	.Ldone\bits
+
+	.globl	code\bits\()_cr3
+code\bits\()_cr3:
+	mov	%cr3, \ax
+1:	mov	\ax, %cr3
+	dec	\si
+	jnz	1b
+	jmp	.Ldone\bits
+
+	.globl	code\bits\()_invlpg
+code\bits\()_invlpg:
+1:	invlpg	(\di)
+	dec	\si
+	jnz	1b
+	jmp	.Ldone\bits
+
+	/* All contexts; the descriptor is in this page, see below. */
+	.globl	code\bits\()_invpcid
+code\bits\()_invpcid:
+	mov	$2, %eax
+1:	invpcid	(\di), \ax
+	dec	\si
+	jnz	1b
+	jmp	.Ldone\bits
+
+	/* Off and on again: two writes of CR4 each time round. */
+	.globl	code\bits\()_cr4pge
+code\bits\()_cr4pge:
+	mov	%cr4, \ax
+1:	xor	$0x80, \ax
+	mov	\ax, %cr4
+	xor	$0x80, \ax
+	mov	\ax, %cr4
+	dec	\si
+	jnz	1b
+	jmp	.Ldone\bits
+
+	.globl	code\bits\()_hlt
+code\bits\()_hlt:
+1:	hlt
+	dec	\si
+	jnz	1b
+	jmp	.Ldone\bits
+
+	.globl	code\bits\()_io
+code\bits\()_io:
+1:	out	%al, $PORT_TICK
+	dec	\si
+	jnz	1b
+	jmp	.Ldone\bits
+
+	.globl	code\bits\()_spin
+code\bits\()_spin:
+1:	pause
+	dec	\si
+	jnz	1b
+	jmp	.Ldone\bits
+
+	/* ecx, edx:eax as WRMSR takes them. */
+	.globl	code\bits\()_wrmsr
+code\bits\()_wrmsr:
+	wrmsr
+
+.Ldone\bits:
+	out	%al, $PORT_DONE
+	jmp	.Ldone\bits
+
+	.balign	16
+	.globl	code\bits\()_desc
+code\bits\()_desc:
+	.quad	0, 0
+	.globl	code\bits\()_end
+code\bits\()_end:
+.endm
+
+	.code64
+	guest_code 64, %rdi, %rsi, %rdx, %rax, %rbx
+	.code32
+	guest_code 32, %edi, %esi, %edx, %eax, %ebx
+
+	.section .note.GNU-stack, "", @progbits

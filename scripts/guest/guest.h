@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KVMGUEST_H
+#define KVMGUEST_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <linux/kvm.h>
+
+#define PAGE		4096UL
+#define HUGE		(2UL << 20)
+#define HUGE_PAGES	(HUGE / PAGE)
+#define ROUND_UP(x, a)	(((x) + (a) - 1) / (a) * (a))
+
+#define MAX_VCPUS	64
+#define MAX_SLOTS	400
+#define MAX_VMS		64
+#define MAX_ACCESSES	8
+
+#define EXIT_USAGE	2
+#define EXIT_LACKING	77	/* the processor or kernel lacks a feature */
+
+enum backing {
+	BACK_ANON, BACK_HUGETLB, BACK_MEMFD, BACK_MEMFD_HUGETLB, BACK_SHMEM,
+	BACK_FILE,
+};
+
+enum access { ACC_READ, ACC_WRITE, ACC_EXEC };
+
+enum op {
+	OP_NONE, OP_CR3, OP_INVLPG, OP_INVPCID, OP_CR4PGE, OP_HLT, OP_IO,
+	OP_SPIN, OP_PVFLUSH,
+};
+
+struct options {
+	unsigned long pages;
+	unsigned long stride;
+	bool huge;		/* ask for 2M pages behind the slots */
+	enum backing backing;
+	const char *path;
+	bool misalign;
+	bool readonly;
+	unsigned int slots;
+	unsigned long slot_mb;
+	enum access access[MAX_ACCESSES];
+	unsigned int nr_access;
+	unsigned int rounds;
+	bool drop;
+	unsigned int drop_thread;
+	bool prefault;
+	unsigned int dirty_on;	/* after this round; 0: never */
+	unsigned int dirty_off;
+	unsigned int vcpus;
+	bool share;
+	bool turns;
+	unsigned long mmio;
+	unsigned long mmio_pages;
+	bool walk;
+	bool flat;
+	bool forever;
+	unsigned int seconds;
+	unsigned int vms;
+	bool close_then_hold;
+	unsigned int create_only;
+	enum op op;
+	unsigned long ops;
+	bool steal_time;
+	unsigned int migrate;
+	int pin[MAX_VCPUS];
+	unsigned int nr_pin;
+	int advice;		/* madvise() after the run; -1: none */
+	const char *then;
+	const char *hold;
+};
+
+struct slot {
+	unsigned int id;
+	unsigned int flags;
+	uint64_t gpa;
+	uint64_t size;
+	unsigned long pages;	/* touched, stride apart */
+	uint8_t *hva;
+	void *map;
+	size_t map_len;
+	int fd;
+};
+
+struct vm;
+
+struct vcpu {
+	struct vm *vm;
+	unsigned int index;
+	int fd;
+	struct kvm_run *run;
+	pthread_t thread;
+	int tid;
+	/* Where its private pages are within the control slot, in pages. */
+	unsigned long ctl_pml4, ctl_pdpt, ctl_pd, ctl_code, ctl_steal;
+	unsigned long ctl_walk;	/* PDPT, PDs, PTs of --walk */
+	unsigned long walk_pds;
+	/* What it touches: pages [first, first + count) of all slots' pages. */
+	unsigned long first, count;
+	unsigned long io_exits, mmio_exits, hlt_exits, eintr;
+};
+
+struct vm {
+	const struct options *opt;
+	int kvm_fd, fd;
+	char id[32];
+	struct slot ctl;
+	struct slot *data;
+	unsigned long ctl_pages;
+	unsigned int nr_vcpus;
+	struct vcpu *vcpu;
+	/* Threads: a barrier between rounds, and whose turn it is. */
+	pthread_barrier_t barrier;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	unsigned int turn;
+	unsigned long passes;	/* finished passes over the pages */
+	volatile bool stop;
+	bool stop_now;
+	pthread_t dropper;
+};
+
+/* The machine that runs us, as far as it decides how KVM will fault. */
+struct host {
+	bool amd;
+	bool tdp;		/* EPT or NPT in use */
+	bool tdp_mmu;		/* KVM's newer MMU, without prefetch */
+	bool ad;		/* EPT accessed and dirty bits */
+	bool pml;
+	bool nx_huge;
+	bool eager_split;
+	bool mmio_caching;
+	bool unrestricted;
+	unsigned int release;	/* major * 1000 + minor */
+	unsigned int cpus;
+};
+
+/* Exits of one VM, foretold. */
+struct expect {
+	unsigned long read, write, exec, walk, protection, mmio, shadow;
+	unsigned long emulated;	/* writes to read-only slots */
+	unsigned long trace;	/* kvm:kvm_page_fault events */
+	unsigned long pf_taken;	/* KVM's own count */
+	bool exact;		/* else a lower bound */
+};
+
+/* guest physical layout */
+#define CTL_GPA		0x100000UL
+#define MMIO_GPA	0xd0000000UL
+#define DATA_GPA_LONG	0x100000000UL
+#define DATA_GPA_FLAT	0x40000000UL
+#define WALK_GVA	(1UL << 39)
+
+/* options.c */
+void parse_options(int argc, char **argv, struct options *opt);
+
+/* host.c */
+void probe_host(struct host *host);
+void __attribute__((noreturn, format(printf, 2, 3)))
+die(int status, const char *fmt, ...);
+void __attribute__((noreturn)) die_errno(const char *what);
+
+/* memory.c */
+void map_slots(struct vm *vm);
+void register_slots(struct vm *vm);
+void unmap_slots(struct vm *vm);
+void drop_memory(struct vm *vm);
+void prefault_memory(struct vm *vm);
+bool needs_prefault(const struct options *opt);
+void set_dirty_log(struct vm *vm, bool on);
+void advise_memory(struct vm *vm);
+void check_huge(struct vm *vm);
+uint64_t page_gpa(const struct vm *vm, unsigned long index);
+
+/* vcpu.c */
+void plan_vcpus(struct vm *vm);
+void build_tables(struct vm *vm);
+void create_vcpu(struct vcpu *vcpu);
+void destroy_vcpu(struct vcpu *vcpu);
+
+/* run.c */
+void run_vcpu(struct vcpu *vcpu);
+
+/* expect.c */
+void compute_expect(const struct vm *vm, const struct host *host,
+		    struct expect *exp);
+
+#endif

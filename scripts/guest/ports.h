@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef KVMGUEST_PORTS_H
+#define KVMGUEST_PORTS_H
+
+#define PORT_DONE	0x10	/* a phase is over */
+#define PORT_TICK	0x20	/* one exit of --op io and its kin */
+
+#endif

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0
+# Helpers for scripts that run inside an emulated host. Each function without
+# a leading underscore is also a command, so it works in sh -c.
+
+_tracing=/sys/kernel/tracing
+[ -d $_tracing/events ] || _tracing=/sys/kernel/debug/tracing
+_thp=/sys/kernel/mm/transparent_hugepage
+
+# A line for host.py.
+mark() {
+	printf '\n@@lab %s\n' "$*"
+}
+
+fail() {
+	echo "$*" >&2
+	exit 1
+}
+
+# section NAME CMD...: what CMD prints becomes out["NAME"]. Sections nest.
+section() {
+	local name=$1 status=0 file
+	_sections=$((_sections + 1))
+	file=/tmp/.section.$$.$_sections
+	shift
+	"$@" >"$file" 2>&1 || status=$?
+	mark "section $name"
+	cat "$file"
+	mark "endsection $name $status"
+	return $status
+}
+_sections=0
+
+# _insmod MODULE [PARAM=VALUE]...: unless it is loaded.
+_insmod() {
+	[ -d /sys/module/"$(echo "$1" | tr - _)" ] && return
+	local name=$1
+	shift
+	insmod /lab/modules/"$name".ko "$@"
+}
+
+# insert MODULE [PARAM=VALUE]...: one that the image has, dependencies first.
+insert() {
+	local name=$1 module
+	shift
+	for module in $(cat /lab/modules/"$name".order); do
+		if [ "$module" = "$name" ]; then
+			_insmod "$module" "$@"
+		else
+			_insmod "$module"
+		fi || return 1
+	done
+}
+
+# kvm_vendor: kvm-amd or kvm-intel, whichever the image has.
+kvm_vendor() {
+	basename /lab/modules/kvm-*.order .order
+}
+
+# load_kvm [[kvm.]PARAM=VALUE]...: KVM for this processor; parameters that
+# begin with "kvm." are those of kvm.ko, the others the vendor module's. What
+# is loaded with the same parameters stays, since kvm.ko takes long to load.
+load_kvm() {
+	local param module core='' vendor='' loaded
+	loaded=$(kvm_vendor | tr - _)
+	for param in "$@"; do
+		case $param in
+		kvm.*) core="$core ${param#kvm.}" ;;
+		*) vendor="$vendor $param" ;;
+		esac
+	done
+	if [ -d /sys/module/kvm ] && [ "$(cat /lab/kvm.params)" != "$core" ]; then
+		unload_kvm || return 1
+	elif [ -d /sys/module/"$loaded" ] &&
+	     [ "$(cat /lab/"$loaded".params)" != "$vendor" ]; then
+		rmmod "$loaded" || return 1
+	fi
+	for module in $(cat /lab/modules/"$(kvm_vendor)".order); do
+		case $module in
+		kvm) _insmod kvm $core ;;
+		kvm-*) _insmod "$module" $vendor ;;
+		*) _insmod "$module" ;;
+		esac || return 1
+	done
+	echo "$core" >/lab/kvm.params
+	echo "$vendor" >/lab/"$loaded".params
+}
+
+# load_kvm_shadow: with shadow paging instead of EPT or NPT.
+load_kvm_shadow() {
+	case $(kvm_vendor) in
+	kvm-amd) load_kvm npt=0 ;;
+	*) load_kvm ept=0 ;;
+	esac
+}
+
+unload_kvm() {
+	local module
+	_drop_triggers
+	for module in kvm_amd kvm_intel kvm; do
+		[ ! -d /sys/module/$module ] || rmmod $module || return 1
+	done
+}
+
+load_kvmmem() {
+	insmod /lab/kvmmem.ko "$@"
+}
+
+unload_kvmmem() {
+	rmmod kvmmem
+}
+
+# kvmstat ID FIELD...: from KVM's own debugfs.
+kvmstat() {
+	local id=$1 field
+	shift
+	for field in "$@"; do
+		echo "$field=$(cat /sys/kernel/debug/kvm/"$id"/"$field")"
+	done
+}
+
+# trace_count_start GROUP:EVENT [KEYS [FILTER]]: count an event exactly, in the
+# kernel, by thread or by other fields of it (KEYS as in a hist trigger).
+trace_count_start() {
+	local event keys=${2:-common_pid}
+	event=$_tracing/events/$(echo "$1" | tr : /)
+	[ -f "$event/hist" ] || fail "no histogram of $1"
+	echo "hist:keys=$keys:size=32768${3:+ if $3}" >"$event"/trigger
+}
+
+# trace_count_stop GROUP:EVENT: the counts, "trace KEY=VALUE... count=N" lines.
+trace_count_stop() {
+	local event
+	event=$_tracing/events/$(echo "$1" | tr : /)
+	awk '
+	/^[{]/ {
+		sub(/^[{] */, ""); sub(/ *[}] *hitcount:/, ", count:")
+		gsub(/: */, "="); gsub(/ *, */, " "); print "trace", $0
+	}
+	/^ *Dropped:/ { dropped = $2 }
+	END { print "trace_dropped", dropped + 0; exit dropped > 0 }
+	' "$event"/hist || fail "events were dropped"
+	echo "!$(sed -n 's/ \[.*//; /^hist:/p' "$event"/trigger)" >"$event"/trigger
+}
+
+# A trigger left on an event of a module that goes upsets the kernel.
+_drop_triggers() {
+	local file line
+	for file in $(grep -ls '^[^#]' $_tracing/events/kvm*/*/trigger); do
+		grep -v '^#' "$file" | sed 's/ \[.*//' | while read -r line; do
+			echo "!$line" >"$file"
+		done
+	done
+}
+
+# Nothing in the host may move, merge or collapse pages behind a scenario's back.
+host_quiet() {
+	_set 0 /proc/sys/vm/compaction_proactiveness
+	_set 7 /proc/sys/vm/drop_caches
+	_set 0 /proc/sys/vm/nr_hugepages
+	_set always $_thp/enabled
+	_set madvise $_thp/defrag
+	_set never $_thp/shmem_enabled
+	_set 1 $_thp/use_zero_page
+	_set 600000 $_thp/khugepaged/scan_sleep_millisecs
+	_set 2 /sys/kernel/mm/ksm/run
+}
+
+# _set VALUE FILE: if this kernel has it.
+_set() {
+	[ ! -e "$2" ] || echo "$1" >"$2"
+}
+
+# Back to how a scenario finds the host: nothing runs, kvmmem is not loaded, KVM
+# may be (loading it takes longest of all, see load_kvm). What does not let go
+# is an error.
+host_reset() {
+	local tries=0
+	kill -9 -1
+	echo 0 >$_tracing/events/enable
+	_drop_triggers
+	while [ -d /sys/module/kvmmem ] && ! rmmod kvmmem; do
+		tries=$((tries + 1))
+		[ $tries -lt 20 ] || break
+		sleep 0.1
+	done
+	[ $tries -lt 20 ] || mark stuck kvmmem
+	for module in kvm_amd kvm_intel; do
+		tries=0
+		while [ -d /sys/module/$module ] &&
+		      [ "$(cat /sys/module/$module/refcnt)" != 0 ]; do
+			tries=$((tries + 1))
+			[ $tries -lt 20 ] || break
+			sleep 0.1
+		done
+		[ $tries -lt 20 ] || mark stuck $module
+	done
+	echo nop >$_tracing/current_tracer
+	echo >$_tracing/trace
+	swapoff -a
+	host_quiet
+	rm -rf /tmp/*
+} 2>/dev/null
+
+# On a kernel with kmemleak: two scans, since it spares what is young.
+find_leaks() {
+	[ -f /sys/kernel/debug/kmemleak ] || return 0
+	sleep 6
+	echo scan >/sys/kernel/debug/kmemleak
+	cat /sys/kernel/debug/kmemleak
+}

@@ -1,0 +1,146 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Run suites of scenarios inside emulated hosts with real KVM.
+
+A suite NAME is the file suite_NAME.py beside this one. It holds SCENARIOS, a
+list of host.Scenario, and may have prepare(image, kernel, vendor), which adds
+what its scenarios need to the emulated host's files.
+"""
+
+import argparse
+import importlib
+import pathlib
+import sys
+import time
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "lab")]
+
+# pylint: disable=wrong-import-position
+import host
+import image
+import kernels
+
+
+def suite_names():
+    """All suites there are."""
+    return sorted(path.stem[len("suite_"):] for path in HERE.glob("suite_*.py"))
+
+
+def _indent(text):
+    return "".join(f"    {line}\n" for line in text.splitlines() if line.strip())
+
+
+class Runner:
+    """Runs and counts."""
+
+    def __init__(self, verbose, keep):
+        self.verbose = verbose
+        self.keep = keep
+        self.passed = self.failed = 0
+
+    def _report(self, vendor, kernel, result):
+        where = f"{vendor} {kernel} {result.scenario.name}"
+        if result.ok:
+            self.passed += 1
+            print(f"ok {where} ({result.seconds:.1f} s)", flush=True)
+        else:
+            self.failed += 1
+            print(f"FAIL {where}: {result.reason}", flush=True)
+        if self.verbose or not result.ok:
+            for title, text in (("output", result.output), ("kernel log", result.log),
+                                ("end of the console", result.tail)):
+                if text:
+                    print(f"  {title}:\n{_indent(text)}", end="", flush=True)
+
+    def fail(self, vendor, kernel, name, reason):
+        """Something that has no result."""
+        self._report(vendor, kernel,
+                     host.Result(host.Scenario(name, ""), reason=reason))
+
+    def boot(self, machine, kernel_name, scenarios, prepare):
+        """Run scenarios in one boot of a machine."""
+        start = time.monotonic()
+        try:
+            emulated = host.Host(machine, kernels.get(kernel_name),
+                                 prepare=prepare, keep=self.keep)
+            results = emulated.run(scenarios)
+        except (image.ImageError, kernels.KernelError) as error:
+            for scenario in scenarios:
+                self.fail(machine.vendor, kernel_name, scenario.name, str(error))
+            return
+        for result in results:
+            self._report(machine.vendor, kernel_name, result)
+        options = "".join(f" {key}={value}" for key, value in vars(machine).items()
+                          if value != getattr(host.Machine, key))
+        print(f"# {len(results)} in a boot of {machine.vendor} {kernel_name}{options}:"
+              f" {time.monotonic() - start:.1f} s", flush=True)
+
+
+def _selected(suites, vendor, kernel, wanted):
+    """(suite, scenario) pairs that apply."""
+    return [(suite, scenario) for suite in suites for scenario in suite.SCENARIOS
+            if vendor in scenario.vendors
+            and (not scenario.kernels or kernel in scenario.kernels)
+            and (not wanted or wanted in scenario.name)]
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suites", nargs="*", metavar="SUITE",
+                        help=f"of {', '.join(suite_names())}; all if none is given")
+    parser.add_argument("--vendor", choices=("amd", "intel", "both"), default="both")
+    parser.add_argument("--kernel", default="6.1", metavar="NAME,...",
+                        help=f"of {', '.join(kernels.NAMES)} (6.1)")
+    parser.add_argument("--filter", default="", metavar="TEXT",
+                        help="only scenarios whose name contains it")
+    parser.add_argument("--list", action="store_true", help="name them, run nothing")
+    parser.add_argument("--keep", metavar="DIR", type=pathlib.Path,
+                        help="leave the emulator's files of the last boot there")
+    parser.add_argument("-v", "--verbose", action="store_true",
+                        help="show the output of what passed, too")
+    args = parser.parse_args()
+    args.suites = args.suites or suite_names()
+    args.kernels = args.kernel.split(",")
+    for name in args.suites:
+        if name not in suite_names():
+            parser.error(f"no suite {name}: there are {', '.join(suite_names())}")
+    for name in args.kernels:
+        if name not in kernels.NAMES:
+            parser.error(f"no kernel {name}: there are {', '.join(kernels.NAMES)}")
+    args.vendors = ("amd", "intel") if args.vendor == "both" else (args.vendor,)
+    return args
+
+
+def main():
+    """The command line; the result is the exit status."""
+    args = _arguments()
+    suites = [importlib.import_module(f"suite_{name}") for name in args.suites]
+    runner = Runner(args.verbose, args.keep)
+    for vendor in args.vendors:
+        for kernel in args.kernels:
+            chosen = _selected(suites, vendor, kernel, args.filter)
+            if args.list:
+                for suite, scenario in chosen:
+                    print(vendor, kernel, suite.__name__[len("suite_"):], scenario.name)
+                continue
+            for name, suite in zip(args.suites, suites):
+                if not args.filter and not any(suite is one for one, _ in chosen):
+                    runner.fail(vendor, kernel, f"suite {name}", "it has nothing to run here")
+            groups = {}
+            for suite, scenario in chosen:
+                groups.setdefault(scenario.machine(vendor), []).append((suite, scenario))
+            for machine, members in groups.items():
+                prepare = dict.fromkeys(suite.prepare for suite, _ in members
+                                        if hasattr(suite, "prepare"))
+                runner.boot(machine, kernel, [one for _, one in members], tuple(prepare))
+    if args.list:
+        return 0
+    print(f"{runner.passed} passed, {runner.failed} failed")
+    return 0 if runner.passed and not runner.failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
