@@ -3,6 +3,8 @@
 # make          kvmmem.ko for the running kernel, or for KDIR=<its headers>
 # make demo     kvmmem on real guests, in an emulated AMD host
 # make check    every test, on emulated AMD and Intel hosts
+# make deb      Debian packages, made outside the tree; make rpm: RPMs
+# make check-packages   install, use and remove them in clean systems
 # make clean    leave the tree as cloned
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -30,4 +32,12 @@ demo:
 	@sh scripts/lab/deps.sh build amd
 	@scripts/demo/demo
 
-.PHONY: all clean check demo
+deb rpm:
+	@sh scripts/lab/deps.sh $@
+	@scripts/package/$@
+
+check-packages:
+	@sh scripts/lab/deps.sh packages
+	@scripts/package/test
+
+.PHONY: all clean check demo deb rpm check-packages
