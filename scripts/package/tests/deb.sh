@@ -7,11 +7,9 @@
 
 kernel=$(kernels | sort -V | tail -n 1)
 make_kernel 6.1.0-nokvm CONFIG_KVM
+mkdir /tmp/kernels
 for other in $(kernels); do
-	case $other in
-	"$kernel" | *-nokvm) ;;
-	*) rm -r "/lib/modules/$other" ;;
-	esac
+	[ "$other" = 6.1.0-nokvm ] || mv "/lib/modules/$other" /tmp/kernels/
 done
 
 # Nothing can be fetched here: what a package needs but does not say is missed.
@@ -20,8 +18,12 @@ install() {
 }
 
 check "installing the version before" install /out/old/kvmmem-dkms_0.0.9_all.deb
-check "... builds it" dkms_says "^kvmmem/0.0.9, $kernel, x86_64: installed"
-check "... skips the kernel without KVM" not dkms_says nokvm
+check "... skips the kernel without KVM" dkms_says '^kvmmem/0.0.9: added'
+
+# A kernel is installed: its package calls this.
+mv "/tmp/kernels/$kernel" /lib/modules/
+check "a new kernel gets the module" /etc/kernel/postinst.d/dkms "$kernel"
+check "... which is listed" dkms_says "^kvmmem/0.0.9, $kernel, x86_64: installed"
 check "... is that version" says '^0.0.9$' modinfo -F version "$(module_of "$kernel")"
 check "... is signed by a key of dkms's" \
 	says '^DKMS module signing key$' modinfo -F signer "$(module_of "$kernel")"
@@ -48,8 +50,6 @@ check "... would load the module" modprobe -S "$kernel" --dry-run --quiet kvmmem
 
 check "a kernel that is removed takes its module along" /etc/kernel/prerm.d/dkms "$kernel"
 check "... which is gone" test -z "$(module_of "$kernel")"
-check "a kernel that is installed gets the module" /etc/kernel/postinst.d/dkms "$kernel"
-check "... which is there" test -n "$(module_of "$kernel")"
 
 check "purging" apt-get -y purge kvmmem-dkms kvmmem-tools
 check "... leaves nothing" no_traces
