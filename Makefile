@@ -32,6 +32,7 @@ demo:
 	@sh scripts/lab/deps.sh build amd
 	@scripts/demo/demo
 
+.PHONY: deb rpm check-packages
 deb rpm:
 	@sh scripts/lab/deps.sh $@
 	@scripts/package/$@
@@ -40,4 +41,4 @@ check-packages:
 	@sh scripts/lab/deps.sh packages
 	@scripts/package/test
 
-.PHONY: all clean check demo deb rpm check-packages
+.PHONY: all clean check demo

@@ -16,9 +16,11 @@ check() {
 		echo "ok $name"
 	else
 		echo "FAIL $name: status $? of: $*"
-		sed 's/^/    /' "$log" | tail -n 40
+		tail -n 20 "$log" | sed 's/^/    /'
 		for make_log in /var/lib/dkms/kvmmem/*/build/make.log; do
-			[ -e "$make_log" ] && tail -n 20 "$make_log" | sed 's/^/    /'
+			[ -e "$make_log" ] || continue
+			grep -E 'rror' "$make_log" | head -n 20 | sed 's/^/    /'
+			rm -f "$make_log"
 		done
 	fi
 }
