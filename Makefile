@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # make          kvmmem.ko for the running kernel, or for KDIR=<its headers>
+# make deb      Debian packages, made outside the tree; make rpm: RPMs
+# make check-packages   install, use and remove them in clean systems
 # make demo     kvmmem on real guests, in an emulated AMD host
 # make check    every test, on emulated AMD and Intel hosts
 # make clean    leave the tree as cloned
@@ -13,6 +15,15 @@ all:
 		     "install them (linux-headers-...) or give KDIR=<headers>" >&2; \
 		exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+.PHONY: deb rpm check-packages
+deb rpm:
+	@sh scripts/lab/deps.sh $@
+	@scripts/package/$@
+
+check-packages:
+	@sh scripts/lab/deps.sh packages
+	@scripts/package/test
 
 # Kbuild's own clean wants headers; this must work without.
 clean:

@@ -13,6 +13,9 @@ usage() {
 	  intel   emulated hosts with VMX (Bochs)
 	  bochs   building a faster Bochs (bochs.py)
 	  kunit   a kernel built for KUnit, lockdep and KASAN
+	  deb     Debian packages
+	  rpm     RPM packages
+	  packages  clean systems to try them in
 	  style   checks of the sources
 	  all     all of these
 	--list names the missing packages and installs nothing.
@@ -32,6 +35,9 @@ packages() {
 	bochs) echo g++ make xz-utils ;;
 	kunit) echo gcc make libc6-dev flex bison bc libelf-dev libssl-dev \
 		linux-source-6.12 xz-utils python3 qemu-system-x86 ;;
+	deb) echo debhelper dh-dkms dh-python dpkg-dev make ;;
+	rpm) echo rpm make ;;
+	packages) echo python3 apt mmdebstrap util-linux ;;
 	style) echo gcc make perl python3 shellcheck sparse coccinelle pylint ;;
 	all) for group in build kernels amd intel bochs kunit style; do
 			packages $group

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0
+# For the tests, which run as root in a clean Debian of their own: the source
+# tree is at /tree, read-only, and packages are below /out.
+# shellcheck shell=sh
+# shellcheck disable=SC2034
+set -u
+
+version=$(/tree/scripts/package/install version)
+log=/tmp/log
+
+# check NAME COMMAND...: it must succeed
+check() {
+	name=$1
+	shift
+	if "$@" >"$log" 2>&1; then
+		echo "ok $name"
+	else
+		echo "FAIL $name: status $? of: $*"
+		tail -n 20 "$log" | sed 's/^/    /'
+		for make_log in /var/lib/dkms/kvmmem/*/build/make.log; do
+			[ -e "$make_log" ] || continue
+			grep -E 'rror' "$make_log" | head -n 20 | sed 's/^/    /'
+			rm -f "$make_log"
+		done
+	fi
+}
+
+# status N COMMAND...: it must end with that status
+status() {
+	want=$1 got=0
+	shift
+	"$@" || got=$?
+	[ "$got" = "$want" ] || {
+		echo "status $got, not $want"
+		return 1
+	}
+}
+
+# says REGEX COMMAND...: it must print a line like that
+says() {
+	regex=$1
+	shift
+	text=$("$@" 2>&1) || true
+	printf '%s\n' "$text"
+	printf '%s\n' "$text" | grep -Eq -- "$regex" || {
+		echo "no line matches $regex"
+		return 1
+	}
+}
+
+not() {
+	! "$@"
+}
+
+kernels() {
+	ls /lib/modules
+}
+
+# A kernel of another name: its headers are a copy of those of the first one,
+# without the options given.
+make_kernel() {
+	new=$1
+	shift
+	old=$(kernels | sort -V | head -n 1)
+	headers=/usr/src/linux-headers-$new
+	cp -a "$(realpath "/lib/modules/$old/build")" "$headers"
+	for option; do
+		sed -i "s/^$option=.*/# $option is not set/" "$headers/.config" \
+			"$headers/include/config/auto.conf"
+	done
+	mkdir "/lib/modules/$new"
+	ln -s "$headers" "/lib/modules/$new/build"
+}
+
+# The module that dkms installed for a kernel.
+module_of() {
+	find "/lib/modules/$1/updates/dkms" -name 'kvmmem.ko*' 2>/dev/null
+}
+
+dkms_says() {
+	says "$1" dkms status kvmmem
+}
+
+# Everything in this system that has to do with kvmmem.
+traces() {
+	find / \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /tree \
+		-o -path /out \) -prune -o -name '*kvmmem*' -print
+}
+
+no_traces() {
+	left=$(traces)
+	[ -z "$left" ] || {
+		echo "left behind: $left"
+		return 1
+	}
+}

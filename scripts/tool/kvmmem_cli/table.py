@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0
+"""kvmmem without a subcommand: the table of all VMs."""
+
+import json
+import re
+import shutil
+import sys
+
+from .columns import COLUMNS, FAULTS, FLUSHES, ROWS, SCHEMA
+from .source import Source
+from .units import clip, show
+
+
+def host_lines(host):
+    """What to know of the host before looking at its VMs."""
+    def word(key, form="text"):
+        return show(form, host.get(key))
+
+    ept, vpid = ("NPT", "ASIDs") if host.get("isa") == "svm" else ("EPT", "VPID")
+    yield (f"Host      {word('isa')}, {ept} {word('ept')}, {vpid} {word('vpid')}, "
+           f"THP {word('thp')}, KSM {word('ksm')}")
+    total, used = host.get("swap_total_kb"), host.get("swap_used_kb")
+    swap = "none" if total == 0 else word("swap_total_kb", "size")
+    if total:
+        swap += f", {show('percent', None if used is None else used / total)} used"
+    yield (f"Memory    {word('mem_total_kb', 'size')}, {word('mem_available_kb', 'size')} "
+           f"available; swap {swap}")
+    guest, memory = host.get("guest_kb"), host.get("mem_total_kb")
+    ratio = None if guest is None or not memory else guest / memory
+    yield (f"VMs       {word('vms')} with {word('guest_kb', 'size')}, overcommit "
+           f"{'-' if ratio is None else format(ratio, '.2f')}"
+           f"{' (more than the host has)' if ratio and ratio > 1 else ''}")
+    if host.get("lost") != 0:
+        yield (f"LOST      !!! {word('lost')} events were not counted: the counts below are too "
+               "low, see /sys/kernel/debug/kvmmem/hooks !!!")
+
+
+def sorted_by(vms, column):
+    """Biggest first for amounts, ascending for names; unknown ones last."""
+    def key(vm):
+        value = vm.value(column)
+        if column.form == "text":
+            # Numbers in a name by their value: 99-11 is before 100-11.
+            parts = re.split(r"([0-9]+)", value or "")
+            return value is None, [int(p) if i % 2 else p for i, p in enumerate(parts)]
+        return value is None, (value or 0) * (1 if column.name == "pid" else -1)
+
+    return sorted(vms, key=key)
+
+
+def span(columns, widths, gap=2):
+    """How wide @columns are side by side."""
+    return sum(widths[c] + gap for c in columns) - gap
+
+
+def by_group(columns):
+    """@columns in lists, one a group."""
+    return [[c for c in columns if c.group == group]
+            for group in dict.fromkeys(c.group for c in columns)]
+
+
+def blocks(columns, widths, limit):
+    """@columns in as few tables as the width allows, groups whole if they fit."""
+    again, block = [c for c in columns if c.kind == "self"], []
+    for group in by_group(columns):
+        fits = span(again + group, widths) <= limit
+        for part in [group] if fits else [[c] for c in group]:
+            if block and span(block + part, widths) > limit:
+                yield block
+                block = again
+            block = block + part
+    yield block
+
+
+def group_line(columns, widths, gap):
+    """The line of group titles over @columns, like vmstat's."""
+    parts = []
+    for group in by_group(columns):
+        width, title = span(group, widths, gap), f" {group[0].group} "
+        parts.append(title.center(width, "-") if 2 < len(title) <= width else " " * width)
+    return (" " * gap).join(parts).rstrip()
+
+
+def block_lines(block, cells, widths):
+    """One table: titles of groups and columns, then a line for each VM."""
+    yield group_line(block, widths, 2)
+    for row in zip(*([c.title] + cells[c] for c in block)):
+        yield "  ".join(text.ljust(widths[c]) if c.form == "text" else text.rjust(widths[c])
+                        for c, text in zip(block, row)).rstrip()
+    yield ""
+
+
+def notes(columns, dropped, cells):
+    """What the reader of @columns must know."""
+    groups = {c.group for c in columns}
+    if groups & {FAULTS, FLUSHES}:
+        yield "Counts are since kvmmem first saw the VM."
+    if "huge pages" in groups:
+        yield ("HOST-HUGE, EPT-HUGE: how much of what the host's and KVM's tables map is in 2M and "
+               "1G pages; AGE: of the host's walk.")
+    if FAULTS in groups:
+        yield ("VIOLATIONS (EPT violations; NPT faults on AMD) = READ + WRITE + EXEC; "
+               "PROTECTION and WALK are parts of it.")
+    if FLUSHES in groups:
+        yield ("REQUESTS, DONE: remote flushes. FLUSHES: of vCPUs, by cause REMOTE to OTHER. "
+               "SINGLE: of one address.")
+    if any("-" in column for column in cells.values()):
+        yield "-: unknown on this kernel or host, not 0."
+    if dropped:
+        yield f"Unknown for all VMs above, not shown: {', '.join(c.title for c in dropped)}."
+
+
+def table_lines(snapshot, vms, limit):
+    """All that kvmmem prints without a subcommand."""
+    yield from host_lines(snapshot.host)
+    yield ""
+    if not vms:
+        yield "No VM is known to the module."
+        return
+    present = [c for c in COLUMNS if c.group is not None and snapshot.has(c)]
+    columns = [c for c in present
+               if c.kind == "self" or any(vm.value(c) is not None for vm in vms)]
+    cells = {c: [clip(show(c.form, vm.value(c)), 24) for vm in vms] for c in columns}
+    widths = {c: max(map(len, [c.title] + cells[c])) for c in columns}
+    for block in blocks(columns, widths, limit):
+        yield from block_lines(block, cells, widths)
+    yield from notes(columns, [c for c in present if c not in columns], cells)
+
+
+def json_text(snapshot, vms):
+    """All of @vms by the file's own names; unknown is null."""
+    def record(vm):
+        rows = {kind: [{k: v for k, v in row.items() if k != "vm"} for row in vm.rows[kind]]
+                for kind in ROWS}
+        single = {kind: rows[kind][0] if rows[kind] else None for kind in ROWS}
+        return {**single.pop("vm"), "name": vm.name, **single, "vpid": rows["vpid"]}
+
+    return json.dumps({"schema": SCHEMA, "host": snapshot.host,
+                       "vms": [record(vm) for vm in vms]}, indent=2)
+
+
+def table(args):
+    """kvmmem without a subcommand."""
+    source = Source(args.file)
+    if args.raw:
+        data = source.read_bytes()
+        if sys.stdout.isatty():
+            # A saved copy may come from anyone.
+            data = re.sub(rb"[^\n\t -~]", b"?", data)
+        sys.stdout.buffer.write(data)
+        return
+    snapshot = source.read()
+    vms = snapshot.must_select(args.vm)
+    if args.sort:
+        vms = sorted_by(vms, args.sort)
+    limit = shutil.get_terminal_size((120, 24)).columns
+    print(json_text(snapshot, vms) if args.json else
+          "\n".join(table_lines(snapshot, vms, limit)))

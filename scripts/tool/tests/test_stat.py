@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0
+"""kvmmem stat --csv."""
+
+import csv
+
+from case import DB_FAULTS, DB, WEB, Stat, full, one_vm, render
+
+
+class Csv(Stat):
+    """Rates, exactly."""
+
+    def csv_steps(self, *texts):
+        """The CSV rows of each interval by id, a new file being put for each.
+
+        The header comes after the first reading and each interval's rows after
+        its own, so what is put then is what the next interval sees.
+        """
+        self.put(texts[0])
+        run = self.start("--csv", "-i", "0.4", "-n", str(len(texts) - 1))
+        titles = next(csv.reader([run.stdout.readline()]))
+        steps = []
+        for text in texts[1:]:
+            self.put(text)
+            lines = [run.stdout.readline() for line in text.splitlines() if line[:3] == "vm "]
+            rows = [dict(zip(titles, row)) for row in csv.reader(lines)]
+            steps.append({row["id"]: row for row in rows})
+        self.assertEqual(self.ends(run), "")
+        return steps
+
+    def test_csv(self):
+        [step] = self.csv_steps(full(), full(
+            fault=[("4121-11", 1093441, 203422, 880017, 10002, 12289, 2310, "-", 5), DB_FAULTS],
+            flush=[("4121-11", 40222, 18333, 51232), ("5210-14", 0, 0, 3)],
+            vpid=[("4121-11", 0, 1, 9100, 1130, 1010, 120, 0, 0, 0, 7),
+                  ("4121-11", 1, 2, 8001, 550, 500, 50, 0, 0, 0, 0),
+                  ("5210-14", 0, 1, 10, 3, 1, 1, 1, 0, 0, 0)]))
+        web = step["4121-11"]
+        self.assertEqual({name: self.grew(web, name[:-6]) for name in web if "_per_s" in name}, {
+            "ept_violations_per_s": 100, "read_per_s": 100, "write_per_s": 0, "exec_per_s": 0,
+            "protection_per_s": 1, "page_walk_per_s": 0, "mmio_per_s": None, "shadow_per_s": 5,
+            "flush_requests_per_s": 10, "flush_remote_per_s": 2, "flush_vcpu_per_s": 30,
+            "vpid_remote_per_s": 10, "vpid_guest_per_s": 20, "vpid_nested_per_s": 0,
+            "vpid_tag_per_s": 0, "vpid_other_per_s": 0, "vpid_single_per_s": 0,
+            "vpid_entries_per_s": 101})
+        self.assertEqual(self.grew(step["5210-14"]), 0)
+        self.assertRegex(web["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        self.assertEqual(web["name"], "qemu-system-x86")
+        self.assertAlmostEqual(float(web["interval_s"]), 0.4, delta=0.3)
+
+    def test_csv_has_the_same_columns_for_a_smaller_file(self):
+        [small] = self.csv_steps(one_vm(1), one_vm(2))
+        [big] = self.csv_steps(full(), full())
+        self.assertEqual(list(small["4121-11"]), list(big["4121-11"]))
+        self.assertEqual(small["4121-11"]["flush_vcpu_per_s"], "")
+
+    def test_vm_appears_and_goes(self):
+        both = {"vm": [WEB, DB], "fault": [("4121-11", 30, 30, 0, 0, 0, 0, "-", 0), DB_FAULTS]}
+        steps = self.csv_steps(one_vm(10), render(**both), one_vm(30), render(**both))
+        self.assertEqual([{key: self.grew(row) for key, row in step.items()} for step in steps],
+                         [{"4121-11": 20, "5210-14": 500}, {"4121-11": 0},
+                          {"4121-11": 0, "5210-14": 500}])
+
+    def test_new_vm_with_an_old_id(self):
+        # One counter shrank, so all of them began anew, also the one that grew.
+        def text(read, write):
+            return render(vm=[WEB], fault=[("4121-11", 0, read, write, 0, 0, 0, "-", 0)])
+
+        steps = self.csv_steps(text(1000, 10), text(900, 30), text(905, 30))
+        self.assertEqual([(self.grew(step["4121-11"]), self.grew(step["4121-11"], "write"))
+                          for step in steps], [(900, 30), (5, 0)])
+
+    def test_tags_come_and_go(self):
+        def text(*tags):
+            return full(vpid=[("4121-11", vcpu, tag, 0, 0, flushes, 0, 0, 0, 0, 0)
+                              for vcpu, tag, flushes in tags])
+
+        steps = self.csv_steps(text((0, 1, 50), (1, 2, 1000)), text((0, 1, 60), (0, 9, 7)),
+                               text((0, 1, 60), (0, 9, "-")), text((0, 1, 70), (0, 9, 7)),
+                               text((0, 1, 71), (0, 9, 8)))
+        self.assertEqual([self.grew(step["4121-11"], "vpid_remote") for step in steps],
+                         [17, None, None, 2])
+
+    def test_unknown_that_becomes_known_is_no_rate(self):
+        steps = self.csv_steps(one_vm("-"), one_vm(5), one_vm(6), one_vm("-"))
+        self.assertEqual([self.grew(step["4121-11"]) for step in steps], [None, 1, None])

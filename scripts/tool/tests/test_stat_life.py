@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0
+"""kvmmem stat from its start to its end: filters, signals, time."""
+
+import csv
+import io
+import signal
+import time
+
+from case import DB, DB_FAULTS, WEB, Stat, one_vm, render, two_vms
+
+
+class Life(Stat):
+    """What happens while it runs."""
+
+    def test_filter(self):
+        self.put(two_vms())
+        self.command_line(4121, "qemu", "-name", "web")
+        for args in (["stat", "--vm", "web"], ["--vm", "web", "stat"], ["stat", "--vm", "4121"]):
+            rows = csv.DictReader(io.StringIO(self.output(*args, "--csv", "-i", "0.05", "-n",
+                                                          "2")))
+            self.assertEqual([row["name"] for row in rows], ["web", "web"])
+        rows = csv.DictReader(io.StringIO(self.output(
+            "--vm", "web", "stat", "--vm", "5210", "--csv", "-i", "0.05", "-n", "1")))
+        self.assertEqual([row["id"] for row in rows], ["4121-11", "5210-14"])
+
+    def test_filter_by_name_lives_through_a_restart(self):
+        self.put(one_vm(10))
+        self.command_line(4121, "qemu", "-name", "web")
+        self.command_line(4300, "qemu", "-name", "web")
+        run = self.start("--vm", "web", "--csv", "-i", "0.4", "-n", "2")
+        run.stdout.readline()
+        self.put(render(vm=[("4300-11", 4300, *WEB[2:]), DB],
+                        fault=[("4300-11", 5, 5, 0, 0, 0, 0, "-", 0), DB_FAULTS]))
+        self.assertRegex(self.ends(run), r"\A\S+,4300-11,web,[^\n]+\n\S+,4300-11,web,[^\n]+\n\Z")
+
+    def test_copy(self):
+        copy = self.put(one_vm(3), "copy")
+        for args in (["stat", "--file", copy], ["--file", copy, "stat"]):
+            self.assertIn("total", self.output(*args, "-i", "0.05", "-n", "1"))
+
+    def test_lost_is_said_aside(self):
+        self.put(one_vm(1, host={"lost": 2}))
+        run = self.start("--csv", "-i", "0.4", "-n", "2")
+        run.stdout.readline()
+        self.put(one_vm(1, host={"lost": 5}))
+        self.assertEqual(self.ends(run, stderr=r"kvmmem: 2 events were not counted; [^\n]*\n"
+                                   r"kvmmem: 3 events were not counted in this interval; "
+                                   r"[^\n]*\n").count("\n"), 2)
+
+    def test_module_unloaded_meanwhile(self):
+        self.put(one_vm(1))
+        run = self.start("-i", "0.2")
+        run.stdout.readline()
+        (self.proc / "kvmmem").unlink()
+        self.ends(run, 1, r"kvmmem: [^\n]*/kvmmem: gone; the module was unloaded[^\n]*\n")
+
+    def test_file_breaks_meanwhile(self):
+        self.put(one_vm(1))
+        run = self.start("-i", "0.2")
+        run.stdout.readline()
+        self.put(one_vm("x"))
+        self.ends(run, 1, r"kvmmem: [^\n]* line 20 is malformed: [^\n]*\n")
+
+    def test_interrupt(self):
+        for number in (signal.SIGINT, signal.SIGPIPE):
+            for args in ([], ["--csv"], ["-i", "3600"]):
+                with self.subTest(number=number, args=args):
+                    self.put(one_vm(1))
+                    run = self.start(*args)
+                    run.stdout.readline()
+                    run.send_signal(number)
+                    self.ends(run)
+
+    def test_reader_goes_away(self):
+        self.put(one_vm(1))
+        for args in ([], ["--csv"]):
+            run = self.start("-i", "0.1", *args)
+            run.stdout.readline()
+            run.stdout.close()
+            self.assertEqual((run.stderr.read(), run.wait(30)), ("", 0))
+
+    def test_no_drift(self):
+        self.put(one_vm(1))
+        rows = list(csv.DictReader(io.StringIO(self.output("stat", "--csv", "-i", "0.1", "-n",
+                                                           "15"))))
+        total = sum(float(row["interval_s"]) for row in rows)
+        # A late reading makes the next interval shorter, so the delays do not add up.
+        self.assertAlmostEqual(total * 10 % 1, 0, delta=0.5)
+        self.assertGreater(total, 1.49)
+        self.assertLess(total, 2.5)
+
+    def test_stopped_for_a_while(self):
+        self.put(one_vm(0))
+        run = self.start("--csv", "-i", "0.2", "-n", "3")
+        titles = next(csv.reader([run.stdout.readline()]))
+        run.send_signal(signal.SIGSTOP)
+        time.sleep(1.1)
+        self.put(one_vm(1000))
+        run.send_signal(signal.SIGCONT)
+        rows = [dict(zip(titles, row)) for row in csv.reader(io.StringIO(self.ends(run)))]
+        # One long interval with the rate of its real length, then no rush to catch up.
+        self.assertGreater(float(rows[0]["interval_s"]), 0.9)
+        self.assertEqual([self.grew(row) for row in rows], [1000, 0, 0])
+        self.assertGreater(float(rows[2]["interval_s"]), 0.1)

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0
+"""kvmmem stat for people, on terminals and off."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+
+from case import DB, TOOL, WEB, Stat, full, one_vm, render, two_vms
+
+
+class Text(Stat):
+    """Lines like vmstat's."""
+
+    def test_text(self):
+        self.put(one_vm(1000))
+        run = self.start("-i", "0.4", "-n", "3")
+        lines = [run.stdout.readline() for _ in range(3)]
+        self.assertRegex(lines[0], r"^ +-+ faults -+$")
+        self.assertEqual(lines[1].split(), "TIME VM, per second VIOL READ WRITE EXEC PROT WALK "
+                         "SHADOW".split())
+        self.assertEqual(lines[2].split(), "total qemu-system-x86 1.00k 1.00k 0 0 0 0 0".split())
+        self.put(one_vm(1200))
+        self.assertRegex(run.stdout.readline(),
+                         r"^\d\d:\d\d:\d\d qemu-system-x86 +[3-5]\d\d +[3-5]\d\d +0 ")
+        self.put(render())
+        self.assertRegex(run.stdout.readline(), r"^[\d:]{8} qemu-system-x86 +gone$")
+        self.assertRegex(run.stdout.readline(), r"^[\d:]{8} no VM$")
+        self.assertEqual(self.ends(run), "")
+
+    def test_text_columns_that_come_later(self):
+        self.put(render())
+        run = self.start("-i", "0.4", "-n", "3")
+        self.assertEqual(run.stdout.readline().split(), ["total", "no", "VM"])
+        self.put(one_vm(0))
+        run.stdout.readline()
+        self.assertNotIn("FLUSH", run.stdout.readline())
+        self.assertRegex(run.stdout.readline(), "qemu-system")
+        self.put(full())
+        self.assertRegex(run.stdout.readline(), "-- faults --.*-- TLB flushes --")
+        self.assertRegex(run.stdout.readline(), "SHADOW.*REQS.*DONE.*FLUSH.*REMOTE.*SINGLE")
+        run.stdout.readline()
+        run.stdout.readline()
+        # What has been shown once stays, so that the columns do not jump.
+        self.put(one_vm(9))
+        self.assertRegex(run.stdout.readline(), "4121-11 .* - +- +- +-$")
+        self.assertRegex(run.stdout.readline(), "5210-14 +gone$")
+        self.assertEqual(self.ends(run), "")
+
+    def test_text_tells_vms_of_one_name_apart(self):
+        self.put(two_vms(vm=[WEB, DB, ("7-1", 7, "lkvm", 1, "ept", 1, 1, 1, 1)]))
+        text = self.output("stat", "-i", "0.05", "-n", "1")
+        self.assertEqual(re.findall(r"(?m)^total +(\S+)", text), ["4121-11", "5210-14", "lkvm"])
+
+    def test_header_once_without_a_terminal(self):
+        self.put(full())
+        self.assertEqual(self.output("stat", "-i", "0.05", "-n", "40").count("TIME"), 1)
+
+    def on_terminal(self, lines, columns, *args):
+        """The output of stat on a terminal of this size."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        with subprocess.Popen([TOOL, *args], env=self.env, stdout=theirs, stdin=theirs) as run:
+            os.close(theirs)
+            text = b""
+            try:
+                while data := os.read(ours, 4096):
+                    text += data
+            except OSError:
+                pass    # what a terminal says when nobody is left on it
+        os.close(ours)
+        self.assertEqual(run.returncode, 0)
+        return text.decode().replace("\r\n", "\n")
+
+    def test_terminal(self):
+        self.put(full())
+        text = self.on_terminal(10, 80, "stat", "-i", "0.05", "-n", "12")
+        lines = text.splitlines()
+        self.assertLessEqual(max(map(len, lines)), 80)
+        self.assertIn("Too narrow for: REQS DONE FLUSH", lines[0])
+        headers = [at for at, line in enumerate(lines) if line.startswith("TIME")]
+        self.assertGreater(len(headers), 3)
+        self.assertLessEqual(max(b - a for a, b in zip(headers, headers[1:])), 10)
+        self.assertNotIn("Too narrow", self.on_terminal(24, 160, "stat", "-i", "0.05", "-n", "1"))
+        text = self.on_terminal(5, 80, "stat", "--csv", "-i", "0.05", "-n", "9")
+        self.assertEqual(text.count("interval_s"), 1)
+        self.assertLessEqual(max(map(len, self.on_terminal(24, 90).split("\n\n")[1]
+                                     .splitlines())), 90)
+
+    def test_raw_on_a_terminal_is_safe(self):
+        self.put(two_vms() + "x\x1b[2J\n")
+        self.assertIn("x?[2J\n", self.on_terminal(24, 80, "--raw"))
