@@ -39,11 +39,24 @@ static void settle(struct kvmmem_hook *hook, int err)
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_FAILED);
 }
 
+/* Which probe fits, before any is attached. */
+static void choose_probes(const struct module *mod)
+{
+	struct kvmmem_hook *hook;
+
+	list_for_each_entry(hook, &hooks, node) {
+		hook->probe = hook->probes;
+	}
+}
+
 static void attach_tracepoint(struct kvmmem_hook *hook)
 {
 	if (hook->state == KVMMEM_HOOK_ATTACHED || hook->state == KVMMEM_HOOK_OFF)
 		return;
-	settle(hook, tracepoint_probe_register(hook->tp, hook->probe, hook));
+	if (!hook->probe)
+		WRITE_ONCE(hook->state, KVMMEM_HOOK_REFUSED);
+	else
+		settle(hook, tracepoint_probe_register(hook->tp, hook->probe->func, hook));
 }
 
 static void attach_function(struct kvmmem_hook *hook, bool module_here)
@@ -68,8 +81,8 @@ static void attach_function(struct kvmmem_hook *hook, bool module_here)
 /* After this no call of the hook is under way and none will come. */
 static void detach(struct kvmmem_hook *hook)
 {
-	if (hook->state == KVMMEM_HOOK_ATTACHED && hook->probe) {
-		tracepoint_probe_unregister(hook->tp, hook->probe, hook);
+	if (hook->state == KVMMEM_HOOK_ATTACHED && hook->probes) {
+		tracepoint_probe_unregister(hook->tp, hook->probe->func, hook);
 		tracepoint_synchronize_unregister();
 	} else if (hook->state == KVMMEM_HOOK_ATTACHED) {
 		unregister_ftrace_function(&hook->ops);
@@ -83,7 +96,7 @@ static void tracepoint_found(struct tracepoint *tp, void *unused)
 	struct kvmmem_hook *hook;
 
 	list_for_each_entry(hook, &hooks, node)
-		if (hook->probe && !strcmp(hook->name, tp->name)) {
+		if (hook->probes && !strcmp(hook->name, tp->name)) {
 			hook->tp = tp;
 			attach_tracepoint(hook);
 		}
@@ -114,10 +127,10 @@ static void functions_done(void)
 	struct kvmmem_hook *hook, *other;
 
 	list_for_each_entry(hook, &hooks, node) {
-		if (hook->probe || hook->state != KVMMEM_HOOK_WAITING)
+		if (hook->probes || hook->state != KVMMEM_HOOK_WAITING)
 			continue;
 		list_for_each_entry(other, &hooks, node)
-			if (!other->probe && other->state == KVMMEM_HOOK_ATTACHED &&
+			if (!other->probes && other->state == KVMMEM_HOOK_ATTACHED &&
 			    !strcmp(other->module, hook->module))
 				WRITE_ONCE(hook->state, KVMMEM_HOOK_ABSENT);
 	}
@@ -136,13 +149,14 @@ static int on_tracepoint_module(struct notifier_block *nb, unsigned long action,
 
 	mutex_lock(&hooks_mutex);
 	if (action == MODULE_STATE_COMING) {
+		choose_probes(mod);
 		for (i = 0; i < mod->num_tracepoints; i++)
 			tracepoint_found(tracepoint_ptr_deref(&mod->tracepoints_ptrs[i]),
 					 NULL);
 		tracepoints_done(mod);
 	} else if (action == MODULE_STATE_GOING) {
 		list_for_each_entry(hook, &hooks, node) {
-			if (!hook->probe)
+			if (!hook->probes)
 				continue;
 			detach(hook);
 			hook->tp = NULL;
@@ -168,7 +182,7 @@ static int on_module(struct notifier_block *nb, unsigned long action, void *data
 
 	mutex_lock(&hooks_mutex);
 	list_for_each_entry(hook, &hooks, node) {
-		if (hook->probe || strcmp(hook->module, mod->name))
+		if (hook->probes || strcmp(hook->module, mod->name))
 			continue;
 		if (action == MODULE_STATE_COMING)
 			attach_function(hook, true);
@@ -193,7 +207,7 @@ static struct notifier_block module_nb = {
  */
 void kvmmem_hook_add(struct kvmmem_hook *hook)
 {
-	if (!hook->probe)
+	if (!hook->probes)
 		hook->ops.flags = FTRACE_OPS_FL_PERMANENT | KVMMEM_FTRACE_FLAGS;
 	mutex_lock(&hooks_mutex);
 	list_add_tail(&hook->node, &hooks);
@@ -216,7 +230,7 @@ void kvmmem_hook_switch(struct kvmmem_hook *hook, bool on)
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_OFF);
 	} else if (hook->state == KVMMEM_HOOK_OFF) {
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_WAITING);
-		if (!hook->probe)
+		if (!hook->probes)
 			attach_function(hook, false);
 		else if (hook->tp)
 			attach_tracepoint(hook);
@@ -306,7 +320,7 @@ int kvmmem_hooks_start(void (*kvm_gone)(void))
 
 	mutex_lock(&hooks_mutex);
 	list_for_each_entry(hook, &hooks, node)
-		if (!hook->probe)
+		if (!hook->probes)
 			attach_function(hook, false);
 	functions_done();
 	mutex_unlock(&hooks_mutex);
@@ -317,6 +331,7 @@ int kvmmem_hooks_start(void (*kvm_gone)(void))
 
 	if (IS_BUILTIN(CONFIG_KVM)) {
 		mutex_lock(&hooks_mutex);
+		choose_probes(NULL);
 		for_each_kernel_tracepoint(tracepoint_found, NULL);
 		tracepoints_done(NULL);
 		mutex_unlock(&hooks_mutex);
