@@ -8,6 +8,9 @@
  * leaves, so no reference on KVM is needed. Functions are hooked by ftrace,
  * and the module notifier tells when they come and go.
  *
+ * A probe is called with whatever arguments its tracepoint has, so before any
+ * is attached the prototypes are compared with what BTF says (proto.c).
+ *
  * Functions are hooked by ftrace and not by kprobes since a kprobe can be
  * disarmed by a file in debugfs. kvmmem learns of a VM's death by a hook and
  * must not miss one: FTRACE_OPS_FL_PERMANENT makes sure of that.
@@ -20,7 +23,9 @@
 #include <linux/notifier.h>
 #include <linux/tracepoint.h>
 
+#include "compat_probe.h"
 #include "hooks.h"
+#include "proto.h"
 
 static DEFINE_MUTEX(hooks_mutex);
 static LIST_HEAD(hooks);
@@ -39,14 +44,37 @@ static void settle(struct kvmmem_hook *hook, int err)
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_FAILED);
 }
 
-/* Which probe fits, before any is attached. */
-static void choose_probes(const struct module *mod)
+static void choose_probe(struct kvmmem_hook *hook, const struct kvmmem_protos *protos)
+{
+	const struct kvmmem_probe *probe;
+	char text[KVMMEM_PROTO_LEN];
+	int err = kvmmem_protos_find(protos, hook->name, text, sizeof(text));
+
+	hook->probe = NULL;
+	hook->checked = !err;
+	hook->found[0] = '\0';
+	if (err == -ENOENT && KVMMEM_PROTOTYPES_KNOWN) {
+		hook->probe = hook->probes;
+		return;
+	}
+	for (probe = hook->probes; !err && probe->func; probe++)
+		if (!strcmp(probe->proto, text)) {
+			hook->probe = probe;
+			return;
+		}
+	strscpy(hook->found, !err ? text : err == -ENOENT ? "unknown" : "unreadable",
+		sizeof(hook->found));
+	pr_warn("%s has another prototype than expected: %s\n", hook->name, hook->found);
+}
+
+/* Before any is attached: which probe fits, or none. */
+static void choose_probes(const struct kvmmem_protos *protos)
 {
 	struct kvmmem_hook *hook;
 
-	list_for_each_entry(hook, &hooks, node) {
-		hook->probe = hook->probes;
-	}
+	list_for_each_entry(hook, &hooks, node)
+		if (hook->probes)
+			choose_probe(hook, protos);
 }
 
 static void attach_tracepoint(struct kvmmem_hook *hook)
@@ -141,15 +169,19 @@ static int on_tracepoint_module(struct notifier_block *nb, unsigned long action,
 {
 	struct tp_module *tp_mod = data;
 	struct module *mod = tp_mod->mod;
+	struct kvmmem_protos *protos = NULL;
 	struct kvmmem_hook *hook;
 	unsigned int i;
 
 	if (strcmp(mod->name, "kvm"))
 		return NOTIFY_DONE;
+	/* Files are read outside of hooks_mutex, which writers of others take. */
+	if (action == MODULE_STATE_COMING)
+		protos = kvmmem_protos_get(mod->name);
 
 	mutex_lock(&hooks_mutex);
 	if (action == MODULE_STATE_COMING) {
-		choose_probes(mod);
+		choose_probes(protos);
 		for (i = 0; i < mod->num_tracepoints; i++)
 			tracepoint_found(tracepoint_ptr_deref(&mod->tracepoints_ptrs[i]),
 					 NULL);
@@ -165,6 +197,7 @@ static int on_tracepoint_module(struct notifier_block *nb, unsigned long action,
 		kvm_module = NULL;
 	}
 	mutex_unlock(&hooks_mutex);
+	kvmmem_protos_put(protos);
 	return NOTIFY_OK;
 }
 
@@ -330,11 +363,14 @@ int kvmmem_hooks_start(void (*kvm_gone)(void))
 		goto err_detach;
 
 	if (IS_BUILTIN(CONFIG_KVM)) {
+		struct kvmmem_protos *protos = kvmmem_protos_get(NULL);
+
 		mutex_lock(&hooks_mutex);
-		choose_probes(NULL);
+		choose_probes(protos);
 		for_each_kernel_tracepoint(tracepoint_found, NULL);
 		tracepoints_done(NULL);
 		mutex_unlock(&hooks_mutex);
+		kvmmem_protos_put(protos);
 	}
 	return 0;
 
