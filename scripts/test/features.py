@@ -59,6 +59,34 @@ def witnesses(kernel, _vendor, shadow):
     return faults + ["flushes"]
 
 
-def unknown(_kernel, _vendor):
-    """Columns of /proc/kvmmem that this kernel cannot tell."""
-    return set()
+def unknown(_kernel, vendor):
+    """Columns of fault, flush and vpid rows that cannot be told there, with EPT or NPT."""
+    return {"mmio"} if vendor == "intel" else set()
+
+
+# What a scenario may be left out for, and where it would be possible: a scenario
+# that does not run although its feature is there hides something, and fails.
+_LACKING = {
+    "btf": ("the modules of this kernel have no BTF",
+            lambda kernel, vendor: kernel not in WITHOUT_BTF),
+    "invpcid": ("the emulated processor has no INVPCID",
+                lambda kernel, vendor: vendor == "intel"),
+    "no-invpcid": ("the emulated processor has INVPCID",
+                   lambda kernel, vendor: vendor == "amd"),
+}
+_NEEDS = {
+    "compat_wrong_prototype": "btf",
+    "invpcid": "invpcid",
+    "invpcid_lacking": "no-invpcid",
+}
+
+
+def skip(scenario, kernel, vendor):
+    """(reason, excuse): why a scenario does not run there, and if that is right."""
+    need = _NEEDS.get(scenario)
+    if need is None:
+        return "no reason is given in features.py", False
+    reason, possible = _LACKING[need]
+    if possible(kernel, vendor):
+        return f"it is left out although it could run: not '{reason}'", False
+    return reason, True
