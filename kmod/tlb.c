@@ -464,7 +464,9 @@ bool kvmmem_tlb_causes_known(void)
 	const struct kvmmem_hook *hooks = kvmmem_cpu_is_svm() ? svm_flush_hooks :
 								vmx_flush_hooks;
 
-	if (!KVMMEM_KVM_COUNTS_REQUESTS && !kvmmem_hook_attached(&remote_hook))
+	/* Without one of these, flushes of a cause would pass for others. */
+	if (!kvmmem_hook_attached(&pv_hook) ||
+	    (!KVMMEM_KVM_COUNTS_REQUESTS && !kvmmem_hook_attached(&remote_hook)))
 		return false;
 	if (kvmmem_cpu_is_svm() && (kvmmem_hook_attached(&svm_flush_hooks[3]) ||
 				    kvmmem_hook_attached(&svm_flush_hooks[4])))
