@@ -12,6 +12,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import time
@@ -121,7 +122,9 @@ def main():
     by_place = {(cell["kernel"], cell["vendor"]): cell for cell in cells}
     seconds = time.monotonic() - start
     print(tables.results(args.kernels, args.vendors, by_place))
-    print(f"{len(cells)} cells in {seconds:.0f} s")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"{len(cells)} cells in {seconds:.0f} s, "
+          f"{used.ru_utime + used.ru_stime:.0f} s of processor time")
     failed = any(cell["failed"] or not cell["passed"] for cell in cells)
     if args.write and not failed:
         tables.write(DOCUMENT, args.kernels, args.vendors, by_place, builds)

@@ -9,6 +9,7 @@ import features
 import kmod
 import procfile
 from host import Scenario
+from suite_lab import equal
 
 FAULTS = {"violations": "ept_violations", "read": "read", "write": "write", "exec": "exec",
           "protection": "protection", "walk": "page_walk", "shadow": "shadow"}
@@ -36,17 +37,6 @@ def prepare(image, kernel, vendor):
     image.add("lab/kernel", f"{kernel.name}\n")
 
 
-def equal(what, got, expected):
-    """Assert with both numbers."""
-    assert got == expected, f"{what} is {got}, expected {expected}"
-
-
-def table(text):
-    """The rows of a table in debugfs, whose lines begin with its type."""
-    lines = [line.lstrip("# ").split(None, 1)[1] for line in text.splitlines()]
-    return procfile.table("\n".join(lines))
-
-
 def cell(out):
     """(kernel, vendor) that the scenario ran on."""
     return out["kernel"], "amd" if "amd" in out["vendor"] else "intel"
@@ -54,7 +44,7 @@ def cell(out):
 
 def equal_hooks(text, wanted):
     """The hooks are these, in these states for these reasons."""
-    rows = {row["name"]: row for row in table(text)}
+    rows = {row["name"]: row for row in procfile.table(text)}
     equal("the list of hooks", sorted(rows), sorted(wanted))
     for name, (state, why_not) in wanted.items():
         equal(f"{name}: state", rows[name]["state"], state)
@@ -89,7 +79,7 @@ def check_faults(out):
 def check_audit(out):
     """Each counter agrees with its witness, and has one where KVM counts it."""
     for name in (name for name in out.sections if name.startswith("audit ")):
-        rows = table(out[name])
+        rows = procfile.table(out[name])
         for row in rows:
             equal(f"{name}: {row['counter']} difference", row["difference"], 0)
         shadow = any(record["shadow"] for record in
@@ -153,7 +143,7 @@ def check_wrong(out):
     for column in FAULTS.values():
         equal(column, row[column], None)
     check_tags(out)
-    counters = [row["counter"] for row in table(out["audit guest"])]
+    counters = [row["counter"] for row in procfile.table(out["audit guest"])]
     equal("counters with a witness", counters, ["flushes"])
 
 
