@@ -15,6 +15,7 @@ import pathlib
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.dont_write_bytecode = True
@@ -39,12 +40,13 @@ def _build(name):
     fetched = time.monotonic()
     module = kmod.build(kernel) / "kvmmem.ko"
     built = time.monotonic()
-    stripped = subprocess.run(["strip", "--strip-debug", "-o", "/dev/stdout", module],
-                              check=True, stdout=subprocess.PIPE).stdout
+    with tempfile.NamedTemporaryFile() as stripped:
+        subprocess.run(["strip", "--strip-debug", "-o", stripped.name, module], check=True)
+        file_size = os.path.getsize(stripped.name)
     sizes = subprocess.run(["size", "-A", module], check=True, text=True,
                            stdout=subprocess.PIPE).stdout
     return {"release": kernel.release, "fetch_s": fetched - start,
-            "build_s": built - fetched, "file_kb": len(stripped) / 1024,
+            "build_s": built - fetched, "file_kb": file_size / 1024,
             "memory_kb": tables.loaded_size(sizes) / 1024}
 
 
