@@ -300,6 +300,13 @@ static KVMMEM_FTRACE_FUNC(on_flush_any)
 	flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), KVMMEM_FLUSH_ANY);
 }
 
+/* Where KVM does not count the requests for remote flushes. */
+static KVMMEM_FTRACE_FUNC(on_remote_flush)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_REMOTE);
+	kvmmem_vm_requested((struct kvm *)kvmmem_ftrace_arg(0));
+}
+
 static __always_inline void pv_flush(bool need_flush)
 {
 	kvmmem_hook_seen(KVMMEM_HOOK_PV_FLUSH);
@@ -337,13 +344,6 @@ static struct kvmmem_hook pv_hook = {
 	.purpose = "flush-cause",
 	.probes = pv_flush_probes,
 };
-
-/* Where KVM does not count the requests for remote flushes. */
-static KVMMEM_FTRACE_FUNC(on_remote_flush)
-{
-	kvmmem_hook_seen(KVMMEM_HOOK_REMOTE);
-	kvmmem_vm_requested((struct kvm *)kvmmem_ftrace_arg(0));
-}
 
 static struct kvmmem_hook remote_hook = {
 	.id = KVMMEM_HOOK_REMOTE,

@@ -55,21 +55,13 @@ static DECLARE_WORK(registry_work, registry_work_fn);
 
 static struct kvmmem_hook destroy_hook;
 
+/* Under registry_lock or RCU. */
 static struct kvmmem_vm *find_vm(const struct kvm *kvm)
 {
 	struct kvmmem_vm *vm;
 
-	hlist_for_each_entry(vm, &vm_hash[hash_ptr(kvm, VM_HASH_BITS)], node)
-		if (vm->key == kvm)
-			return vm;
-	return NULL;
-}
-
-static struct kvmmem_vm *find_vm_rcu(const struct kvm *kvm)
-{
-	struct kvmmem_vm *vm;
-
-	hlist_for_each_entry_rcu(vm, &vm_hash[hash_ptr(kvm, VM_HASH_BITS)], node)
+	hlist_for_each_entry_rcu(vm, &vm_hash[hash_ptr(kvm, VM_HASH_BITS)], node,
+				 lockdep_is_held(&registry_lock))
 		if (vm->key == kvm)
 			return vm;
 	return NULL;
@@ -190,7 +182,7 @@ struct kvmmem_vcpu *kvmmem_vcpu_birth(struct kvm_vcpu *vcpu, struct task_struct 
 	/* Full, and none of ours: a look at the hash is all it may cost. */
 	if (READ_ONCE(nr_vms) >= max_vms) {
 		rcu_read_lock();
-		vm = find_vm_rcu(vcpu->kvm);
+		vm = find_vm(vcpu->kvm);
 		rcu_read_unlock();
 		if (!vm)
 			return NULL;
@@ -221,7 +213,7 @@ void kvmmem_vm_requested(const struct kvm *kvm)
 	struct kvmmem_vm *vm;
 
 	rcu_read_lock();
-	vm = find_vm_rcu(kvm);
+	vm = find_vm(kvm);
 	if (vm)
 		atomic64_inc(&vm->requests);
 	rcu_read_unlock();
