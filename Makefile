@@ -5,6 +5,7 @@
 # make check-packages   install, use and remove them in clean systems
 # make demo     kvmmem on real guests, in an emulated AMD host
 # make check    every test, on emulated AMD and Intel hosts
+# make matrix   the system tests on every kernel; WRITE=1 updates Documentation
 # make clean    leave the tree as cloned
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -41,4 +42,8 @@ demo:
 	@sh scripts/lab/deps.sh build amd
 	@scripts/demo/demo
 
-.PHONY: all clean check demo
+matrix:
+	@sh scripts/lab/deps.sh build amd intel
+	@scripts/matrix/matrix.py $(if $(WRITE),--write)
+
+.PHONY: all clean check matrix demo

@@ -5,14 +5,19 @@
 #include "fault.h"
 #include "tlb.h"
 
+static bool faults_counted(void)
+{
+	return KVMMEM_KVM_COUNTS_FAULTS && kvmmem_fault_on();
+}
+
 static bool is_shadow(const struct kvmmem_vm *vm)
 {
-	return vm->mode == KVMMEM_MODE_SHADOW;
+	return faults_counted() && vm->mode == KVMMEM_MODE_SHADOW;
 }
 
 static bool is_tdp(const struct kvmmem_vm *vm)
 {
-	return !is_shadow(vm);
+	return faults_counted() && vm->mode != KVMMEM_MODE_SHADOW;
 }
 
 static bool flushes_counted(const struct kvmmem_vm *vm)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Everything that depends on a kernel version or on KVM's private layout.
- * Force-included (Kbuild), so that the rest reads as for the newest kernel.
+ * Everything that depends on a kernel version or on KVM's private layout, but
+ * for the prototypes of tracepoints, which are in compat_probe.h. Force-included
+ * (Kbuild), so that the rest reads as for the newest kernel.
+ *
+ * KVMMEM_HAVE_* come from the compile tests in kmod/configure.
  */
 #ifndef _KVMMEM_COMPAT_H
 #define _KVMMEM_COMPAT_H
@@ -13,25 +16,32 @@
 
 #include <linux/ftrace.h>
 #include <linux/kvm_host.h>
-#include <linux/version.h>
 #include <asm/asm.h>
 #include <asm/cpufeature.h>
 #include <asm/svm.h>
 
 /*
- * ftrace callbacks. Since 6.13 struct ftrace_regs is opaque and has accessors
- * for arguments; before, its pt_regs hold the argument registers whenever the
- * architecture has DYNAMIC_FTRACE_WITH_ARGS.
+ * ftrace callbacks. struct ftrace_regs has become opaque, with accessors for
+ * arguments. Before, its pt_regs hold the argument registers whenever the
+ * architecture has DYNAMIC_FTRACE_WITH_ARGS; and before that pt_regs are handed
+ * over if they are asked for. There, too, ftrace guards against recursion all
+ * that does not say it is safe, and leaves out what it takes for one.
  */
+#ifdef KVMMEM_HAVE_FTRACE_ARGUMENT
+#define kvmmem_ftrace_arg(n)	ftrace_regs_get_argument(fregs, n)
+#elif defined(KVMMEM_HAVE_FTRACE_REGS)
+#define kvmmem_ftrace_arg(n)	regs_get_kernel_argument(&fregs->regs, n)
+#else
+#define ftrace_regs		pt_regs
+#define kvmmem_ftrace_arg(n)	regs_get_kernel_argument(fregs, n)
+#define KVMMEM_FTRACE_FLAGS	(FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_RECURSION_SAFE)
+#endif
+#ifndef KVMMEM_FTRACE_FLAGS
+#define KVMMEM_FTRACE_FLAGS	0
+#endif
 #define KVMMEM_FTRACE_FUNC(name)						\
 	void name(unsigned long ip, unsigned long parent_ip,			\
 		  struct ftrace_ops *ops, struct ftrace_regs *fregs)
-#define KVMMEM_FTRACE_FLAGS	0
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
-#define kvmmem_ftrace_arg(n)	ftrace_regs_get_argument(fregs, n)
-#else
-#define kvmmem_ftrace_arg(n)	regs_get_kernel_argument(&fregs->regs, n)
-#endif
 
 /* Of KVM's private mmu.h. */
 #ifndef PT64_ROOT_4LEVEL
@@ -83,19 +93,41 @@ static inline bool kvmmem_kvm_debugfs_name(const struct kvm *kvm, char *buf, siz
  */
 static inline bool kvmmem_vcpu_is_tdp(const struct kvm_vcpu *vcpu)
 {
+#ifdef KVMMEM_HAVE_ROOT_ROLE
 	union kvm_mmu_page_role role = vcpu->arch.root_mmu.root_role;
+#else
+	union kvm_mmu_page_role role = vcpu->arch.root_mmu.mmu_role.base;
+#endif
 
 	return role.direct && role.level >= PT64_ROOT_4LEVEL;
 }
 
+/* Does KVM count the faults that its MMU handles? */
+#define KVMMEM_KVM_COUNTS_FAULTS	__is_defined(KVMMEM_HAVE_PF_TAKEN)
+
 /**
  * kvmmem_vcpu_pf_taken - page faults that KVM's MMU has handled for this vCPU
  * @vcpu: a live vCPU
+ *
+ * Return: 0 where KVM does not count them, see KVMMEM_KVM_COUNTS_FAULTS.
  */
 static inline u64 kvmmem_vcpu_pf_taken(const struct kvm_vcpu *vcpu)
 {
+#ifdef KVMMEM_HAVE_PF_TAKEN
 	return READ_ONCE(vcpu->stat.pf_taken);
+#else
+	return 0;
+#endif
 }
+
+/* kvm_for_each_memslot(), with a cursor that older kernels do not need. */
+#ifdef KVMMEM_HAVE_MEMSLOT_ITERATOR
+#define kvmmem_for_each_memslot(slot, bkt, slots)	\
+	kvm_for_each_memslot(slot, bkt, slots)
+#else
+#define kvmmem_for_each_memslot(slot, bkt, slots)	\
+	for (bkt = 0; bkt < (slots)->used_slots && ((slot) = &(slots)->memslots[bkt]); bkt++)
+#endif
 
 /**
  * kvmmem_memslot_pages - pages of all memory slots of a VM
@@ -111,23 +143,11 @@ static inline u64 kvmmem_memslot_pages(struct kvm *kvm)
 	int bkt, idx;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	kvm_for_each_memslot(slot, bkt, __kvm_memslots(kvm, 0))
+	kvmmem_for_each_memslot(slot, bkt, __kvm_memslots(kvm, 0))
 		pages += slot->npages;
 	srcu_read_unlock(&kvm->srcu, idx);
 	return pages;
 }
-
-/*
- * Prototypes of KVM's tracepoints, without the leading void *data.
- */
-#define KVMMEM_ARGS_KVM_ENTRY	struct kvm_vcpu *vcpu, bool force_immediate_exit
-#define KVMMEM_ARGS_KVM_EXIT	struct kvm_vcpu *vcpu, u32 isa
-#define KVMMEM_ARGS_PV_FLUSH	unsigned int vcpu_id, bool need_flush
-
-/* Intel's name for a function's counterpart, AMD's, and which kinds they are. */
-#define KVMMEM_SVM_FLUSH_ALL		"svm_flush_tlb_all"
-#define KVMMEM_SVM_FLUSH_ASID		"svm_flush_tlb_asid"
-#define KVMMEM_SVM_FLUSH_ASID_KIND	KVMMEM_FLUSH_GUEST
 
 /**
  * kvmmem_vcpu_tlb_flush - full flushes that KVM has done for this vCPU
@@ -147,16 +167,31 @@ static inline u64 kvmmem_vcpu_single_flush(const struct kvm_vcpu *vcpu)
 	return READ_ONCE(vcpu->stat.invlpg);
 }
 
+#ifdef KVMMEM_HAVE_STAT_GENERIC
+#define kvmmem_vm_stat(kvm, name)	READ_ONCE((kvm)->stat.generic.name)
+#else
+#define kvmmem_vm_stat(kvm, name)	READ_ONCE((kvm)->stat.name)
+#endif
+
+/* Does KVM count the requests for remote flushes? Else a hook must. */
+#define KVMMEM_KVM_COUNTS_REQUESTS	__is_defined(KVMMEM_HAVE_REMOTE_REQUESTS)
+
 /**
- * kvmmem_remote_requests - remote flushes asked for in a VM
+ * kvmmem_kvm_requests - remote flushes asked for in a VM
  * @kvm: a live VM
  *
  * KVM counts a request before it makes it (virt/kvm/kvm_main.c,
  * kvm_flush_remote_tlbs), so whoever serves one sees the count changed.
+ *
+ * Return: 0 where KVM does not count them, see KVMMEM_KVM_COUNTS_REQUESTS.
  */
-static inline u64 kvmmem_remote_requests(const struct kvm *kvm)
+static inline u64 kvmmem_kvm_requests(const struct kvm *kvm)
 {
-	return READ_ONCE(kvm->stat.generic.remote_tlb_flush_requests);
+#ifdef KVMMEM_HAVE_REMOTE_REQUESTS
+	return kvmmem_vm_stat(kvm, remote_tlb_flush_requests);
+#else
+	return 0;
+#endif
 }
 
 /**
@@ -165,7 +200,7 @@ static inline u64 kvmmem_remote_requests(const struct kvm *kvm)
  */
 static inline u64 kvmmem_remote_flushes(const struct kvm *kvm)
 {
-	return READ_ONCE(kvm->stat.generic.remote_tlb_flush);
+	return kvmmem_vm_stat(kvm, remote_tlb_flush);
 }
 
 /**
@@ -174,7 +209,52 @@ static inline u64 kvmmem_remote_flushes(const struct kvm *kvm)
  */
 static inline bool kvmmem_vcpu_hyperv(const struct kvm_vcpu *vcpu)
 {
+#ifdef KVMMEM_HAVE_HYPERV_ENABLED
 	return READ_ONCE(vcpu->arch.hyperv_enabled);
+#else
+	return READ_ONCE(vcpu->kvm->arch.hyperv.hv_guest_os_id);
+#endif
+}
+
+/**
+ * kvmmem_vcpu_has_vmcs - does this vCPU of kvm-intel run on a VMCS of its own?
+ * @vcpu: a live vCPU
+ *
+ * Those of TDX guests do not, and the VMCS that is current while they run may
+ * be any other vCPU's.
+ */
+static __always_inline bool kvmmem_vcpu_has_vmcs(const struct kvm_vcpu *vcpu)
+{
+#if defined(KVMMEM_HAVE_VM_TYPE) && defined(KVM_X86_TDX_VM)
+	return vcpu->kvm->arch.vm_type != KVM_X86_TDX_VM;
+#else
+	return true;
+#endif
+}
+
+/*
+ * The function that tells of a new VM. Where there is none that is called once,
+ * when all of the VM is made, it is the one for each change of a memory slot;
+ * that may come from a VM whose making failed, or on its way to the grave, so
+ * kvmmem_vm_is_born() must be asked.
+ */
+#ifdef KVMMEM_HAVE_VM_DEBUGFS
+#define KVMMEM_VM_CREATE_FUNC	"kvm_arch_create_vm_debugfs"
+#else
+#define KVMMEM_VM_CREATE_FUNC	"kvm_arch_prepare_memory_region"
+#endif
+
+/**
+ * kvmmem_vm_is_born - has this VM been made, and is it not being destroyed?
+ * @kvm: the argument of KVMMEM_VM_CREATE_FUNC
+ */
+static inline bool kvmmem_vm_is_born(struct kvm *kvm)
+{
+#ifdef KVMMEM_HAVE_VM_DEBUGFS
+	return true;
+#else
+	return !IS_ERR_OR_NULL(kvm->debugfs_dentry) && refcount_read(&kvm->users_count);
+#endif
 }
 
 /* VMCS fields: SDM vol. 3D, appendix B. */
@@ -215,6 +295,15 @@ static __always_inline bool kvmmem_vmread(unsigned long field, unsigned long *va
 static __always_inline const struct vmcb *kvmmem_svm_vmcb(const struct kvm_vcpu *vcpu)
 {
 	return *(const struct vmcb * const *)(vcpu + 1);
+}
+
+/**
+ * kvmmem_vmcb_is_good - is this what kvmmem_svm_vmcb() should be: a whole page?
+ * @vmcb: what it is
+ */
+static inline bool kvmmem_vmcb_is_good(const struct vmcb *vmcb)
+{
+	return virt_addr_valid(vmcb) && PAGE_ALIGNED(vmcb);
 }
 
 #endif /* _KVMMEM_COMPAT_H */

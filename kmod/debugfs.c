@@ -94,11 +94,13 @@ static void hook_row(const struct kvmmem_hook *hook, void *data)
 	struct seq_file *seq = data;
 	struct kvmmem_row row = kvmmem_row_begin(seq, &hooks_table);
 	const char *state = "attached", *why_not = "-";
-	char text[32];
+	char text[KVMMEM_PROTO_LEN + 16];
 
 	switch (hook->state) {
 	case KVMMEM_HOOK_ATTACHED:
-		why_not = hook->note ?: "-";
+		why_not = hook->note;
+		if (!why_not)
+			why_not = hook->probes && !hook->checked ? "prototype-unchecked" : "-";
 		break;
 	case KVMMEM_HOOK_OFF:
 		state = "off";
@@ -116,6 +118,11 @@ static void hook_row(const struct kvmmem_hook *hook, void *data)
 	case KVMMEM_HOOK_FAILED:
 		state = "failed";
 		snprintf(text, sizeof(text), "errno-%d", -hook->err);
+		why_not = text;
+		break;
+	case KVMMEM_HOOK_REFUSED:
+		state = "refused";
+		snprintf(text, sizeof(text), "prototype:%s", hook->found);
 		why_not = text;
 		break;
 	}

@@ -8,6 +8,7 @@
  */
 #include <linux/rculist.h>
 
+#include "compat_probe.h"
 #include "fault.h"
 #include "hooks.h"
 
@@ -48,15 +49,19 @@ static __always_inline void count(struct kvm_vcpu *vcpu, u64 code, unsigned int 
 		rec->fault[class]++;
 }
 
-static void probe_page_fault_vmx(void *data, struct kvm_vcpu *vcpu, u64 addr, u64 code)
+static __always_inline void fault_vmx(struct kvm_vcpu *vcpu, u64 code)
 {
 	count(vcpu, code, kvmmem_decode_vmx(code));
 }
 
-static void probe_page_fault_svm(void *data, struct kvm_vcpu *vcpu, u64 addr, u64 code)
+KVMMEM_PAGE_FAULT_PROBES(fault_vmx);
+
+static __always_inline void fault_svm(struct kvm_vcpu *vcpu, u64 code)
 {
 	count(vcpu, code, kvmmem_decode_svm(code));
 }
+
+KVMMEM_PAGE_FAULT_PROBES(fault_svm);
 
 static struct kvmmem_hook fault_hook = {
 	.id = KVMMEM_HOOK_PAGE_FAULT,
@@ -71,15 +76,22 @@ static struct kvmmem_hook fault_hook = {
  */
 void kvmmem_fault_init(void)
 {
-	fault_hook.probe = kvmmem_cpu_is_svm() ? (void *)probe_page_fault_svm :
-						 (void *)probe_page_fault_vmx;
+	fault_hook.probes = kvmmem_cpu_is_svm() ? fault_svm_probes : fault_vmx_probes;
 	kvmmem_hook_add(&fault_hook);
+}
+
+/**
+ * kvmmem_fault_on - are faults being counted?
+ */
+bool kvmmem_fault_on(void)
+{
+	return kvmmem_hook_attached(&fault_hook);
 }
 
 static void mask(struct kvmmem_fault_sum *sum, enum kvmmem_mode mode)
 {
 	/* All bits: every sum is unknown while nobody counts. */
-	if (!kvmmem_hook_attached(&fault_hook))
+	if (!kvmmem_fault_on())
 		memset(sum, 0xff, sizeof(*sum));
 	else
 		kvmmem_fault_mask(sum, mode, kvmmem_cpu_is_svm() ||

@@ -8,6 +8,9 @@
  * leaves, so no reference on KVM is needed. Functions are hooked by ftrace,
  * and the module notifier tells when they come and go.
  *
+ * A probe is called with whatever arguments its tracepoint has, so before any
+ * is attached the prototypes are compared with what BTF says (proto.c).
+ *
  * Functions are hooked by ftrace and not by kprobes since a kprobe can be
  * disarmed by a file in debugfs. kvmmem learns of a VM's death by a hook and
  * must not miss one: FTRACE_OPS_FL_PERMANENT makes sure of that.
@@ -20,7 +23,9 @@
 #include <linux/notifier.h>
 #include <linux/tracepoint.h>
 
+#include "compat_probe.h"
 #include "hooks.h"
+#include "proto.h"
 
 static DEFINE_MUTEX(hooks_mutex);
 static LIST_HEAD(hooks);
@@ -39,11 +44,47 @@ static void settle(struct kvmmem_hook *hook, int err)
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_FAILED);
 }
 
+static void choose_probe(struct kvmmem_hook *hook, const struct kvmmem_protos *protos)
+{
+	const struct kvmmem_probe *probe;
+	char text[KVMMEM_PROTO_LEN];
+	int err = kvmmem_protos_find(protos, hook->name, text, sizeof(text));
+
+	hook->probe = NULL;
+	hook->checked = !err;
+	hook->found[0] = '\0';
+	if (err == -ENOENT && KVMMEM_PROTOTYPES_KNOWN) {
+		hook->probe = hook->probes;
+		return;
+	}
+	for (probe = hook->probes; !err && probe->func; probe++)
+		if (!strcmp(probe->proto, text)) {
+			hook->probe = probe;
+			return;
+		}
+	strscpy(hook->found, !err ? text : err == -ENOENT ? "unknown" : "unreadable",
+		sizeof(hook->found));
+	pr_warn("%s has another prototype than expected: %s\n", hook->name, hook->found);
+}
+
+/* Before any is attached: which probe fits, or none. */
+static void choose_probes(const struct kvmmem_protos *protos)
+{
+	struct kvmmem_hook *hook;
+
+	list_for_each_entry(hook, &hooks, node)
+		if (hook->probes)
+			choose_probe(hook, protos);
+}
+
 static void attach_tracepoint(struct kvmmem_hook *hook)
 {
 	if (hook->state == KVMMEM_HOOK_ATTACHED || hook->state == KVMMEM_HOOK_OFF)
 		return;
-	settle(hook, tracepoint_probe_register(hook->tp, hook->probe, hook));
+	if (!hook->probe)
+		WRITE_ONCE(hook->state, KVMMEM_HOOK_REFUSED);
+	else
+		settle(hook, tracepoint_probe_register(hook->tp, hook->probe->func, hook));
 }
 
 static void attach_function(struct kvmmem_hook *hook, bool module_here)
@@ -68,8 +109,8 @@ static void attach_function(struct kvmmem_hook *hook, bool module_here)
 /* After this no call of the hook is under way and none will come. */
 static void detach(struct kvmmem_hook *hook)
 {
-	if (hook->state == KVMMEM_HOOK_ATTACHED && hook->probe) {
-		tracepoint_probe_unregister(hook->tp, hook->probe, hook);
+	if (hook->state == KVMMEM_HOOK_ATTACHED && hook->probes) {
+		tracepoint_probe_unregister(hook->tp, hook->probe->func, hook);
 		tracepoint_synchronize_unregister();
 	} else if (hook->state == KVMMEM_HOOK_ATTACHED) {
 		unregister_ftrace_function(&hook->ops);
@@ -83,7 +124,7 @@ static void tracepoint_found(struct tracepoint *tp, void *unused)
 	struct kvmmem_hook *hook;
 
 	list_for_each_entry(hook, &hooks, node)
-		if (hook->probe && !strcmp(hook->name, tp->name)) {
+		if (hook->probes && !strcmp(hook->name, tp->name)) {
 			hook->tp = tp;
 			attach_tracepoint(hook);
 		}
@@ -114,10 +155,10 @@ static void functions_done(void)
 	struct kvmmem_hook *hook, *other;
 
 	list_for_each_entry(hook, &hooks, node) {
-		if (hook->probe || hook->state != KVMMEM_HOOK_WAITING)
+		if (hook->probes || hook->state != KVMMEM_HOOK_WAITING)
 			continue;
 		list_for_each_entry(other, &hooks, node)
-			if (!other->probe && other->state == KVMMEM_HOOK_ATTACHED &&
+			if (!other->probes && other->state == KVMMEM_HOOK_ATTACHED &&
 			    !strcmp(other->module, hook->module))
 				WRITE_ONCE(hook->state, KVMMEM_HOOK_ABSENT);
 	}
@@ -128,21 +169,26 @@ static int on_tracepoint_module(struct notifier_block *nb, unsigned long action,
 {
 	struct tp_module *tp_mod = data;
 	struct module *mod = tp_mod->mod;
+	struct kvmmem_protos *protos = NULL;
 	struct kvmmem_hook *hook;
 	unsigned int i;
 
 	if (strcmp(mod->name, "kvm"))
 		return NOTIFY_DONE;
+	/* Files are read outside of hooks_mutex, which writers of others take. */
+	if (action == MODULE_STATE_COMING)
+		protos = kvmmem_protos_get(mod->name);
 
 	mutex_lock(&hooks_mutex);
 	if (action == MODULE_STATE_COMING) {
+		choose_probes(protos);
 		for (i = 0; i < mod->num_tracepoints; i++)
 			tracepoint_found(tracepoint_ptr_deref(&mod->tracepoints_ptrs[i]),
 					 NULL);
 		tracepoints_done(mod);
 	} else if (action == MODULE_STATE_GOING) {
 		list_for_each_entry(hook, &hooks, node) {
-			if (!hook->probe)
+			if (!hook->probes)
 				continue;
 			detach(hook);
 			hook->tp = NULL;
@@ -151,6 +197,7 @@ static int on_tracepoint_module(struct notifier_block *nb, unsigned long action,
 		kvm_module = NULL;
 	}
 	mutex_unlock(&hooks_mutex);
+	kvmmem_protos_put(protos);
 	return NOTIFY_OK;
 }
 
@@ -168,7 +215,7 @@ static int on_module(struct notifier_block *nb, unsigned long action, void *data
 
 	mutex_lock(&hooks_mutex);
 	list_for_each_entry(hook, &hooks, node) {
-		if (hook->probe || strcmp(hook->module, mod->name))
+		if (hook->probes || strcmp(hook->module, mod->name))
 			continue;
 		if (action == MODULE_STATE_COMING)
 			attach_function(hook, true);
@@ -193,7 +240,7 @@ static struct notifier_block module_nb = {
  */
 void kvmmem_hook_add(struct kvmmem_hook *hook)
 {
-	if (!hook->probe)
+	if (!hook->probes)
 		hook->ops.flags = FTRACE_OPS_FL_PERMANENT | KVMMEM_FTRACE_FLAGS;
 	mutex_lock(&hooks_mutex);
 	list_add_tail(&hook->node, &hooks);
@@ -216,7 +263,7 @@ void kvmmem_hook_switch(struct kvmmem_hook *hook, bool on)
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_OFF);
 	} else if (hook->state == KVMMEM_HOOK_OFF) {
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_WAITING);
-		if (!hook->probe)
+		if (!hook->probes)
 			attach_function(hook, false);
 		else if (hook->tp)
 			attach_tracepoint(hook);
@@ -306,7 +353,7 @@ int kvmmem_hooks_start(void (*kvm_gone)(void))
 
 	mutex_lock(&hooks_mutex);
 	list_for_each_entry(hook, &hooks, node)
-		if (!hook->probe)
+		if (!hook->probes)
 			attach_function(hook, false);
 	functions_done();
 	mutex_unlock(&hooks_mutex);
@@ -316,10 +363,14 @@ int kvmmem_hooks_start(void (*kvm_gone)(void))
 		goto err_detach;
 
 	if (IS_BUILTIN(CONFIG_KVM)) {
+		struct kvmmem_protos *protos = kvmmem_protos_get(NULL);
+
 		mutex_lock(&hooks_mutex);
+		choose_probes(protos);
 		for_each_kernel_tracepoint(tracepoint_found, NULL);
 		tracepoints_done(NULL);
 		mutex_unlock(&hooks_mutex);
+		kvmmem_protos_put(protos);
 	}
 	return 0;
 

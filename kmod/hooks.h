@@ -20,6 +20,8 @@ enum kvmmem_hook_id {
 	KVMMEM_HOOK_FLUSH_CURRENT,
 	KVMMEM_HOOK_FLUSH_GUEST,
 	KVMMEM_HOOK_FLUSH_ASID,
+	KVMMEM_HOOK_FLUSH_ANY,
+	KVMMEM_HOOK_REMOTE,
 	KVMMEM_HOOK_PV_FLUSH,
 	KVMMEM_HOOK_RUN,
 	KVMMEM_NR_HOOKS
@@ -44,6 +46,7 @@ static __always_inline void kvmmem_hook_seen(enum kvmmem_hook_id id)
  * @KVMMEM_HOOK_ATTACHED: on
  * @KVMMEM_HOOK_ABSENT: this kernel has no such place
  * @KVMMEM_HOOK_FAILED: the kernel refused, see the error
+ * @KVMMEM_HOOK_REFUSED: the tracepoint has a prototype that no probe expects
  */
 enum kvmmem_hook_state {
 	KVMMEM_HOOK_OFF,
@@ -51,6 +54,21 @@ enum kvmmem_hook_state {
 	KVMMEM_HOOK_ATTACHED,
 	KVMMEM_HOOK_ABSENT,
 	KVMMEM_HOOK_FAILED,
+	KVMMEM_HOOK_REFUSED,
+};
+
+/* Longest text of a prototype, with its NUL. */
+#define KVMMEM_PROTO_LEN	80
+
+/**
+ * struct kvmmem_probe - a probe and the tracepoint that it fits
+ * @func: the probe
+ * @proto: the tracepoint's prototype less the leading void *data, as
+ *	kvmmem_btf_prototype() writes it
+ */
+struct kvmmem_probe {
+	void *func;
+	const char *proto;
 };
 
 /**
@@ -59,11 +77,16 @@ enum kvmmem_hook_state {
  * @name: name of the tracepoint, or symbol of the function
  * @module: name of the module that has it, as struct module spells it
  * @purpose: what for, a word for the reader
- * @probe: for a tracepoint: the probe, with the tracepoint's prototype
+ * @probes: for a tracepoint: a probe for each prototype that it has on one kernel
+ *	or another, the likeliest on this one first; ends with an empty one
  * @ops: for a function: @ops.func is called at its entry. Exactly one of
- *	@probe and @ops.func is set. The kernel may call it with preemption on.
+ *	@probes and @ops.func is set. The kernel may call it with preemption on.
  * @node: list of all hooks; hooks_mutex, as everything below
  * @tp: the tracepoint while KVM is there
+ * @probe: the one of @probes that is or will be attached
+ * @checked: is @probe known to fit?
+ * @found: the prototype that the tracepoint has, when no probe fits it; empty
+ *	otherwise
  * @note: a word on what an attached hook cannot do here, or NULL
  * @state: see enum kvmmem_hook_state
  * @err: errno when @state is KVMMEM_HOOK_FAILED
@@ -73,11 +96,14 @@ struct kvmmem_hook {
 	const char *name;
 	const char *module;
 	const char *purpose;
-	void *probe;
+	const struct kvmmem_probe *probes;
 	struct ftrace_ops ops;
 
 	struct list_head node;
 	struct tracepoint *tp;
+	const struct kvmmem_probe *probe;
+	bool checked;
+	char found[KVMMEM_PROTO_LEN];
 	const char *note;
 	enum kvmmem_hook_state state;
 	int err;

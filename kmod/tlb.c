@@ -22,6 +22,7 @@
 #include <linux/moduleparam.h>
 #include <linux/rculist.h>
 
+#include "compat_probe.h"
 #include "hooks.h"
 #include "tlb.h"
 #include "value.h"
@@ -29,7 +30,7 @@
 #define PV_MARK_BITS	6
 
 static bool flush_accounting = true;
-static struct kvmmem_hook run_hook, pv_hook, vmx_flush_hooks[3], svm_flush_hooks[4];
+static struct kvmmem_hook run_hook, pv_hook, vmx_flush_hooks[3], svm_flush_hooks[5];
 
 /*
  * kvm_pv_tlb_flush names no VM; the flush follows at once in the same thread.
@@ -38,17 +39,12 @@ static struct kvmmem_hook run_hook, pv_hook, vmx_flush_hooks[3], svm_flush_hooks
  */
 static struct task_struct *pv_marks[1 << PV_MARK_BITS];
 
-static u32 tag_of_vmcs(void)
+static u32 tag_of_vmcs(const struct kvm_vcpu *vcpu)
 {
 	unsigned long tag;
 
-	return kvmmem_vmread(KVMMEM_VMCS_VPID, &tag) ? tag : KVMMEM_TAG_UNKNOWN;
-}
-
-/* Is this what struct vcpu_svm should have behind the vCPU: a whole page? */
-static bool vmcb_is_good(const struct vmcb *vmcb)
-{
-	return virt_addr_valid(vmcb) && PAGE_ALIGNED(vmcb);
+	return kvmmem_vcpu_has_vmcs(vcpu) && kvmmem_vmread(KVMMEM_VMCS_VPID, &tag) ?
+		tag : KVMMEM_TAG_UNKNOWN;
 }
 
 /* From here on the fields are in step; flushes before @flush are not ours. */
@@ -64,7 +60,7 @@ static void track(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 flush)
 	rec->now = &rec->tags[0];
 	rec->seen_flush = flush;
 	rec->seen_single = kvmmem_vcpu_single_flush(vcpu);
-	rec->remote_seen = kvmmem_remote_requests(vcpu->kvm);
+	rec->remote_seen = kvmmem_vm_requests(rec->vm, vcpu->kvm);
 	/* KVM's thread asks for a full flush whenever the processor changes. */
 	rec->flush_cpu = -1;
 	rec->hflags = vcpu->arch.hflags;
@@ -143,10 +139,10 @@ static noinline void count_entry(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 	take_unexplained(rec, vcpu, kvmmem_vcpu_tlb_flush(vcpu));
 
 	if (!vmcb) {
-		tag = tag_of_vmcs();
+		tag = tag_of_vmcs(vcpu);
 		if (tag == KVMMEM_TAG_UNKNOWN)
 			run_hook.note = "vpid-not-readable";
-	} else if (vmcb_is_good(vmcb)) {
+	} else if (kvmmem_vmcb_is_good(vmcb)) {
 		tag = vmcb->control.asid;
 		rec->context = vmcb;
 	} else {
@@ -168,12 +164,12 @@ static __always_inline bool in_step(const struct kvmmem_vcpu *rec, const struct 
 	return kvmmem_vcpu_tlb_flush(vcpu) + kvmmem_vcpu_single_flush(vcpu) == rec->seen;
 }
 
-static void probe_entry_vmx(void *data, KVMMEM_ARGS_KVM_ENTRY)
+static __always_inline void entry_vmx(struct kvm_vcpu *vcpu)
 {
 	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
 
 	kvmmem_hook_seen(KVMMEM_HOOK_RUN);
-	if (unlikely(!rec || tag_of_vmcs() != rec->now->tag || !in_step(rec, vcpu))) {
+	if (unlikely(!rec || tag_of_vmcs(vcpu) != rec->now->tag || !in_step(rec, vcpu))) {
 		count_entry(rec, vcpu, NULL);
 		return;
 	}
@@ -181,7 +177,9 @@ static void probe_entry_vmx(void *data, KVMMEM_ARGS_KVM_ENTRY)
 	rec->now->entries++;
 }
 
-static void probe_exit_svm(void *data, KVMMEM_ARGS_KVM_EXIT)
+KVMMEM_ENTRY_PROBES(entry_vmx);
+
+static __always_inline void exit_svm(struct kvm_vcpu *vcpu)
 {
 	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
 	const struct vmcb *vmcb = kvmmem_svm_vmcb(vcpu);
@@ -196,6 +194,8 @@ static void probe_exit_svm(void *data, KVMMEM_ARGS_KVM_EXIT)
 	rec->now->entries++;
 }
 
+KVMMEM_EXIT_PROBES(exit_svm);
+
 static enum kvmmem_asker asker(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
 {
 	const struct vmcb *vmcb;
@@ -204,10 +204,11 @@ static enum kvmmem_asker asker(const struct kvmmem_vcpu *rec, const struct kvm_v
 	if (!rec->now->entries)
 		return KVMMEM_ASKER_NOBODY;
 	if (!kvmmem_cpu_is_svm())
-		return kvmmem_vmread(KVMMEM_VMCS_EXIT_REASON, &reason) ?
+		return kvmmem_vcpu_has_vmcs(vcpu) &&
+		       kvmmem_vmread(KVMMEM_VMCS_EXIT_REASON, &reason) ?
 			kvmmem_asker_vmx(reason) : KVMMEM_ASKER_NOBODY;
 	vmcb = kvmmem_svm_vmcb(vcpu);
-	if (vmcb != rec->context && !vmcb_is_good(vmcb))
+	if (vmcb != rec->context && !kvmmem_vmcb_is_good(vmcb))
 		return KVMMEM_ASKER_NOBODY;
 	return kvmmem_asker_svm(vmcb->control.exit_code);
 }
@@ -245,13 +246,13 @@ static void flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 	take_unexplained(rec, vcpu, flush - 1);
 
 	if (!kvmmem_cpu_is_svm()) {
-		u32 tag = tag_of_vmcs();
+		u32 tag = tag_of_vmcs(vcpu);
 
 		if (tag != rec->now->tag || !rec->now->moves)
 			change_tag(rec, tag);
 	}
 
-	requests = kvmmem_remote_requests(vcpu->kvm);
+	requests = kvmmem_vm_requests(rec->vm, vcpu->kvm);
 	signs.asker = asker(rec, vcpu);
 	signs.remote = requests != rec->remote_seen;
 	signs.moved = vcpu->cpu != rec->flush_cpu;
@@ -290,15 +291,30 @@ static KVMMEM_FTRACE_FUNC(on_flush_guest)
 static KVMMEM_FTRACE_FUNC(on_flush_asid)
 {
 	kvmmem_hook_seen(KVMMEM_HOOK_FLUSH_ASID);
-	flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), KVMMEM_SVM_FLUSH_ASID_KIND);
+	flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), KVMMEM_FLUSH_GUEST);
 }
 
-static void probe_pv_flush(void *data, KVMMEM_ARGS_PV_FLUSH)
+static KVMMEM_FTRACE_FUNC(on_flush_any)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_FLUSH_ANY);
+	flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), KVMMEM_FLUSH_ANY);
+}
+
+/* Where KVM does not count the requests for remote flushes. */
+static KVMMEM_FTRACE_FUNC(on_remote_flush)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_REMOTE);
+	kvmmem_vm_requested((struct kvm *)kvmmem_ftrace_arg(0));
+}
+
+static __always_inline void pv_flush(bool need_flush)
 {
 	kvmmem_hook_seen(KVMMEM_HOOK_PV_FLUSH);
 	if (need_flush)
 		WRITE_ONCE(pv_marks[hash_ptr(current, PV_MARK_BITS)], current);
 }
+
+KVMMEM_PV_FLUSH_PROBES(pv_flush);
 
 #define FLUSH_HOOK(_id, _name, _module, _func)					\
 	{ .id = _id, .name = _name, .module = _module,				\
@@ -311,12 +327,14 @@ static struct kvmmem_hook vmx_flush_hooks[] = {
 	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_GUEST, "vmx_flush_tlb_guest", "kvm_intel", on_flush_guest),
 };
 
+/* The others call the one for the ASID; 5.10 has nothing but the last. */
 static struct kvmmem_hook svm_flush_hooks[] = {
-	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ALL, KVMMEM_SVM_FLUSH_ALL, "kvm_amd", on_flush_all),
+	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ALL, "svm_flush_tlb_all", "kvm_amd", on_flush_all),
 	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_CURRENT, "svm_flush_tlb_current", "kvm_amd",
 		   on_flush_current),
 	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_GUEST, "svm_flush_tlb_guest", "kvm_amd", on_flush_guest),
-	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ASID, KVMMEM_SVM_FLUSH_ASID, "kvm_amd", on_flush_asid),
+	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ASID, "svm_flush_tlb_asid", "kvm_amd", on_flush_asid),
+	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ANY, "svm_flush_tlb", "kvm_amd", on_flush_any),
 };
 
 static struct kvmmem_hook pv_hook = {
@@ -324,7 +342,15 @@ static struct kvmmem_hook pv_hook = {
 	.name = "kvm_pv_tlb_flush",
 	.module = "kvm",
 	.purpose = "flush-cause",
-	.probe = probe_pv_flush,
+	.probes = pv_flush_probes,
+};
+
+static struct kvmmem_hook remote_hook = {
+	.id = KVMMEM_HOOK_REMOTE,
+	.name = "kvm_flush_remote_tlbs",
+	.module = "kvm",
+	.purpose = "remote-flushes",
+	.ops.func = on_remote_flush,
 };
 
 static struct kvmmem_hook run_hook = {
@@ -343,6 +369,8 @@ static void for_each_tlb_hook(void (*fn)(struct kvmmem_hook *hook, bool on), boo
 	else
 		for (i = 0; i < ARRAY_SIZE(vmx_flush_hooks); i++)
 			fn(&vmx_flush_hooks[i], on);
+	if (!KVMMEM_KVM_COUNTS_REQUESTS)
+		fn(&remote_hook, on);
 	fn(&pv_hook, on);
 	fn(&run_hook, on);
 }
@@ -407,10 +435,10 @@ void kvmmem_tlb_init(void)
 {
 	if (kvmmem_cpu_is_svm()) {
 		run_hook.name = "kvm_exit";
-		run_hook.probe = probe_exit_svm;
+		run_hook.probes = exit_svm_probes;
 	} else {
 		run_hook.name = "kvm_entry";
-		run_hook.probe = probe_entry_vmx;
+		run_hook.probes = entry_vmx_probes;
 	}
 	for_each_tlb_hook(add_hook, flush_accounting);
 	initialized = true;
@@ -432,7 +460,12 @@ bool kvmmem_tlb_causes_known(void)
 	const struct kvmmem_hook *hooks = kvmmem_cpu_is_svm() ? svm_flush_hooks :
 								vmx_flush_hooks;
 
-	if (kvmmem_cpu_is_svm() && kvmmem_hook_attached(&svm_flush_hooks[3]))
+	/* Without one of these, flushes of a cause would pass for others. */
+	if (!kvmmem_hook_attached(&pv_hook) ||
+	    (!KVMMEM_KVM_COUNTS_REQUESTS && !kvmmem_hook_attached(&remote_hook)))
+		return false;
+	if (kvmmem_cpu_is_svm() && (kvmmem_hook_attached(&svm_flush_hooks[3]) ||
+				    kvmmem_hook_attached(&svm_flush_hooks[4])))
 		return true;
 	return kvmmem_hook_attached(&hooks[0]) && kvmmem_hook_attached(&hooks[1]) &&
 	       kvmmem_hook_attached(&hooks[2]);
@@ -489,7 +522,9 @@ bool kvmmem_tlb_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals)
 	raw_spin_lock(&vm->lock);
 	alive = vm->kvm;
 	if (alive) {
-		totals->requests = kvmmem_remote_requests(vm->kvm) - vm->requests_base;
+		totals->requests = KVMMEM_UNKNOWN;
+		if (KVMMEM_KVM_COUNTS_REQUESTS || kvmmem_hook_attached(&remote_hook))
+			totals->requests = kvmmem_vm_requests(vm, vm->kvm) - vm->requests_base;
 		totals->remote = kvmmem_remote_flushes(vm->kvm) - vm->remote_base;
 		totals->vcpu = 0;
 		kvmmem_vm_for_each_vcpu(rec, vm)

@@ -55,11 +55,13 @@ static DECLARE_WORK(registry_work, registry_work_fn);
 
 static struct kvmmem_hook destroy_hook;
 
+/* Under registry_lock or RCU. */
 static struct kvmmem_vm *find_vm(const struct kvm *kvm)
 {
 	struct kvmmem_vm *vm;
 
-	hlist_for_each_entry(vm, &vm_hash[hash_ptr(kvm, VM_HASH_BITS)], node)
+	hlist_for_each_entry_rcu(vm, &vm_hash[hash_ptr(kvm, VM_HASH_BITS)], node,
+				 lockdep_is_held(&registry_lock))
 		if (vm->key == kvm)
 			return vm;
 	return NULL;
@@ -85,7 +87,7 @@ static struct kvmmem_vm *add_vm(struct kvm *kvm, struct task_struct *task)
 	vm->tgid = task_tgid_nr(task);
 	vm->pid = get_pid(task_tgid(task));
 	strscpy(vm->comm, task->group_leader->comm, sizeof(vm->comm));
-	vm->requests_base = kvmmem_remote_requests(kvm);
+	vm->requests_base = kvmmem_kvm_requests(kvm);
 	vm->remote_base = kvmmem_remote_flushes(kvm);
 	INIT_LIST_HEAD(&vm->vcpus);
 	/* KVM could not make a directory (a duplicate name): a name of ours. */
@@ -179,13 +181,10 @@ struct kvmmem_vcpu *kvmmem_vcpu_birth(struct kvm_vcpu *vcpu, struct task_struct 
 		return NULL;
 	/* Full, and none of ours: a look at the hash is all it may cost. */
 	if (READ_ONCE(nr_vms) >= max_vms) {
-		bool known = false;
-
 		rcu_read_lock();
-		hlist_for_each_entry_rcu(vm, &vm_hash[hash_ptr(vcpu->kvm, VM_HASH_BITS)], node)
-			known |= vm->key == vcpu->kvm;
+		vm = find_vm(vcpu->kvm);
 		rcu_read_unlock();
-		if (!known)
+		if (!vm)
 			return NULL;
 	}
 
@@ -201,6 +200,23 @@ struct kvmmem_vcpu *kvmmem_vcpu_birth(struct kvm_vcpu *vcpu, struct task_struct 
 	raw_spin_unlock(&registry_lock);
 	schedule_work(&registry_work);
 	return rec;
+}
+
+/**
+ * kvmmem_vm_requested - count a request for a remote flush
+ * @kvm: in which VM
+ *
+ * Context: a hook; any thread, several at once.
+ */
+void kvmmem_vm_requested(const struct kvm *kvm)
+{
+	struct kvmmem_vm *vm;
+
+	rcu_read_lock();
+	vm = find_vm(kvm);
+	if (vm)
+		atomic64_inc(&vm->requests);
+	rcu_read_unlock();
 }
 
 static void unlink_vm(struct kvmmem_vm *vm)
@@ -490,8 +506,11 @@ static KVMMEM_FTRACE_FUNC(on_vm_destroy)
 
 static KVMMEM_FTRACE_FUNC(on_vm_create)
 {
+	struct kvm *kvm = (struct kvm *)kvmmem_ftrace_arg(0);
+
 	kvmmem_hook_seen(KVMMEM_HOOK_VM_CREATE);
-	kvmmem_vm_birth((struct kvm *)kvmmem_ftrace_arg(0), current);
+	if (kvmmem_vm_is_born(kvm))
+		kvmmem_vm_birth(kvm, current);
 }
 
 static KVMMEM_FTRACE_FUNC(on_vcpu_create)
@@ -509,10 +528,10 @@ static struct kvmmem_hook destroy_hook = {
 	.state = KVMMEM_HOOK_WAITING,
 };
 
-/* The last step of creating a VM that every kernel since 6.1 has. */
+/* The last step of creating a VM, or one of its first after that. */
 static struct kvmmem_hook create_hook = {
 	.id = KVMMEM_HOOK_VM_CREATE,
-	.name = "kvm_arch_create_vm_debugfs",
+	.name = KVMMEM_VM_CREATE_FUNC,
 	.module = "kvm",
 	.purpose = "vm-birth",
 	.ops.func = on_vm_create,

@@ -39,6 +39,7 @@ struct kvm_vcpu;
  * @comm: name of the process when the record was born
  * @tgid: process id
  * @pid: the process, to look its present name up
+ * @requests: remote flushes asked for, where KVM does not count them
  * @requests_base: KVM's remote flush requests when the record was born
  * @remote_base: KVM's remote flushes, likewise
  * @vcpus: its vCPUs in order of birth; registry_lock, RCU
@@ -58,6 +59,7 @@ struct kvmmem_vm {
 	char comm[TASK_COMM_LEN];
 	pid_t tgid;
 	struct pid *pid;
+	atomic64_t requests;
 	u64 requests_base;
 	u64 remote_base;
 	struct list_head vcpus;
@@ -196,11 +198,23 @@ struct kvmmem_vm_info {
 	u64 mem_kb;
 };
 
+/**
+ * kvmmem_vm_requests - remote flushes asked for in a VM
+ * @vm: its record
+ * @kvm: the VM, alive
+ */
+static inline u64 kvmmem_vm_requests(struct kvmmem_vm *vm, const struct kvm *kvm)
+{
+	return KVMMEM_KVM_COUNTS_REQUESTS ? kvmmem_kvm_requests(kvm) :
+					    (u64)atomic64_read(&vm->requests);
+}
+
 int kvmmem_registry_init(void);
 void kvmmem_registry_exit(void);
 
 struct kvmmem_vm *kvmmem_vm_birth(struct kvm *kvm, struct task_struct *task);
 struct kvmmem_vcpu *kvmmem_vcpu_birth(struct kvm_vcpu *vcpu, struct task_struct *task);
+void kvmmem_vm_requested(const struct kvm *kvm);
 void kvmmem_vm_death(const struct kvm *kvm);
 void kvmmem_vm_death_all(void);
 void kvmmem_registry_top_up(gfp_t gfp);

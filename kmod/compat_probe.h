@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The prototypes that KVM's tracepoints have on one kernel or another, and a
+ * probe for each. Each macro takes the name of an inline function, defines its
+ * probes and the array <name>_probes for struct kvmmem_hook.
+ *
+ * Prototypes change within stable series and by vendors' backports, so the one
+ * that a kernel has is looked up when KVM comes (proto.c). Only where nothing
+ * tells is the version asked, to put the likeliest first.
+ */
+#ifndef _KVMMEM_COMPAT_PROBE_H
+#define _KVMMEM_COMPAT_PROBE_H
+
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/version.h>
+
+#include "hooks.h"
+#include "vm.h"
+
+/**
+ * kvmmem_running_vcpu - the vCPU that the current thread has loaded
+ *
+ * KVM asks to be told when the thread loses its processor, by a notifier that
+ * is part of the vCPU. So kvm_get_running_vcpu() is not needed, a symbol of
+ * kvm.ko that other kernels keep to themselves.
+ *
+ * Context: called by KVM on behalf of that vCPU. Return: NULL if there is none.
+ */
+static __always_inline struct kvm_vcpu *kvmmem_running_vcpu(void)
+{
+	struct hlist_node *first = current->preempt_notifiers.first;
+
+	return first ? container_of(first, struct kvm_vcpu, preempt_notifier.link) : NULL;
+}
+
+/**
+ * kvmmem_wide_fault_code - the whole error code of a fault
+ * @vcpu: that faulted
+ * @code: its lower half, all that the tracepoint hands over
+ *
+ * On AMD the VMCB still has the whole. Elsewhere the half is all there is.
+ */
+static __always_inline u64 kvmmem_wide_fault_code(const struct kvm_vcpu *vcpu, u32 code)
+{
+	const struct vmcb *vmcb;
+
+	if (!kvmmem_cpu_is_svm())
+		return code;
+	vmcb = kvmmem_svm_vmcb(vcpu);
+	if (!kvmmem_vmcb_is_good(vmcb) || (u32)vmcb->control.exit_info_1 != code)
+		return code;
+	return vmcb->control.exit_info_1;
+}
+
+/*
+ * Without BTF: is it known which prototype these versions have? 5.10 has the
+ * older ones, 6.1 and all after it the newer; what is between is not guessed.
+ */
+#define KVMMEM_PROTOTYPES_KNOWN						\
+	(LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0) ||		\
+	 LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0))
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#define _KVMMEM_PROBES(name, newer, older)					\
+	static const struct kvmmem_probe name##_probes[] = { older, newer, { } }
+#else
+#define _KVMMEM_PROBES(name, newer, older)					\
+	static const struct kvmmem_probe name##_probes[] = { newer, older, { } }
+#endif
+#define _KVMMEM_PROBE(...)	{ __VA_ARGS__ }
+
+/* To test the check: an expectation that no kernel meets. */
+#ifdef KVMMEM_WRONG_PROTOTYPE
+#define _KVMMEM_FAULT_PROTO		"(kvm_vcpu*,u32)"
+#define _KVMMEM_FAULT_PROTO_OLD		"(u64,u64)"
+#else
+#define _KVMMEM_FAULT_PROTO		"(kvm_vcpu*,u64,u64)"
+#define _KVMMEM_FAULT_PROTO_OLD		"(u64,u32)"
+#endif
+
+/* kvm_page_fault, for name(struct kvm_vcpu *vcpu, u64 code) */
+#define KVMMEM_PAGE_FAULT_PROBES(name)						\
+	static void name##_probe(void *data, struct kvm_vcpu *vcpu, u64 addr, u64 code) \
+	{									\
+		name(vcpu, code);						\
+	}									\
+	static void name##_probe_old(void *data, unsigned long addr, unsigned int code) \
+	{									\
+		struct kvm_vcpu *vcpu = kvmmem_running_vcpu();			\
+										\
+		if (vcpu)							\
+			name(vcpu, kvmmem_wide_fault_code(vcpu, code));		\
+		else								\
+			kvmmem_lost();						\
+	}									\
+	_KVMMEM_PROBES(name,							\
+		       _KVMMEM_PROBE(name##_probe, _KVMMEM_FAULT_PROTO),	\
+		       _KVMMEM_PROBE(name##_probe_old, _KVMMEM_FAULT_PROTO_OLD))
+
+/* kvm_entry, for name(struct kvm_vcpu *vcpu) */
+#define KVMMEM_ENTRY_PROBES(name)						\
+	static void name##_probe(void *data, struct kvm_vcpu *vcpu,		\
+				 bool force_immediate_exit)			\
+	{									\
+		name(vcpu);							\
+	}									\
+	static void name##_probe_old(void *data, struct kvm_vcpu *vcpu)		\
+	{									\
+		name(vcpu);							\
+	}									\
+	_KVMMEM_PROBES(name,							\
+		       _KVMMEM_PROBE(name##_probe, "(kvm_vcpu*,bool)"),		\
+		       _KVMMEM_PROBE(name##_probe_old, "(kvm_vcpu*)"))
+
+/* kvm_exit, for name(struct kvm_vcpu *vcpu) */
+#define KVMMEM_EXIT_PROBES(name)						\
+	static void name##_probe(void *data, struct kvm_vcpu *vcpu, u32 isa)	\
+	{									\
+		name(vcpu);							\
+	}									\
+	static void name##_probe_old(void *data, unsigned int reason,		\
+				     struct kvm_vcpu *vcpu, u32 isa)		\
+	{									\
+		name(vcpu);							\
+	}									\
+	_KVMMEM_PROBES(name,							\
+		       _KVMMEM_PROBE(name##_probe, "(kvm_vcpu*,u32)"),		\
+		       _KVMMEM_PROBE(name##_probe_old, "(u32,kvm_vcpu*,u32)"))
+
+/* kvm_pv_tlb_flush, for name(bool need_flush) */
+#define KVMMEM_PV_FLUSH_PROBES(name)						\
+	static void name##_probe(void *data, unsigned int vcpu_id, bool need_flush) \
+	{									\
+		name(need_flush);						\
+	}									\
+	static const struct kvmmem_probe name##_probes[] = {			\
+		{ name##_probe, "(u32,bool)" }, { }				\
+	}
+
+#endif /* _KVMMEM_COMPAT_PROBE_H */

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One test for each kernel API that comes and goes: see configure.sh.
+ */
+#include <linux/ftrace.h>
+#include <linux/kvm_host.h>
+
+#include "ftrace_argument.h"
+#include "ftrace_regs.h"
+#include "hyperv_enabled.h"
+#include "memslot_iterator.h"
+#include "never.h"
+#include "pf_taken.h"
+#include "remote_requests.h"
+#include "root_role.h"
+#include "stat_generic.h"
+#include "vm_debugfs.h"
+#include "vm_type.h"

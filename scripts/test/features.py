@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What KVM has on each kernel, and so what kvmmem must show there.
+
+The one place that knows. Suites compare it with what kvmmem says, and
+Documentation/kernels.rst is made from it and from what the suites saw.
+"""
+
+KERNELS = ("5.10", "6.1", "6.12", "7.3")
+
+# Kernels whose modules have no BTF: prototypes are known by version there.
+WITHOUT_BTF = ("5.10",)
+
+ATTACHED = ("attached", None)
+ABSENT = ("absent", "not-in-this-kernel")
+UNCHECKED = ("attached", "prototype-unchecked")
+
+_PROTOTYPES = {
+    "kvm_page_fault": {"5.10": "(u64,u32)", "": "(kvm_vcpu*,u64,u64)"},
+    "kvm_entry": {"5.10": "(kvm_vcpu*)", "": "(kvm_vcpu*,bool)"},
+    "kvm_exit": {"5.10": "(u32,kvm_vcpu*,u32)", "": "(kvm_vcpu*,u32)"},
+    "kvm_pv_tlb_flush": {"": "(u32,bool)"},
+}
+
+
+def prototype(kernel, tracepoint):
+    """A tracepoint's prototype as kvmmem can see it: None without BTF."""
+    if kernel in WITHOUT_BTF:
+        return None
+    known = _PROTOTYPES[tracepoint]
+    return known.get(kernel, known[""])
+
+
+def hooks(kernel, vendor):
+    """(state, why_not) of each hook by name, None for "-"."""
+    tracepoint = UNCHECKED if kernel in WITHOUT_BTF else ATTACHED
+    create = "prepare_memory_region" if kernel == "5.10" else "create_vm_debugfs"
+    wanted = {"kvm_arch_destroy_vm": ATTACHED,
+              "kvm_arch_" + create: ATTACHED,
+              "kvm_arch_vcpu_postcreate": ATTACHED,
+              "kvm_page_fault": tracepoint,
+              "kvm_pv_tlb_flush": tracepoint,
+              "kvm_exit" if vendor == "amd" else "kvm_entry": tracepoint}
+    if kernel == "5.10":
+        wanted["kvm_flush_remote_tlbs"] = ATTACHED
+    if vendor == "intel":
+        wanted.update({f"vmx_flush_tlb_{kind}": ATTACHED
+                       for kind in ("all", "current", "guest")})
+        return wanted
+    there = {"5.10": ("",), "7.3": ("_all", "_current", "_guest", "_asid")}
+    for kind in ("", "_all", "_current", "_guest", "_asid"):
+        is_there = kind in there.get(kernel, ("_all", "_current", "_asid"))
+        wanted["svm_flush_tlb" + kind] = ATTACHED if is_there else ABSENT
+    return wanted
+
+
+def witnesses(kernel, _vendor, shadow):
+    """Counters that KVM keeps, too."""
+    faults = ["shadow" if shadow else "ept_violations"] if kernel != "5.10" else []
+    return faults + ["flushes"]
+
+
+def unknown(_kernel, vendor):
+    """Columns of fault, flush and vpid rows that cannot be told there, with EPT or NPT."""
+    return {"mmio"} if vendor == "intel" else set()
+
+
+def pge_is_counted(release):
+    """Does KVM count the flush for a change of CR4.PGE? 5.10 flushes without counting."""
+    return not release.startswith("5.10.")
+
+
+# What a scenario may be left out for, and where it would be possible: a scenario
+# that does not run although its feature is there hides something, and fails.
+_LACKING = {
+    "btf": ("the modules of this kernel have no BTF",
+            lambda kernel, vendor: kernel not in WITHOUT_BTF),
+    "invpcid": ("the emulated processor has no INVPCID",
+                lambda kernel, vendor: vendor == "intel"),
+    "no-invpcid": ("the emulated processor has INVPCID",
+                   lambda kernel, vendor: vendor == "amd"),
+}
+_NEEDS = {
+    "compat_wrong_prototype": "btf",
+    "invpcid": "invpcid",
+    "invpcid_lacking": "no-invpcid",
+}
+
+
+def skip(scenario, kernel, vendor):
+    """(reason, excuse): why a scenario does not run there, and if that is right."""
+    need = _NEEDS.get(scenario)
+    if need is None:
+        return "no reason is given in features.py", False
+    reason, possible = _LACKING[need]
+    if possible(kernel, vendor):
+        return f"it is left out although it could run: not '{reason}'", False
+    return reason, True
