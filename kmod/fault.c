@@ -10,6 +10,7 @@
 
 #include "fault.h"
 #include "hooks.h"
+#include "latency.h"
 
 static struct kvmmem_hook fault_hook;
 
@@ -35,6 +36,8 @@ static noinline void count_special(struct kvm_vcpu *vcpu, struct kvmmem_vcpu *re
 	if (rec->special & KVMMEM_VCPU_SHADOW)
 		class = kvmmem_decode_shadow(code);
 	rec->fault[class]++;
+	if (class != KVMMEM_FAULT_MMIO)
+		kvmmem_latency_fault(rec);
 }
 
 static __always_inline void count(struct kvm_vcpu *vcpu, u64 code, unsigned int class)
@@ -42,10 +45,13 @@ static __always_inline void count(struct kvm_vcpu *vcpu, u64 code, unsigned int 
 	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
 
 	kvmmem_hook_seen(KVMMEM_HOOK_PAGE_FAULT);
-	if (unlikely(!rec || rec->special))
+	if (unlikely(!rec || rec->special)) {
 		count_special(vcpu, rec, code, class);
-	else
-		rec->fault[class]++;
+		return;
+	}
+	rec->fault[class]++;
+	if (class != KVMMEM_FAULT_MMIO)
+		kvmmem_latency_fault(rec);
 }
 
 static void probe_page_fault_vmx(void *data, struct kvm_vcpu *vcpu, u64 addr, u64 code)

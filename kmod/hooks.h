@@ -21,7 +21,8 @@ enum kvmmem_hook_id {
 	KVMMEM_HOOK_FLUSH_GUEST,
 	KVMMEM_HOOK_FLUSH_ASID,
 	KVMMEM_HOOK_PV_FLUSH,
-	KVMMEM_HOOK_RUN,
+	KVMMEM_HOOK_ENTRY,
+	KVMMEM_HOOK_EXIT,
 	KVMMEM_NR_HOOKS
 };
 
@@ -64,7 +65,8 @@ enum kvmmem_hook_state {
  *	@probe and @ops.func is set. The kernel may call it with preemption on.
  * @node: list of all hooks; hooks_mutex, as everything below
  * @tp: the tracepoint while KVM is there
- * @note: a word on what an attached hook cannot do here, or NULL
+ * @note: a word on what an attached hook cannot do here, or why one is off
+ *	that no parameter switched off; or NULL
  * @state: see enum kvmmem_hook_state
  * @err: errno when @state is KVMMEM_HOOK_FAILED
  */

@@ -21,15 +21,19 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/rculist.h>
+#include <linux/tracepoint.h>
 
 #include "hooks.h"
+#include "run.h"
 #include "tlb.h"
 #include "value.h"
 
 #define PV_MARK_BITS	6
 
 static bool flush_accounting = true;
-static struct kvmmem_hook run_hook, pv_hook, vmx_flush_hooks[3], svm_flush_hooks[4];
+static struct kvmmem_hook pv_hook, vmx_flush_hooks[3], svm_flush_hooks[4];
+
+DEFINE_STATIC_KEY_FALSE(kvmmem_tlb_key);
 
 /*
  * kvm_pv_tlb_flush names no VM; the flush follows at once in the same thread.
@@ -37,13 +41,6 @@ static struct kvmmem_hook run_hook, pv_hook, vmx_flush_hooks[3], svm_flush_hooks
  * moment cost a 'guest' that becomes 'other'.
  */
 static struct task_struct *pv_marks[1 << PV_MARK_BITS];
-
-static u32 tag_of_vmcs(void)
-{
-	unsigned long tag;
-
-	return kvmmem_vmread(KVMMEM_VMCS_VPID, &tag) ? tag : KVMMEM_TAG_UNKNOWN;
-}
 
 /* Is this what struct vcpu_svm should have behind the vCPU: a whole page? */
 static bool vmcb_is_good(const struct vmcb *vmcb)
@@ -125,33 +122,32 @@ static void take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64
 	rec->seen_flush = upto;
 }
 
-/* The probe's other path: a new vCPU, another tag, or a flush. */
-static noinline void count_entry(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
-				 const struct vmcb *vmcb)
+/**
+ * kvmmem_tlb_resync - the run probes' other path
+ * @rec: record of a vCPU that is new, has another tag or was flushed
+ * @vcpu: the vCPU, which the calling thread runs
+ * @vmcb: AMD: what it ran on, not yet found good; Intel: NULL
+ */
+noinline void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
+				const struct vmcb *vmcb)
 {
 	u64 single = kvmmem_vcpu_single_flush(vcpu);
 	u32 tag;
 
-	if (!rec)
-		rec = kvmmem_vcpu_birth(vcpu, current);
-	if (!rec) {
-		kvmmem_lost();
-		return;
-	}
 	if (!rec->tracked)
 		track(rec, vcpu, kvmmem_vcpu_tlb_flush(vcpu));
 	take_unexplained(rec, vcpu, kvmmem_vcpu_tlb_flush(vcpu));
 
 	if (!vmcb) {
-		tag = tag_of_vmcs();
+		tag = kvmmem_tag_of_vmcs();
 		if (tag == KVMMEM_TAG_UNKNOWN)
-			run_hook.note = "vpid-not-readable";
+			kvmmem_run_note("vpid-not-readable");
 	} else if (vmcb_is_good(vmcb)) {
 		tag = vmcb->control.asid;
 		rec->context = vmcb;
 	} else {
 		tag = KVMMEM_TAG_UNKNOWN;
-		run_hook.note = "asid-not-readable";
+		kvmmem_run_note("asid-not-readable");
 	}
 	if (tag != rec->now->tag || !rec->now->moves)
 		change_tag(rec, tag);
@@ -159,39 +155,6 @@ static noinline void count_entry(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 	rec->now->single += single - rec->seen_single;
 	rec->seen_single = single;
 	rec->seen = rec->seen_flush + rec->seen_single;
-	rec->hflags = vcpu->arch.hflags;
-	rec->now->entries++;
-}
-
-static __always_inline bool in_step(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
-{
-	return kvmmem_vcpu_tlb_flush(vcpu) + kvmmem_vcpu_single_flush(vcpu) == rec->seen;
-}
-
-static void probe_entry_vmx(void *data, KVMMEM_ARGS_KVM_ENTRY)
-{
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
-
-	kvmmem_hook_seen(KVMMEM_HOOK_RUN);
-	if (unlikely(!rec || tag_of_vmcs() != rec->now->tag || !in_step(rec, vcpu))) {
-		count_entry(rec, vcpu, NULL);
-		return;
-	}
-	rec->hflags = vcpu->arch.hflags;
-	rec->now->entries++;
-}
-
-static void probe_exit_svm(void *data, KVMMEM_ARGS_KVM_EXIT)
-{
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
-	const struct vmcb *vmcb = kvmmem_svm_vmcb(vcpu);
-
-	kvmmem_hook_seen(KVMMEM_HOOK_RUN);
-	if (unlikely(!rec || vmcb != rec->context ||
-		     vmcb->control.asid != rec->now->tag || !in_step(rec, vcpu))) {
-		count_entry(rec, vcpu, vmcb);
-		return;
-	}
 	rec->hflags = vcpu->arch.hflags;
 	rec->now->entries++;
 }
@@ -245,7 +208,7 @@ static void flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 	take_unexplained(rec, vcpu, flush - 1);
 
 	if (!kvmmem_cpu_is_svm()) {
-		u32 tag = tag_of_vmcs();
+		u32 tag = kvmmem_tag_of_vmcs();
 
 		if (tag != rec->now->tag || !rec->now->moves)
 			change_tag(rec, tag);
@@ -331,12 +294,6 @@ static struct kvmmem_hook pv_hook = {
 	.probe = probe_pv_flush,
 };
 
-static struct kvmmem_hook run_hook = {
-	.id = KVMMEM_HOOK_RUN,
-	.module = "kvm",
-	.purpose = "hardware-tag",
-};
-
 static void for_each_tlb_hook(void (*fn)(struct kvmmem_hook *hook, bool on), bool on)
 {
 	int i;
@@ -348,29 +305,14 @@ static void for_each_tlb_hook(void (*fn)(struct kvmmem_hook *hook, bool on), boo
 		for (i = 0; i < ARRAY_SIZE(vmx_flush_hooks); i++)
 			fn(&vmx_flush_hooks[i], on);
 	fn(&pv_hook, on);
-	fn(&run_hook, on);
 }
 
-/* No hook runs: whoever is met again after this begins anew. */
-static void untrack_all(void)
+/* Nobody writes: a vCPU that is met again after this begins anew. */
+static void untrack(struct kvmmem_vcpu *rec)
 {
-	struct kvmmem_vcpu *rec;
-	struct kvmmem_vm *vm;
-	unsigned int slot;
-
-	rcu_read_lock();
-	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots();
-	     slot = kvmmem_vm_next(slot + 1)) {
-		vm = kvmmem_vm_at(slot);
-		if (!vm)
-			continue;
-		kvmmem_vm_for_each_vcpu(rec, vm) {
-			rec->now = &kvmmem_no_tag;
-			rec->context = NULL;
-			WRITE_ONCE(rec->tracked, false);
-		}
-	}
-	rcu_read_unlock();
+	rec->now = &kvmmem_no_tag;
+	rec->context = NULL;
+	WRITE_ONCE(rec->tracked, false);
 }
 
 static bool initialized;
@@ -384,8 +326,16 @@ static int set_flush_accounting(const char *val, const struct kernel_param *kp)
 	if (err || !initialized || was == flush_accounting)
 		return err;
 	for_each_tlb_hook(kvmmem_hook_switch, flush_accounting);
-	if (!flush_accounting)
-		untrack_all();
+	if (flush_accounting) {
+		kvmmem_run_want(KVMMEM_RUN_TAG, true, NULL);
+		static_branch_enable(&kvmmem_tlb_key);
+		return 0;
+	}
+	static_branch_disable(&kvmmem_tlb_key);
+	kvmmem_run_want(KVMMEM_RUN_TAG, false, NULL);
+	/* The run probes go on for service time. */
+	tracepoint_synchronize_unregister();
+	kvmmem_vcpu_for_all(untrack);
 	return 0;
 }
 
@@ -409,14 +359,10 @@ static void add_hook(struct kvmmem_hook *hook, bool on)
  */
 void kvmmem_tlb_init(void)
 {
-	if (kvmmem_cpu_is_svm()) {
-		run_hook.name = "kvm_exit";
-		run_hook.probe = probe_exit_svm;
-	} else {
-		run_hook.name = "kvm_entry";
-		run_hook.probe = probe_entry_vmx;
-	}
 	for_each_tlb_hook(add_hook, flush_accounting);
+	kvmmem_run_want(KVMMEM_RUN_TAG, flush_accounting, NULL);
+	if (flush_accounting)
+		static_branch_enable(&kvmmem_tlb_key);
 	initialized = true;
 }
 
@@ -425,7 +371,7 @@ void kvmmem_tlb_init(void)
  */
 bool kvmmem_tlb_on(void)
 {
-	return kvmmem_hook_attached(&run_hook);
+	return kvmmem_run_attached(KVMMEM_RUN_TAG);
 }
 
 /**
