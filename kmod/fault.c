@@ -15,12 +15,13 @@
 static struct kvmmem_hook fault_hook;
 
 /*
- * The rest of a fault's path: a vCPU met for the first time, one whose
- * starting point is not known, or shadow paging.
+ * The rest of a fault's path: a vCPU met for the first time or not the first of
+ * its hash chain, one whose starting point is not known, or shadow paging.
  */
-static noinline void count_special(struct kvm_vcpu *vcpu, struct kvmmem_vcpu *rec,
-				   u64 code, unsigned int class)
+static noinline void count_special(struct kvm_vcpu *vcpu, u64 code, unsigned int class)
 {
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
+
 	if (!rec)
 		rec = kvmmem_vcpu_birth(vcpu, current);
 	if (!rec) {
@@ -42,11 +43,11 @@ static noinline void count_special(struct kvm_vcpu *vcpu, struct kvmmem_vcpu *re
 
 static __always_inline void count(struct kvm_vcpu *vcpu, u64 code, unsigned int class)
 {
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_first(vcpu);
 
 	kvmmem_hook_seen(KVMMEM_HOOK_PAGE_FAULT);
 	if (unlikely(!rec || rec->special)) {
-		count_special(vcpu, rec, code, class);
+		count_special(vcpu, code, class);
 		return;
 	}
 	rec->fault[class]++;

@@ -12,63 +12,70 @@
 #include "run.h"
 #include "tlb.h"
 
-/* A vCPU that was not there when its kind was looked for. */
-static noinline struct kvmmem_vcpu *meet(struct kvm_vcpu *vcpu)
+/*
+ * The probes' other path: the record is not the first of its hash chain, or
+ * there is none since the vCPU is older than kvmmem and was not found.
+ */
+static struct kvmmem_vcpu *find_or_meet(struct kvm_vcpu *vcpu)
 {
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_birth(vcpu, current);
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
 
+	if (!rec)
+		rec = kvmmem_vcpu_birth(vcpu, current);
 	if (!rec)
 		kvmmem_lost();
 	return rec;
 }
 
-/* On Intel the tag is that of the VMCS, which is current in kvm_entry. */
-static void probe_entry_vmx(void *data, KVMMEM_ARGS_KVM_ENTRY)
-{
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
+/* A probe: @work(rec, vcpu) on the vCPU's record. */
+#define RUN_PROBE(_name, _id, _work, ...)					\
+static noinline void _name##_other(struct kvm_vcpu *vcpu)			\
+{										\
+	struct kvmmem_vcpu *rec = find_or_meet(vcpu);				\
+										\
+	if (rec)								\
+		_work(rec, vcpu);						\
+}										\
+										\
+static void _name(void *data, __VA_ARGS__)					\
+{										\
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_first(vcpu);			\
+										\
+	kvmmem_hook_seen(_id);							\
+	if (likely(rec))							\
+		_work(rec, vcpu);						\
+	else									\
+		_name##_other(vcpu);						\
+}
 
-	kvmmem_hook_seen(KVMMEM_HOOK_ENTRY);
-	if (unlikely(!rec)) {
-		rec = meet(vcpu);
-		if (!rec)
-			return;
-	}
+/* On Intel the tag is that of the VMCS, which is current in kvm_entry. */
+static __always_inline void enter_vmx(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
+{
 	kvmmem_tlb_entry_vmx(rec, vcpu);
 	kvmmem_latency_entry(rec);
 }
 
-static void probe_exit_vmx(void *data, KVMMEM_ARGS_KVM_EXIT)
+static __always_inline void leave_vmx(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
 {
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
-
-	kvmmem_hook_seen(KVMMEM_HOOK_EXIT);
-	if (likely(rec))
-		kvmmem_latency_exit(rec);
+	kvmmem_latency_exit(rec);
 }
 
-static void probe_entry_svm(void *data, KVMMEM_ARGS_KVM_ENTRY)
+static __always_inline void enter_svm(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
 {
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
-
-	kvmmem_hook_seen(KVMMEM_HOOK_ENTRY);
-	if (likely(rec))
-		kvmmem_latency_entry(rec);
+	kvmmem_latency_entry(rec);
 }
 
 /* On AMD the tag is chosen after kvm_entry (svm.c, pre_svm_run). */
-static void probe_exit_svm(void *data, KVMMEM_ARGS_KVM_EXIT)
+static __always_inline void leave_svm(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
 {
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
-
-	kvmmem_hook_seen(KVMMEM_HOOK_EXIT);
-	if (unlikely(!rec)) {
-		rec = meet(vcpu);
-		if (!rec)
-			return;
-	}
 	kvmmem_latency_exit(rec);
 	kvmmem_tlb_exit_svm(rec, vcpu);
 }
+
+RUN_PROBE(probe_entry_vmx, KVMMEM_HOOK_ENTRY, enter_vmx, KVMMEM_ARGS_KVM_ENTRY)
+RUN_PROBE(probe_exit_vmx, KVMMEM_HOOK_EXIT, leave_vmx, KVMMEM_ARGS_KVM_EXIT)
+RUN_PROBE(probe_entry_svm, KVMMEM_HOOK_ENTRY, enter_svm, KVMMEM_ARGS_KVM_ENTRY)
+RUN_PROBE(probe_exit_svm, KVMMEM_HOOK_EXIT, leave_svm, KVMMEM_ARGS_KVM_EXIT)
 
 static struct kvmmem_hook entry_hook = {
 	.id = KVMMEM_HOOK_ENTRY,

@@ -162,13 +162,11 @@ noinline void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 static enum kvmmem_asker asker(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
 {
 	const struct vmcb *vmcb;
-	unsigned long reason;
 
 	if (!rec->now->entries)
 		return KVMMEM_ASKER_NOBODY;
 	if (!kvmmem_cpu_is_svm())
-		return kvmmem_vmread(KVMMEM_VMCS_EXIT_REASON, &reason) ?
-			kvmmem_asker_vmx(reason) : KVMMEM_ASKER_NOBODY;
+		return kvmmem_asker_vmx(kvmmem_vmread(KVMMEM_VMCS_EXIT_REASON, U32_MAX));
 	vmcb = kvmmem_svm_vmcb(vcpu);
 	if (vmcb != rec->context && !vmcb_is_good(vmcb))
 		return KVMMEM_ASKER_NOBODY;

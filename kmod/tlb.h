@@ -35,9 +35,7 @@ bool kvmmem_tlb_witness(struct kvmmem_vm *vm, u64 *ours, u64 *kvms);
 
 static __always_inline u32 kvmmem_tag_of_vmcs(void)
 {
-	unsigned long tag;
-
-	return kvmmem_vmread(KVMMEM_VMCS_VPID, &tag) ? tag : KVMMEM_TAG_UNKNOWN;
+	return kvmmem_vmread(KVMMEM_VMCS_VPID, KVMMEM_TAG_UNKNOWN);
 }
 
 static __always_inline bool kvmmem_tlb_in_step(const struct kvmmem_vcpu *rec,

@@ -203,6 +203,22 @@ static __always_inline struct kvmmem_vcpu *kvmmem_vcpu_find(const struct kvm_vcp
 }
 
 /**
+ * kvmmem_vcpu_first - the record of a vCPU, if it is the first of its chain
+ * @vcpu: the vCPU
+ *
+ * For the straight path of a probe, which leaves the rest to kvmmem_vcpu_find().
+ * Context: as kvmmem_vcpu_find(). Return: the record or NULL.
+ */
+static __always_inline struct kvmmem_vcpu *kvmmem_vcpu_first(const struct kvm_vcpu *vcpu)
+{
+	struct hlist_head *head = &kvmmem_vcpu_hash[hash_ptr(vcpu, KVMMEM_VCPU_HASH_BITS)];
+	struct kvmmem_vcpu *rec = hlist_entry_safe(rcu_dereference_raw(hlist_first_rcu(head)),
+						   struct kvmmem_vcpu, node);
+
+	return likely(rec && rec->vcpu == vcpu) ? rec : NULL;
+}
+
+/**
  * kvmmem_vm_for_each_vcpu - walk the vCPUs of a VM
  * @rec: struct kvmmem_vcpu cursor
  * @vm: struct kvmmem_vm
