@@ -3,6 +3,7 @@
 # make          kvmmem.ko for the running kernel, or for KDIR=<its headers>
 # make demo     kvmmem on real guests, in an emulated AMD host
 # make check    every test, on emulated AMD and Intel hosts
+# make bench    what kvmmem costs beside other tools, in instructions
 # make clean    leave the tree as cloned
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -26,8 +27,12 @@ check:
 	@sh scripts/lab/deps.sh build amd intel kunit
 	@scripts/test/check
 
+bench:
+	@test ! -e scripts/lab/deps.sh || sh scripts/lab/deps.sh build amd bench
+	@scripts/bench/bench
+
 demo:
 	@sh scripts/lab/deps.sh build amd
 	@scripts/demo/demo
 
-.PHONY: all clean check demo
+.PHONY: all clean check bench demo
