@@ -450,32 +450,33 @@ bool kvmmem_tlb_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals)
 /**
  * kvmmem_tlb_witness - our count of a VM's flushes and KVM's own
  * @vm: its record
- * @ours: sum over tags and causes
- * @kvms: what KVM's tlb_flush grew by since counting began
+ * @witness: the sum over tags and causes, and what KVM's tlb_flush grew by since
+ *	counting began
  *
  * Context: rcu_read_lock(). Return: false when the VM is gone.
  */
-bool kvmmem_tlb_witness(struct kvmmem_vm *vm, u64 *ours, u64 *kvms)
+bool kvmmem_tlb_witness(struct kvmmem_vm *vm, struct kvmmem_witness *witness)
 {
 	struct kvmmem_tag tags[KVMMEM_TAGS];
 	struct kvmmem_vcpu *rec;
 	bool alive;
 
-	*ours = 0;
-	*kvms = 0;
+	memset(witness, 0, sizeof(*witness));
 	raw_spin_lock(&vm->lock);
 	alive = vm->kvm;
 	if (alive) {
 		kvmmem_vm_for_each_vcpu(rec, vm) {
 			unsigned int i, n;
+			u64 ours = 0;
 
 			if (!READ_ONCE(rec->tracked))
 				continue;
 			smp_rmb(); /* pairs with track() */
 			n = kvmmem_tlb_tags(rec, tags);
 			for (i = 0; i < n; i++)
-				*ours += kvmmem_tag_flushes(&tags[i]);
-			*kvms += kvmmem_vcpu_tlb_flush(rec->vcpu) - rec->flush_base;
+				ours += kvmmem_tag_flushes(&tags[i]);
+			kvmmem_witness_add(witness, ours,
+					   kvmmem_vcpu_tlb_flush(rec->vcpu) - rec->flush_base);
 		}
 	}
 	raw_spin_unlock(&vm->lock);

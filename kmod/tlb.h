@@ -8,6 +8,7 @@
 #include <linux/jump_label.h>
 
 #include "vm.h"
+#include "witness.h"
 
 /**
  * struct kvmmem_flush_totals - how far a change of a VM's tables travels
@@ -31,7 +32,7 @@ bool kvmmem_tlb_causes_known(void);
 unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags);
 u64 kvmmem_tag_flushes(const struct kvmmem_tag *tag);
 bool kvmmem_tlb_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals);
-bool kvmmem_tlb_witness(struct kvmmem_vm *vm, u64 *ours, u64 *kvms);
+bool kvmmem_tlb_witness(struct kvmmem_vm *vm, struct kvmmem_witness *witness);
 
 static __always_inline u32 kvmmem_tag_of_vmcs(void)
 {

@@ -215,6 +215,7 @@ class Host:
             self._BOOT[self.machine.vendor], self.keep)
         boot, frames, last = _frames(self.outcome.console)
         boot_splat = splat(boot)
+        dead = False
         results = []
         for number, scenario in enumerate(scenarios):
             result = Result(scenario)
@@ -227,7 +228,8 @@ class Host:
                 result.seconds = float(words[1]) - float(frame["begin_words"][0])
             if not words or last[0] != "done" and last[1].startswith(f"{number:03}"):
                 result.reason = self._death(number, last)
-                result.tail = self._tail()
+                result.tail = "" if dead else self._tail()
+                dead = True
                 continue
             result.reason = self._judge(scenario, result, frame, int(words[0]))
             if not result.reason and boot_splat:

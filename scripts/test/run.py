@@ -19,7 +19,6 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "lab")]
 
 # pylint: disable=wrong-import-position
 import host
-import image
 import kernels
 
 
@@ -66,9 +65,11 @@ class Runner:
             emulated = host.Host(machine, kernels.get(kernel_name),
                                  prepare=prepare, keep=self.keep)
             results = emulated.run(scenarios)
-        except (image.ImageError, kernels.KernelError) as error:
+        except Exception as error:  # pylint: disable=broad-exception-caught
+            # Whatever it is, the scenarios have not run.
             for scenario in scenarios:
-                self.fail(machine.vendor, kernel_name, scenario.name, str(error))
+                self.fail(machine.vendor, kernel_name, scenario.name,
+                          f"{type(error).__name__}: {error}")
             return
         for result in results:
             self._report(machine.vendor, kernel_name, result)
