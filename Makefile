@@ -28,7 +28,7 @@ check:
 	@scripts/test/check
 
 bench:
-	@test ! -e scripts/lab/deps.sh || sh scripts/lab/deps.sh build amd bench
+	@sh scripts/lab/deps.sh build amd bench
 	@scripts/bench/bench
 
 demo:

@@ -1,57 +1,59 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The modules that are measured, built for the kernel they are measured on.
-
-They are built in a copy, so the tree stays as it is, and kept by content.
-"""
+"""What is measured and what it is measured with, built once and kept by content."""
 
 import hashlib
 import pathlib
 import shutil
+import subprocess
 import tempfile
 
 import image
+import kmod
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-_KVMMEM = ("Kbuild", "dkms.conf", "include", "kmod")
-
-
-def _files(parts):
-    for part in parts:
-        if part.is_file():
-            yield part
-        else:
-            yield from sorted(path for path in part.rglob("*.[chS]")
-                              if not path.name.endswith(".mod.c"))
-            yield from sorted(part.glob("Kbuild"))
-
-
-def _make(kernel, home, files, name, out):
-    with tempfile.TemporaryDirectory(prefix="kvmmem-build-") as scratch:
-        for path in files:
-            target = pathlib.Path(scratch) / path.relative_to(home)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, target)
-        done = kernel.run(["make", "-s", "-C", str(kernel.kdir), f"M={scratch}", "modules"])
-        built = pathlib.Path(scratch) / f"{name}.ko"
-        if not built.exists():
-            raise image.ImageError(f"building {name}.ko failed:\n{done.stdout}")
-        shutil.copy(built, out)
-
-
-def _module(kernel, home, parts, name):
-    files = list(_files([home / part for part in parts]))
-    state = hashlib.sha256(f"{kernel.release} {kernel.version}".encode())
-    for path in files:
-        state.update(str(path.relative_to(home)).encode() + b"\0" + path.read_bytes())
-    return image.cached("bench", name, state.hexdigest()[:16],
-                        lambda out: _make(kernel, home, files, name, out))
+HERE = pathlib.Path(__file__).resolve().parent
 
 
 def kvmmem(kernel):
     """kvmmem.ko of this tree, with its debug information."""
-    return _module(kernel, ROOT, _KVMMEM, "kvmmem")
+    try:
+        return kmod.build(kernel) / "kvmmem.ko"
+    except kmod.BuildError as error:
+        raise image.ImageError(str(error)) from error
+
+
+def _cached(name, key, sources, make):
+    state = hashlib.sha256(key.encode())
+    for path in sources:
+        state.update(path.read_bytes())
+    return image.cached("bench", name, state.hexdigest()[:16], make)
 
 
 def empty(kernel):
     """empty.ko, probes that do nothing."""
-    return _module(kernel, ROOT / "scripts/bench/empty", ("Kbuild", "empty.c"), "empty")
+    home = HERE / "empty"
+
+    def make(out):
+        with tempfile.TemporaryDirectory(prefix="kvmmem-build-") as scratch:
+            for name in ("Kbuild", "empty.c"):
+                shutil.copy(home / name, scratch)
+            done = kernel.run(["make", "-s", "-C", str(kernel.kdir), f"M={scratch}", "modules"])
+            built = pathlib.Path(scratch) / "empty.ko"
+            if not built.exists():
+                raise image.ImageError(f"empty.ko does not build:\n{done.stdout}")
+            shutil.copy(built, out)
+
+    return _cached("empty", f"{kernel.release} {kernel.version}",
+                   (home / "Kbuild", home / "empty.c"), make)
+
+
+def readcost():
+    """The program that reads files and tells what that took."""
+    source = HERE / "readcost.c"
+
+    def make(out):
+        done = subprocess.run(["gcc", "-static", "-O2", "-Wall", "-Werror", "-o", out, source],
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode:
+            raise image.ImageError(f"readcost.c does not compile:\n{done.stdout}")
+
+    return _cached("readcost", "", (source,), make)

@@ -13,6 +13,7 @@ usage() {
 	  intel   emulated hosts with VMX (Bochs)
 	  kunit   a kernel built for KUnit, lockdep and KASAN
 	  style   checks of the sources
+	  bench   what kvmmem is compared with, for make bench
 	  all     all of these
 	--list names the missing packages and installs nothing.
 	END
@@ -31,7 +32,8 @@ packages() {
 	kunit) echo gcc make libc6-dev flex bison bc libelf-dev libssl-dev \
 		linux-source-6.12 xz-utils python3 qemu-system-x86 ;;
 	style) echo gcc make perl python3 shellcheck sparse coccinelle pylint ;;
-	all) for group in build kernels amd intel kunit style; do
+	bench) echo linux-perf trace-cmd bpftrace pahole ;;
+	all) for group in build kernels amd intel kunit style bench; do
 			packages $group
 		done ;;
 	*) usage >&2

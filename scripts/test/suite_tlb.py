@@ -209,7 +209,7 @@ def check_switched(out):
 
 
 SWITCH = """
-load_kvm; load_kvmmem
+load_kvm; load_kvmmem service_time=0
 section vendor kvm_vendor
 functions() { cat /sys/kernel/debug/tracing/enabled_functions; }
 switch() { echo $1 >/sys/module/kvmmem/parameters/flush_accounting; }
