@@ -10,6 +10,7 @@ import tempfile
 import image
 import kmod
 
+KERNEL_SOURCE = pathlib.Path("/usr/src/linux-source-6.1.tar.xz")
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -57,3 +58,17 @@ def readcost():
             raise image.ImageError(f"readcost.c does not compile:\n{done.stdout}")
 
     return _cached("readcost", "", (source,), make)
+
+
+def kvm_stat():
+    """The kernel's kvm_stat, out of linux-source; None where that is not installed."""
+    if not KERNEL_SOURCE.exists():
+        return None
+
+    def make(out):
+        with out.open("wb") as file:
+            subprocess.run(["tar", "-xOf", KERNEL_SOURCE, "--occurrence=1",
+                            "linux-source-6.1/tools/kvm/kvm_stat/kvm_stat"],
+                           check=True, stdout=file)
+
+    return _cached("kvm_stat", f"{KERNEL_SOURCE} {KERNEL_SOURCE.stat().st_mtime_ns}", (), make)

@@ -32,7 +32,7 @@ packages() {
 	kunit) echo gcc make libc6-dev flex bison bc libelf-dev libssl-dev \
 		linux-source-6.12 xz-utils python3 qemu-system-x86 ;;
 	style) echo gcc make perl python3 shellcheck sparse coccinelle pylint ;;
-	bench) echo linux-perf trace-cmd bpftrace pahole ;;
+	bench) echo linux-perf trace-cmd bpftrace pahole linux-source-6.1 ;;
 	all) for group in build kernels amd intel kunit style bench; do
 			packages $group
 		done ;;
