@@ -27,9 +27,9 @@ class Tool:
         run = f"{self.wrap} measure {self.name} {vcpus}".strip()
         if self.name.startswith("bpftrace"):
             run = f"{self.wrap} -c '/lab/bin/measure {self.name}'"
-        quiet = ">/tmp/said 2>&1 || { tail -5 /tmp/said; fail '" + self.name + "'; }"
-        return (f"{self.before}\nrm -f /tmp/cells\n{run} {quiet}\n{self.after}\n"
-                "cat /tmp/cells\n")
+        failed = f"{{ echo 'failed: {self.name}'; tail -5 /tmp/said; }}"
+        return (f"{self.before}\n: >/tmp/cells\n{run} >/tmp/said 2>&1 || {failed}\n"
+                f"{self.after}\ncat /tmp/cells\nrm -f /tmp/out*\n")
 
 
 def _kvmmem(name, title, parameters):
