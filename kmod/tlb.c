@@ -114,12 +114,12 @@ static void change_tag(struct kvmmem_vcpu *rec, u32 tag)
 }
 
 /* Growth that no flush function explained. */
-static void take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 upto)
+static void take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 now)
 {
-	if (upto != rec->seen_flush)
+	if (now != rec->seen_flush)
 		rec->now->flushes[kvmmem_vcpu_hyperv(vcpu) ? KVMMEM_CAUSE_GUEST :
-				  KVMMEM_CAUSE_OTHER] += upto - rec->seen_flush;
-	rec->seen_flush = upto;
+				  KVMMEM_CAUSE_OTHER] += now - rec->seen_flush;
+	rec->seen_flush = now;
 }
 
 /**
@@ -261,13 +261,9 @@ static void probe_pv_flush(void *data, KVMMEM_ARGS_PV_FLUSH)
 		WRITE_ONCE(pv_marks[hash_ptr(current, PV_MARK_BITS)], current);
 }
 
-#define FLUSH_HOOK(_id, _name, _module, _func) {				\
-		.id = _id,							\
-		.name = _name,							\
-		.module = _module,						\
-		.purpose = "flush-cause",					\
-		.ops.func = _func,						\
-	}
+#define FLUSH_HOOK(_id, _name, _module, _func)					\
+	{ .id = _id, .name = _name, .module = _module,				\
+	  .purpose = "flush-cause", .ops.func = _func }
 
 static struct kvmmem_hook vmx_flush_hooks[] = {
 	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ALL, "vmx_flush_tlb_all", "kvm_intel", on_flush_all),

@@ -11,6 +11,7 @@ usage() {
 	  kernels other releases' kernels, and toolchains to build for them
 	  amd     emulated hosts with SVM (QEMU)
 	  intel   emulated hosts with VMX (Bochs)
+	  bochs   building a faster Bochs (bochs.py)
 	  kunit   a kernel built for KUnit, lockdep and KASAN
 	  style   checks of the sources
 	  bench   what kvmmem is compared with, for make bench
@@ -29,11 +30,12 @@ packages() {
 	amd) echo "$host" qemu-system-x86 ;;
 	intel) echo "$host" bochs bochs-term bochsbios vgabios xorriso \
 		isolinux syslinux-common bsdutils ;;
+	bochs) echo g++ make xz-utils ;;
 	kunit) echo gcc make libc6-dev flex bison bc libelf-dev libssl-dev \
 		linux-source-6.12 xz-utils python3 qemu-system-x86 ;;
 	style) echo gcc make perl python3 shellcheck sparse coccinelle pylint ;;
 	bench) echo linux-perf trace-cmd bpftrace pahole linux-source-6.1 ;;
-	all) for group in build kernels amd intel kunit style bench; do
+	all) for group in build kernels amd intel bochs kunit style bench; do
 			packages $group
 		done ;;
 	*) usage >&2

@@ -280,7 +280,7 @@ SCENARIOS = [
             moved=("--pages 8 --migrate 20 --op io --ops 40", moved),
             dropped=("--pages 32 --vcpus 2 --pin 0,1 --drop-thread 20", dropped),
             pge=("--pages 8 --vcpus 2 --op cr4pge --ops 50", pge),
-            all=("--pages 64 --vcpus 3 --migrate 10 --rounds 4 --dirty-log=1 --dirty-log-off=2"
+            all=("--pages 66 --vcpus 3 --migrate 10 --rounds 4 --dirty-log=1 --dirty-log-off=2"
                  " --op cr4pge --ops 20", lambda seen: None)),
     flushes("no_vpid", load="""
 case $(kvm_vendor) in
