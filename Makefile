@@ -6,6 +6,7 @@
 # make demo     kvmmem on real guests, in an emulated AMD host
 # make check    every test, on emulated AMD and Intel hosts
 # make matrix   the system tests on every kernel; WRITE=1 updates Documentation
+# make bench    what kvmmem costs beside other tools, in instructions
 # make clean    leave the tree as cloned
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -38,6 +39,10 @@ check:
 	@sh scripts/lab/deps.sh build amd intel kunit
 	@scripts/test/check
 
+bench:
+	@sh scripts/lab/deps.sh build amd bench
+	@scripts/bench/bench
+
 demo:
 	@sh scripts/lab/deps.sh build amd
 	@scripts/demo/demo
@@ -46,4 +51,4 @@ matrix:
 	@sh scripts/lab/deps.sh build amd intel
 	@scripts/matrix/matrix.py $(if $(WRITE),--write)
 
-.PHONY: all clean check matrix demo
+.PHONY: all clean check matrix bench demo

@@ -264,25 +264,26 @@ static inline bool kvmmem_vm_is_born(struct kvm *kvm)
 /**
  * kvmmem_vmread - read a field of the current VMCS
  * @field: its encoding
- * @value: where to
+ * @otherwise: the result if it cannot be read
  *
  * Fails where no VMCS is current (Hyper-V's enlightened VMCS), the field does
- * not exist, or VMX has been switched off under us by a dying host.
+ * not exist, or VMX has been switched off under us by a dying host; then VMREAD
+ * writes nothing.
  *
- * Context: a hook in the thread of a vCPU that is loaded. Return: success.
+ * Context: a hook in the thread of a vCPU that is loaded.
  */
-static __always_inline bool kvmmem_vmread(unsigned long field, unsigned long *value)
+static __always_inline unsigned long kvmmem_vmread(unsigned long field,
+						   unsigned long otherwise)
 {
-	bool ok = false;
+	unsigned long value = otherwise;
 
-	asm volatile("1: vmread %[field], %[value]\n\t"
-		     "seta %[ok]\n"
+	asm volatile("1: vmread %[field], %[value]\n"
 		     "2:\n"
 		     _ASM_EXTABLE(1b, 2b)
-		     : [value] "=r" (*value), [ok] "+q" (ok)
+		     : [value] "+r" (value)
 		     : [field] "r" (field)
 		     : "cc");
-	return ok;
+	return value;
 }
 
 /**

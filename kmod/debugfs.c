@@ -15,6 +15,7 @@
 #include "debugfs.h"
 #include "fault.h"
 #include "hooks.h"
+#include "latency.h"
 #include "table.h"
 #include "tagrow.h"
 #include "tlb.h"
@@ -85,6 +86,46 @@ static int tlb_show(struct seq_file *seq, void *unused)
 	return 0;
 }
 
+KVMMEM_TABLE(latency_table, "latency",
+	     { "from_ns", 12 }, { "to_ns", 12 }, { "count", 16 });
+
+KVMMEM_TABLE(untimed_table, "untimed",
+	     { "reason", -12 }, { "count", 16 });
+
+static void untimed_row(struct seq_file *seq, const char *reason, u64 count)
+{
+	struct kvmmem_row row = kvmmem_row_begin(seq, &untimed_table);
+
+	kvmmem_row_text(&row, reason);
+	kvmmem_row_u64(&row, count);
+	kvmmem_row_end(&row);
+}
+
+static int latency_show(struct seq_file *seq, void *unused)
+{
+	struct kvmmem_vm *vm = seq->private;
+	struct kvmmem_latency sum;
+	unsigned int i;
+
+	rcu_read_lock();
+	kvmmem_latency_of_vm(vm, &sum);
+	rcu_read_unlock();
+	kvmmem_table_header(seq, &latency_table);
+	for (i = 0; i < KVMMEM_LATENCY_BUCKETS; i++) {
+		struct kvmmem_row row = kvmmem_row_begin(seq, &latency_table);
+
+		kvmmem_row_u64(&row, kvmmem_latency_from(i));
+		kvmmem_row_u64(&row, kvmmem_latency_from(i + 1));
+		kvmmem_row_u64(&row, sum.served[i]);
+		kvmmem_row_end(&row);
+	}
+	kvmmem_table_header(seq, &untimed_table);
+	untimed_row(seq, "under-way", sum.under_way);
+	untimed_row(seq, "no-exit", sum.no_exit);
+	untimed_row(seq, "clock", sum.clock);
+	return 0;
+}
+
 KVMMEM_TABLE(hooks_table, "hook",
 	     { "name", -28 }, { "state", -9 }, { "events", 14 },
 	     { "why_not", -24 }, { "purpose", -24 });
@@ -104,7 +145,7 @@ static void hook_row(const struct kvmmem_hook *hook, void *data)
 		break;
 	case KVMMEM_HOOK_OFF:
 		state = "off";
-		why_not = "by-parameter";
+		why_not = hook->note ?: "by-parameter";
 		break;
 	case KVMMEM_HOOK_WAITING:
 		state = "waiting";
@@ -234,6 +275,7 @@ static const struct file_operations name##_fops = {				\
 
 SHOW_FILE(faults);
 SHOW_FILE(tlb);
+SHOW_FILE(latency);
 SHOW_FILE(hooks);
 SHOW_FILE(audit);
 SHOW_FILE(registry);
@@ -253,6 +295,7 @@ static void vm_born(struct kvmmem_vm *vm)
 	vm->dir = make_dir(vm->id, vms);
 	debugfs_create_file("faults", 0400, vm->dir, vm, &faults_fops);
 	debugfs_create_file("tlb", 0400, vm->dir, vm, &tlb_fops);
+	debugfs_create_file("latency", 0400, vm->dir, vm, &latency_fops);
 }
 
 static void vm_died(struct kvmmem_vm *vm)

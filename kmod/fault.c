@@ -11,16 +11,18 @@
 #include "compat_probe.h"
 #include "fault.h"
 #include "hooks.h"
+#include "latency.h"
 
 static struct kvmmem_hook fault_hook;
 
 /*
- * The rest of a fault's path: a vCPU met for the first time, one whose
- * starting point is not known, or shadow paging.
+ * The rest of a fault's path: a vCPU met for the first time or not the first of
+ * its hash chain, one whose starting point is not known, or shadow paging.
  */
-static noinline void count_special(struct kvm_vcpu *vcpu, struct kvmmem_vcpu *rec,
-				   u64 code, unsigned int class)
+static noinline void count_special(struct kvm_vcpu *vcpu, u64 code, unsigned int class)
 {
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
+
 	if (!rec)
 		rec = kvmmem_vcpu_birth(vcpu, current);
 	if (!rec) {
@@ -36,17 +38,22 @@ static noinline void count_special(struct kvm_vcpu *vcpu, struct kvmmem_vcpu *re
 	if (rec->special & KVMMEM_VCPU_SHADOW)
 		class = kvmmem_decode_shadow(code);
 	rec->fault[class]++;
+	if (class != KVMMEM_FAULT_MMIO)
+		kvmmem_latency_fault(rec);
 }
 
 static __always_inline void count(struct kvm_vcpu *vcpu, u64 code, unsigned int class)
 {
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_first(vcpu);
 
 	kvmmem_hook_seen(KVMMEM_HOOK_PAGE_FAULT);
-	if (unlikely(!rec || rec->special))
-		count_special(vcpu, rec, code, class);
-	else
-		rec->fault[class]++;
+	if (unlikely(!rec || rec->special)) {
+		count_special(vcpu, code, class);
+		return;
+	}
+	rec->fault[class]++;
+	if (class != KVMMEM_FAULT_MMIO)
+		kvmmem_latency_fault(rec);
 }
 
 static __always_inline void fault_vmx(struct kvm_vcpu *vcpu, u64 code)

@@ -23,7 +23,8 @@ enum kvmmem_hook_id {
 	KVMMEM_HOOK_FLUSH_ANY,
 	KVMMEM_HOOK_REMOTE,
 	KVMMEM_HOOK_PV_FLUSH,
-	KVMMEM_HOOK_RUN,
+	KVMMEM_HOOK_ENTRY,
+	KVMMEM_HOOK_EXIT,
 	KVMMEM_NR_HOOKS
 };
 
@@ -87,7 +88,8 @@ struct kvmmem_probe {
  * @checked: is @probe known to fit?
  * @found: the prototype that the tracepoint has, when no probe fits it; empty
  *	otherwise
- * @note: a word on what an attached hook cannot do here, or NULL
+ * @note: a word on what an attached hook cannot do here, or why one is off
+ *	that no parameter switched off; or NULL
  * @state: see enum kvmmem_hook_state
  * @err: errno when @state is KVMMEM_HOOK_FAILED
  */

@@ -10,7 +10,9 @@
 #include "debugfs.h"
 #include "fault.h"
 #include "hooks.h"
+#include "latency.h"
 #include "procfs.h"
+#include "run.h"
 #include "scan.h"
 #include "tlb.h"
 #include "vm.h"
@@ -23,7 +25,9 @@ static int __init kvmmem_init(void)
 	if (err)
 		return err;
 	kvmmem_fault_init();
+	kvmmem_run_init();
 	kvmmem_tlb_init();
+	kvmmem_latency_init();
 
 	err = kvmmem_hooks_start(kvmmem_vm_death_all);
 	if (err)

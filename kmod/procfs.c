@@ -162,9 +162,10 @@ static int fault_head(struct seq_file *seq)
 static int fault_row(struct seq_file *seq, struct kvmmem_vm *vm)
 {
 	struct kvmmem_fault_sum sum;
-	struct kvmmem_row row = kvmmem_row_begin(seq, &fault_table);
+	struct kvmmem_row row;
 
 	kvmmem_fault_of_vm(vm, &sum);
+	row = kvmmem_row_begin(seq, &fault_table);
 	kvmmem_row_text(&row, vm->id);
 	kvmmem_row_u64(&row, sum.violations);
 	kvmmem_row_u64(&row, sum.read);

@@ -70,6 +70,7 @@ size_t kvmmem_escape(char *dst, size_t size, const char *src)
 	return out - dst;
 }
 
+/* For header lines; rows are put together in place. */
 static void put_text(struct seq_file *seq, int width, const char *text)
 {
 	int len = strlen(text);
@@ -101,18 +102,48 @@ void kvmmem_table_header(struct seq_file *seq, const struct kvmmem_table *table)
 	seq_putc(seq, '\n');
 }
 
+/* So much may be written behind what was asked for. */
+#define SLACK	8
+
+/* n blanks, a word at a time. */
+static void fill(char *at, unsigned int n)
+{
+	static const char blank_word[SLACK] = "        ";
+	unsigned int i;
+
+	for (i = 0; i < n; i += SLACK)
+		memcpy(at + i, blank_word, SLACK);
+}
+
+/* Is there room for so many characters? If not, seq_file will ask again. */
+static bool room(struct kvmmem_row *row, unsigned int n)
+{
+	if (likely(row->end && row->end - row->at >= n + SLACK))
+		return true;
+	row->end = NULL;
+	return false;
+}
+
 /**
  * kvmmem_row_begin - begin a row
  * @seq: where to
  * @table: its layout
  *
- * Then exactly one kvmmem_row_*() for each column, and kvmmem_row_end().
+ * Then exactly one kvmmem_row_*() for each column, and kvmmem_row_end(), and
+ * nothing else is printed in between. Return: the row.
  */
 struct kvmmem_row kvmmem_row_begin(struct seq_file *seq, const struct kvmmem_table *table)
 {
 	struct kvmmem_row row = { .seq = seq, .table = table };
+	unsigned int len = strlen(table->type);
+	size_t size = seq_get_buf(seq, &row.at);
 
-	put_text(seq, -TYPE_WIDTH, table->type);
+	row.end = size ? row.at + size : NULL;
+	if (room(&row, max_t(unsigned int, len, TYPE_WIDTH))) {
+		fill(row.at, TYPE_WIDTH);
+		memcpy(row.at, table->type, len);
+		row.at += max_t(unsigned int, len, TYPE_WIDTH);
+	}
 	return row;
 }
 
@@ -124,7 +155,21 @@ static int next_width(struct kvmmem_row *row)
 	if (WARN_ON_ONCE(row->next >= table->nr))
 		return 0;
 	width = table->columns[row->next++].width;
+	/* No blanks behind the last column. */
 	return row->next < table->nr ? width : max(width, 0);
+}
+
+/* A blank and a cell of blanks; returns where its len characters go, or NULL. */
+static char *cell(struct kvmmem_row *row, unsigned int len)
+{
+	int width = next_width(row);
+	unsigned int size = max_t(unsigned int, len, abs(width));
+
+	if (!room(row, size + 1))
+		return NULL;
+	fill(row->at, size + 1);
+	row->at += size + 1;
+	return row->at - (width < 0 ? size : len);
 }
 
 /**
@@ -134,10 +179,11 @@ static int next_width(struct kvmmem_row *row)
  */
 void kvmmem_row_text(struct kvmmem_row *row, const char *text)
 {
-	int width = next_width(row);
+	unsigned int len = strlen(text);
+	char *at = cell(row, len);
 
-	seq_putc(row->seq, ' ');
-	put_text(row->seq, width, text);
+	if (at)
+		memcpy(at, text, len);
 }
 
 /**
@@ -147,20 +193,22 @@ void kvmmem_row_text(struct kvmmem_row *row, const char *text)
  */
 void kvmmem_row_u64(struct kvmmem_row *row, u64 value)
 {
-	int width;
+	unsigned int len;
+	char *at;
 
 	if (value == KVMMEM_UNKNOWN) {
-		kvmmem_row_text(row, "-");
+		at = cell(row, 1);
+		if (at)
+			*at = '-';
 		return;
 	}
-	width = next_width(row);
-	seq_putc(row->seq, ' ');
-	if (width < 0) {
-		seq_put_decimal_ull(row->seq, NULL, value);
-		seq_puts(row->seq, pad(-width - (int)kvmmem_digits(value)));
-	} else {
-		seq_put_decimal_ull(row->seq, pad(width - (int)kvmmem_digits(value)), value);
-	}
+	len = kvmmem_digits(value);
+	at = cell(row, len);
+	if (!at)
+		return;
+	for (; value >= 10; value /= 10)
+		at[--len] = '0' + value % 10;
+	*at = '0' + value;
 }
 
 /**
@@ -182,6 +230,11 @@ void kvmmem_row_s64(struct kvmmem_row *row, s64 value)
  */
 void kvmmem_row_end(struct kvmmem_row *row)
 {
+	char *begin;
+
 	WARN_ON_ONCE(row->next != row->table->nr);
-	seq_putc(row->seq, '\n');
+	if (room(row, 1))
+		*row->at++ = '\n';
+	seq_get_buf(row->seq, &begin);
+	seq_commit(row->seq, row->end ? row->at - begin : -1);
 }

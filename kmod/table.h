@@ -47,11 +47,15 @@ struct kvmmem_table {
  * @seq: where to
  * @table: its layout
  * @next: index of the next column
+ * @at: where the next character goes, in @seq's buffer
+ * @end: end of that buffer; NULL once there was no room
  */
 struct kvmmem_row {
 	struct seq_file *seq;
 	const struct kvmmem_table *table;
 	unsigned int next;
+	char *at;
+	char *end;
 };
 
 void kvmmem_table_header(struct seq_file *seq, const struct kvmmem_table *table);

@@ -21,16 +21,20 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/rculist.h>
+#include <linux/tracepoint.h>
 
 #include "compat_probe.h"
 #include "hooks.h"
+#include "run.h"
 #include "tlb.h"
 #include "value.h"
 
 #define PV_MARK_BITS	6
 
 static bool flush_accounting = true;
-static struct kvmmem_hook run_hook, pv_hook, vmx_flush_hooks[3], svm_flush_hooks[5];
+static struct kvmmem_hook pv_hook, vmx_flush_hooks[3], svm_flush_hooks[5];
+
+DEFINE_STATIC_KEY_FALSE(kvmmem_tlb_key);
 
 /*
  * kvm_pv_tlb_flush names no VM; the flush follows at once in the same thread.
@@ -38,14 +42,6 @@ static struct kvmmem_hook run_hook, pv_hook, vmx_flush_hooks[3], svm_flush_hooks
  * moment cost a 'guest' that becomes 'other'.
  */
 static struct task_struct *pv_marks[1 << PV_MARK_BITS];
-
-static u32 tag_of_vmcs(const struct kvm_vcpu *vcpu)
-{
-	unsigned long tag;
-
-	return kvmmem_vcpu_has_vmcs(vcpu) && kvmmem_vmread(KVMMEM_VMCS_VPID, &tag) ?
-		tag : KVMMEM_TAG_UNKNOWN;
-}
 
 /* From here on the fields are in step; flushes before @flush are not ours. */
 static void track(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 flush)
@@ -121,33 +117,32 @@ static void take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64
 	rec->seen_flush = now;
 }
 
-/* The probe's other path: a new vCPU, another tag, or a flush. */
-static noinline void count_entry(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
-				 const struct vmcb *vmcb)
+/**
+ * kvmmem_tlb_resync - the run probes' other path
+ * @rec: record of a vCPU that is new, has another tag or was flushed
+ * @vcpu: the vCPU, which the calling thread runs
+ * @vmcb: AMD: what it ran on, not yet found good; Intel: NULL
+ */
+noinline void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
+				const struct vmcb *vmcb)
 {
 	u64 single = kvmmem_vcpu_single_flush(vcpu);
 	u32 tag;
 
-	if (!rec)
-		rec = kvmmem_vcpu_birth(vcpu, current);
-	if (!rec) {
-		kvmmem_lost();
-		return;
-	}
 	if (!rec->tracked)
 		track(rec, vcpu, kvmmem_vcpu_tlb_flush(vcpu));
 	take_unexplained(rec, vcpu, kvmmem_vcpu_tlb_flush(vcpu));
 
 	if (!vmcb) {
-		tag = tag_of_vmcs(vcpu);
+		tag = kvmmem_tag_of_vmcs(vcpu);
 		if (tag == KVMMEM_TAG_UNKNOWN)
-			run_hook.note = "vpid-not-readable";
+			kvmmem_run_note("vpid-not-readable");
 	} else if (kvmmem_vmcb_is_good(vmcb)) {
 		tag = vmcb->control.asid;
 		rec->context = vmcb;
 	} else {
 		tag = KVMMEM_TAG_UNKNOWN;
-		run_hook.note = "asid-not-readable";
+		kvmmem_run_note("asid-not-readable");
 	}
 	if (tag != rec->now->tag || !rec->now->moves)
 		change_tag(rec, tag);
@@ -159,54 +154,16 @@ static noinline void count_entry(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 	rec->now->entries++;
 }
 
-static __always_inline bool in_step(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
-{
-	return kvmmem_vcpu_tlb_flush(vcpu) + kvmmem_vcpu_single_flush(vcpu) == rec->seen;
-}
-
-static __always_inline void entry_vmx(struct kvm_vcpu *vcpu)
-{
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
-
-	kvmmem_hook_seen(KVMMEM_HOOK_RUN);
-	if (unlikely(!rec || tag_of_vmcs(vcpu) != rec->now->tag || !in_step(rec, vcpu))) {
-		count_entry(rec, vcpu, NULL);
-		return;
-	}
-	rec->hflags = vcpu->arch.hflags;
-	rec->now->entries++;
-}
-
-KVMMEM_ENTRY_PROBES(entry_vmx);
-
-static __always_inline void exit_svm(struct kvm_vcpu *vcpu)
-{
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
-	const struct vmcb *vmcb = kvmmem_svm_vmcb(vcpu);
-
-	kvmmem_hook_seen(KVMMEM_HOOK_RUN);
-	if (unlikely(!rec || vmcb != rec->context ||
-		     vmcb->control.asid != rec->now->tag || !in_step(rec, vcpu))) {
-		count_entry(rec, vcpu, vmcb);
-		return;
-	}
-	rec->hflags = vcpu->arch.hflags;
-	rec->now->entries++;
-}
-
-KVMMEM_EXIT_PROBES(exit_svm);
-
 static enum kvmmem_asker asker(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
 {
 	const struct vmcb *vmcb;
-	unsigned long reason;
 
 	if (!rec->now->entries)
 		return KVMMEM_ASKER_NOBODY;
 	if (!kvmmem_cpu_is_svm())
-		return kvmmem_vcpu_has_vmcs(vcpu) &&
-		       kvmmem_vmread(KVMMEM_VMCS_EXIT_REASON, &reason) ?
-			kvmmem_asker_vmx(reason) : KVMMEM_ASKER_NOBODY;
+		return kvmmem_vcpu_has_vmcs(vcpu) ?
+			kvmmem_asker_vmx(kvmmem_vmread(KVMMEM_VMCS_EXIT_REASON, U32_MAX)) :
+			KVMMEM_ASKER_NOBODY;
 	vmcb = kvmmem_svm_vmcb(vcpu);
 	if (vmcb != rec->context && !kvmmem_vmcb_is_good(vmcb))
 		return KVMMEM_ASKER_NOBODY;
@@ -246,7 +203,7 @@ static void flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 	take_unexplained(rec, vcpu, flush - 1);
 
 	if (!kvmmem_cpu_is_svm()) {
-		u32 tag = tag_of_vmcs(vcpu);
+		u32 tag = kvmmem_tag_of_vmcs(vcpu);
 
 		if (tag != rec->now->tag || !rec->now->moves)
 			change_tag(rec, tag);
@@ -353,12 +310,6 @@ static struct kvmmem_hook remote_hook = {
 	.ops.func = on_remote_flush,
 };
 
-static struct kvmmem_hook run_hook = {
-	.id = KVMMEM_HOOK_RUN,
-	.module = "kvm",
-	.purpose = "hardware-tag",
-};
-
 static void for_each_tlb_hook(void (*fn)(struct kvmmem_hook *hook, bool on), bool on)
 {
 	int i;
@@ -372,29 +323,14 @@ static void for_each_tlb_hook(void (*fn)(struct kvmmem_hook *hook, bool on), boo
 	if (!KVMMEM_KVM_COUNTS_REQUESTS)
 		fn(&remote_hook, on);
 	fn(&pv_hook, on);
-	fn(&run_hook, on);
 }
 
-/* No hook runs: whoever is met again after this begins anew. */
-static void untrack_all(void)
+/* Nobody writes: a vCPU that is met again after this begins anew. */
+static void untrack(struct kvmmem_vcpu *rec)
 {
-	struct kvmmem_vcpu *rec;
-	struct kvmmem_vm *vm;
-	unsigned int slot;
-
-	rcu_read_lock();
-	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots();
-	     slot = kvmmem_vm_next(slot + 1)) {
-		vm = kvmmem_vm_at(slot);
-		if (!vm)
-			continue;
-		kvmmem_vm_for_each_vcpu(rec, vm) {
-			rec->now = &kvmmem_no_tag;
-			rec->context = NULL;
-			WRITE_ONCE(rec->tracked, false);
-		}
-	}
-	rcu_read_unlock();
+	rec->now = &kvmmem_no_tag;
+	rec->context = NULL;
+	WRITE_ONCE(rec->tracked, false);
 }
 
 static bool initialized;
@@ -408,8 +344,16 @@ static int set_flush_accounting(const char *val, const struct kernel_param *kp)
 	if (err || !initialized || was == flush_accounting)
 		return err;
 	for_each_tlb_hook(kvmmem_hook_switch, flush_accounting);
-	if (!flush_accounting)
-		untrack_all();
+	if (flush_accounting) {
+		kvmmem_run_want(KVMMEM_RUN_TAG, true, NULL);
+		static_branch_enable(&kvmmem_tlb_key);
+		return 0;
+	}
+	static_branch_disable(&kvmmem_tlb_key);
+	kvmmem_run_want(KVMMEM_RUN_TAG, false, NULL);
+	/* The run probes go on for service time. */
+	tracepoint_synchronize_unregister();
+	kvmmem_vcpu_for_all(untrack);
 	return 0;
 }
 
@@ -433,14 +377,10 @@ static void add_hook(struct kvmmem_hook *hook, bool on)
  */
 void kvmmem_tlb_init(void)
 {
-	if (kvmmem_cpu_is_svm()) {
-		run_hook.name = "kvm_exit";
-		run_hook.probes = exit_svm_probes;
-	} else {
-		run_hook.name = "kvm_entry";
-		run_hook.probes = entry_vmx_probes;
-	}
 	for_each_tlb_hook(add_hook, flush_accounting);
+	kvmmem_run_want(KVMMEM_RUN_TAG, flush_accounting, NULL);
+	if (flush_accounting)
+		static_branch_enable(&kvmmem_tlb_key);
 	initialized = true;
 }
 
@@ -449,7 +389,7 @@ void kvmmem_tlb_init(void)
  */
 bool kvmmem_tlb_on(void)
 {
-	return kvmmem_hook_attached(&run_hook);
+	return kvmmem_run_attached(KVMMEM_RUN_TAG);
 }
 
 /**

@@ -5,6 +5,8 @@
 #ifndef _KVMMEM_TLB_H
 #define _KVMMEM_TLB_H
 
+#include <linux/jump_label.h>
+
 #include "vm.h"
 #include "witness.h"
 
@@ -20,12 +22,67 @@ struct kvmmem_flush_totals {
 	u64 vcpu;
 };
 
+DECLARE_STATIC_KEY_FALSE(kvmmem_tlb_key);
+
 void kvmmem_tlb_init(void);
+void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
+		       const struct vmcb *vmcb);
 bool kvmmem_tlb_on(void);
 bool kvmmem_tlb_causes_known(void);
 unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags);
 u64 kvmmem_tag_flushes(const struct kvmmem_tag *tag);
 bool kvmmem_tlb_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals);
 bool kvmmem_tlb_witness(struct kvmmem_vm *vm, struct kvmmem_witness *witness);
+
+static __always_inline u32 kvmmem_tag_of_vmcs(const struct kvm_vcpu *vcpu)
+{
+	return kvmmem_vcpu_has_vmcs(vcpu) ?
+		kvmmem_vmread(KVMMEM_VMCS_VPID, KVMMEM_TAG_UNKNOWN) : KVMMEM_TAG_UNKNOWN;
+}
+
+static __always_inline bool kvmmem_tlb_in_step(const struct kvmmem_vcpu *rec,
+					       const struct kvm_vcpu *vcpu)
+{
+	return kvmmem_vcpu_tlb_flush(vcpu) + kvmmem_vcpu_single_flush(vcpu) == rec->seen;
+}
+
+/**
+ * kvmmem_tlb_entry_vmx - count an entry under its tag, for the probe on kvm_entry
+ * @rec: record of the vCPU
+ * @vcpu: the vCPU
+ */
+static __always_inline void kvmmem_tlb_entry_vmx(struct kvmmem_vcpu *rec,
+						 struct kvm_vcpu *vcpu)
+{
+	if (!static_branch_likely(&kvmmem_tlb_key))
+		return;
+	if (unlikely(kvmmem_tag_of_vmcs(vcpu) != rec->now->tag || !kvmmem_tlb_in_step(rec, vcpu))) {
+		kvmmem_tlb_resync(rec, vcpu, NULL);
+		return;
+	}
+	rec->hflags = vcpu->arch.hflags;
+	rec->now->entries++;
+}
+
+/**
+ * kvmmem_tlb_exit_svm - the same on AMD, for the probe on kvm_exit
+ * @rec: record of the vCPU
+ * @vcpu: the vCPU
+ */
+static __always_inline void kvmmem_tlb_exit_svm(struct kvmmem_vcpu *rec,
+						struct kvm_vcpu *vcpu)
+{
+	const struct vmcb *vmcb = kvmmem_svm_vmcb(vcpu);
+
+	if (!static_branch_likely(&kvmmem_tlb_key))
+		return;
+	if (unlikely(vmcb != rec->context || vmcb->control.asid != rec->now->tag ||
+		     !kvmmem_tlb_in_step(rec, vcpu))) {
+		kvmmem_tlb_resync(rec, vcpu, vmcb);
+		return;
+	}
+	rec->hflags = vcpu->arch.hflags;
+	rec->now->entries++;
+}
 
 #endif /* _KVMMEM_TLB_H */

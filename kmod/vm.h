@@ -10,14 +10,16 @@
 #ifndef _KVMMEM_VM_H
 #define _KVMMEM_VM_H
 
+#include <linux/build_bug.h>
+#include <linux/cache.h>
 #include <linux/hashtable.h>
-#include "kvmmem.h"
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/sched.h>
 #include <linux/seqlock.h>
 #include <linux/spinlock.h>
 
+#include "kvmmem.h"
 #include "decode.h"
 #include "flush.h"
 
@@ -90,6 +92,9 @@ struct kvmmem_tag {
 	u64 single;
 } ____cacheline_aligned;
 
+/* Buckets of service times: see latency.h. */
+#define KVMMEM_LATENCY_BUCKETS	24
+
 /* The cell of vCPUs that flush accounting does not track; never written. */
 extern struct kvmmem_tag kvmmem_no_tag;
 
@@ -108,10 +113,13 @@ extern struct kvmmem_tag kvmmem_no_tag;
  * @special: KVMMEM_VCPU_* flags; written by the vCPU's thread after birth
  * @pf_base: KVM's pf_taken when counting began
  * @flush_birth: KVM's tlb_flush when the record was born
+ * @begun: faults while service time was measured
  * @fault: counters by class (decode.h), written only by the vCPU's thread
  * @now: the cell of the tag it runs under, in @tags
  * @context: AMD: the VMCB whose pointer was found good
  * @seen: @seen_flush + @seen_single, for one comparison in the probe
+ * @exit_tsc: TSC at the last VM exit; 0: not known
+ * @fault_tsc: TSC at the VM exit of the fault being served; 0: there is none
  * @seen_flush: KVM's tlb_flush as far as it has been accounted for
  * @seen_single: KVM's invlpg as far as it has been accounted for
  * @flush_base: KVM's tlb_flush when counting began
@@ -121,7 +129,9 @@ extern struct kvmmem_tag kvmmem_no_tag;
  * @tags_seq: guards @tags against readers while cells are moved
  * @next_evicted: the cell whose turn it is to make room
  * @tracked: the fields above are in step with KVM's
+ * @clock_back: faults that ended before they began, by the TSC
  * @tags: a cell for each tag
+ * @served: faults by the bucket of their service time
  *
  * What the probes read and what they write are in lines of their own.
  */
@@ -135,23 +145,41 @@ struct kvmmem_vcpu {
 	u64 pf_base;
 	u64 flush_birth;
 
-	u64 fault[KVMMEM_FAULT_CELLS] ____cacheline_aligned;
+	/* All below is written only by the vCPU's thread. */
+	u64 begun ____cacheline_aligned;
+	u64 fault[KVMMEM_FAULT_CELLS];
 
-	/* Flush accounting (tlb.c): written only by the vCPU's thread. */
+	/* What every exit passes: a line for flush accounting and service time. */
 	struct kvmmem_tag *now ____cacheline_aligned;
 	const void *context;
 	u64 seen;
-	u64 seen_flush;
-	u64 seen_single;
-	u64 flush_base;
-	u64 remote_seen;
+	u64 exit_tsc;
+	u64 fault_tsc;
 	u32 hflags;
 	int flush_cpu;
+	u64 seen_flush;
+	u64 seen_single;
+
+	u64 flush_base;
+	u64 remote_seen;
+	u64 clock_back;
 	seqcount_t tags_seq;
 	u8 next_evicted;
 	bool tracked;
 	struct kvmmem_tag tags[KVMMEM_TAGS];
+
+	u64 served[KVMMEM_LATENCY_BUCKETS] ____cacheline_aligned;
 };
+
+/* Lock debugging makes a seqcount_t larger. */
+#ifndef CONFIG_DEBUG_LOCK_ALLOC
+static_assert(sizeof(struct kvmmem_vcpu) <= 1024);
+#endif
+/* A hash chain is walked by everybody's probes; nothing there is written often. */
+static_assert(offsetof(struct kvmmem_vcpu, begun) % SMP_CACHE_BYTES == 0);
+static_assert(offsetof(struct kvmmem_vcpu, now) % SMP_CACHE_BYTES == 0);
+static_assert(offsetof(struct kvmmem_vcpu, seen_single) + sizeof(u64) ==
+	      offsetof(struct kvmmem_vcpu, now) + SMP_CACHE_BYTES);
 
 #define KVMMEM_VCPU_HASH_BITS	12
 
@@ -177,6 +205,22 @@ static __always_inline struct kvmmem_vcpu *kvmmem_vcpu_find(const struct kvm_vcp
 }
 
 /**
+ * kvmmem_vcpu_first - the record of a vCPU, if it is the first of its chain
+ * @vcpu: the vCPU
+ *
+ * For the straight path of a probe, which leaves the rest to kvmmem_vcpu_find().
+ * Context: as kvmmem_vcpu_find(). Return: the record or NULL.
+ */
+static __always_inline struct kvmmem_vcpu *kvmmem_vcpu_first(const struct kvm_vcpu *vcpu)
+{
+	struct hlist_head *head = &kvmmem_vcpu_hash[hash_ptr(vcpu, KVMMEM_VCPU_HASH_BITS)];
+	struct kvmmem_vcpu *rec = hlist_entry_safe(rcu_dereference_raw(hlist_first_rcu(head)),
+						   struct kvmmem_vcpu, node);
+
+	return likely(rec && rec->vcpu == vcpu) ? rec : NULL;
+}
+
+/**
  * kvmmem_vm_for_each_vcpu - walk the vCPUs of a VM
  * @rec: struct kvmmem_vcpu cursor
  * @vm: struct kvmmem_vm
@@ -185,6 +229,8 @@ static __always_inline struct kvmmem_vcpu *kvmmem_vcpu_find(const struct kvm_vcp
  */
 #define kvmmem_vm_for_each_vcpu(rec, vm) \
 	list_for_each_entry_rcu(rec, &(vm)->vcpus, sibling)
+
+void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec));
 
 /**
  * struct kvmmem_vm_info - a VM's facts for readers

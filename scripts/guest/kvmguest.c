@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -113,7 +114,15 @@ static void announce(struct vm *vm, const struct host *host)
 	       exp.shadow, exp.trace, exp.pf_taken, exp.exact ? "yes" : "no");
 }
 
-static void report(struct vm *vm)
+static unsigned long long now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_RAW, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+static void report(struct vm *vm, unsigned long long run_ns)
 {
 	unsigned long io = 0, mmio = 0, hlt = 0;
 	unsigned int i;
@@ -127,7 +136,7 @@ static void report(struct vm *vm)
 	       vm->id, vm->passes, io, mmio, hlt);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		printf("%s%d", i ? "," : "", vm->vcpu[i].tid);
-	putchar('\n');
+	printf(" run_ns=%llu\n", run_ns);
 }
 
 static void *vcpu_main(void *arg)
@@ -260,6 +269,7 @@ int main(int argc, char **argv)
 {
 	struct options opt;
 	struct host host;
+	unsigned long long start, run_ns;
 	struct vm *vms;
 	unsigned int v;
 	int status;
@@ -287,10 +297,12 @@ int main(int argc, char **argv)
 	export_ids(vms, opt.vms);
 	fflush(stdout);
 
+	start = now_ns();
 	run_vms(vms, &opt);
+	run_ns = now_ns() - start;
 
 	for (v = 0; v < opt.vms; v++)
-		report(&vms[v]);
+		report(&vms[v], run_ns);
 	if (!opt.drop_thread)
 		check_huge(vms);
 	for (v = 0; v < opt.vms && opt.advice >= 0; v++)

@@ -17,6 +17,7 @@ usage() {
 	  rpm     RPM packages
 	  packages  clean systems to try them in
 	  style   checks of the sources
+	  bench   what kvmmem is compared with, for make bench
 	  all     all of these
 	--list names the missing packages and installs nothing.
 	END
@@ -39,7 +40,8 @@ packages() {
 	rpm) echo rpm make ;;
 	packages) echo python3 apt mmdebstrap util-linux ;;
 	style) echo gcc make perl python3 shellcheck sparse coccinelle pylint ;;
-	all) for group in build kernels amd intel bochs kunit style; do
+	bench) echo linux-perf trace-cmd bpftrace pahole linux-source-6.1 ;;
+	all) for group in build kernels amd intel bochs kunit style bench; do
 			packages $group
 		done ;;
 	*) usage >&2

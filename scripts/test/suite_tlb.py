@@ -219,7 +219,7 @@ def check_switched(out):
 
 
 SWITCH = """
-load_kvm; load_kvmmem
+load_kvm; load_kvmmem service_time=0
 section vendor kvm_vendor
 section release uname -r
 functions() { cat /sys/kernel/debug/tracing/enabled_functions; }

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The probes on kvm_entry and kvm_exit, which every exit passes.
+ */
+#ifndef _KVMMEM_RUN_H
+#define _KVMMEM_RUN_H
+
+#include <linux/types.h>
+
+/**
+ * enum kvmmem_run_need - what the probes are for
+ * @KVMMEM_RUN_TAG: the hardware tag and flushes: one of the two tracepoints
+ * @KVMMEM_RUN_TIME: service time: both
+ */
+enum kvmmem_run_need {
+	KVMMEM_RUN_TAG,
+	KVMMEM_RUN_TIME,
+	KVMMEM_NR_RUN_NEEDS
+};
+
+void kvmmem_run_init(void);
+void kvmmem_run_want(enum kvmmem_run_need need, bool on, const char *why_not);
+bool kvmmem_run_attached(enum kvmmem_run_need need);
+void kvmmem_run_note(const char *note);
+
+#endif /* _KVMMEM_RUN_H */
