@@ -79,6 +79,8 @@ static struct kvmmem_vm *add_vm(struct kvm *kvm, struct task_struct *task)
 		return NULL;
 
 	raw_spin_lock_init(&vm->lock);
+	refcount_set(&vm->refs, 1);
+	mutex_init(&vm->walk_lock);
 	vm->kvm = kvm;
 	vm->key = kvm;
 	vm->slot = slot;
@@ -221,7 +223,7 @@ static void bury(struct kvmmem_vm *vm)
 {
 	/* Whoever was reading the struct kvm is done when this lock is ours. */
 	raw_spin_lock(&vm->lock);
-	vm->kvm = NULL;
+	WRITE_ONCE(vm->kvm, NULL);
 	raw_spin_unlock(&vm->lock);
 	llist_add(&vm->dead, &dead_vms);
 	schedule_work(&registry_work);
@@ -291,7 +293,19 @@ static void free_vm(struct kvmmem_vm *vm)
 	kvmmem_pool_put(&vm_pool, vm);
 }
 
-/* Free the dead. Their slots may have new VMs already. */
+/**
+ * kvmmem_vm_put - give a reference back
+ * @vm: from kvmmem_vm_get()
+ *
+ * Context: process.
+ */
+void kvmmem_vm_put(struct kvmmem_vm *vm)
+{
+	if (refcount_dec_and_test(&vm->refs))
+		free_vm(vm);
+}
+
+/* Let go of the dead. Their slots may have new VMs already. */
 static void reap(void)
 {
 	struct llist_node *list = llist_del_all(&dead_vms);
@@ -306,7 +320,7 @@ static void reap(void)
 	tracepoint_synchronize_unregister();
 	synchronize_rcu();
 	llist_for_each_entry_safe(vm, next, list, dead)
-		free_vm(vm);
+		kvmmem_vm_put(vm);
 }
 
 static void announce(void)
@@ -404,6 +418,37 @@ int kvmmem_vm_next(unsigned int from)
 struct kvmmem_vm *kvmmem_vm_at(unsigned int slot)
 {
 	return rcu_dereference(table[slot]);
+}
+
+/**
+ * kvmmem_vm_get - the record in a slot, to be kept beyond RCU
+ * @slot: below kvmmem_vm_slots()
+ *
+ * The VM may die meanwhile, the record stays until kvmmem_vm_put(). For readers
+ * that sleep, and that are gone before kvmmem_registry_exit(). Context: any.
+ * Return: NULL when the slot is empty.
+ */
+struct kvmmem_vm *kvmmem_vm_get(unsigned int slot)
+{
+	struct kvmmem_vm *vm;
+
+	rcu_read_lock();
+	vm = kvmmem_vm_at(slot);
+	if (vm && !refcount_inc_not_zero(&vm->refs))
+		vm = NULL;
+	rcu_read_unlock();
+	return vm;
+}
+
+/**
+ * kvmmem_vm_alive - has KVM not destroyed this VM yet?
+ * @vm: its record
+ *
+ * Only a hint without @vm->lock. Context: any.
+ */
+bool kvmmem_vm_alive(const struct kvmmem_vm *vm)
+{
+	return READ_ONCE(vm->kvm);
 }
 
 /**

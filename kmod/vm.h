@@ -14,6 +14,8 @@
 #include "kvmmem.h"
 #include <linux/list.h>
 #include <linux/llist.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/seqlock.h>
 #include <linux/spinlock.h>
@@ -24,6 +26,30 @@
 struct dentry;
 struct kvm;
 struct kvm_vcpu;
+
+/* Sizes of a mapping: of the host's page tables, of KVM's tables. */
+enum kvmmem_size {
+	KVMMEM_4K,
+	KVMMEM_2M,
+	KVMMEM_1G,
+	KVMMEM_NR_SIZES
+};
+
+/**
+ * struct kvmmem_backing - result of the last walk over a VM's slots, in KiB
+ * @walked: when it ended, ktime_get_ns(); 0: there was none yet
+ * @host_kb: in memory, by the size of the host's mapping
+ * @swap_kb: in swap
+ * @ksm_kb: of @host_kb, merged by KSM
+ * @table_kb: KVM's tables; KVMMEM_UNKNOWN if they could not be walked
+ */
+struct kvmmem_backing {
+	u64 walked;
+	u64 host_kb[KVMMEM_NR_SIZES];
+	u64 swap_kb;
+	u64 ksm_kb;
+	u64 table_kb;
+};
 
 /**
  * struct kvmmem_vm - record of a VM
@@ -43,6 +69,10 @@ struct kvm_vcpu;
  * @remote_base: KVM's remote flushes, likewise
  * @vcpus: its vCPUs in order of birth; registry_lock, RCU
  * @nr_vcpus: how many; registry_lock
+ * @refs: one of the registry's until the VM is dead and no hook and no reader
+ *	under RCU can have found the record, and those of kvmmem_vm_get()
+ * @walk_lock: whoever walks the VM's memory; outside of all other locks
+ * @backing: what the last walk found; @lock
  * @announced: the watcher has been told; only the worker touches it
  * @dir: its debugfs directory, the watcher's
  * @dead: in the list of records that wait for the worker to free them
@@ -62,6 +92,9 @@ struct kvmmem_vm {
 	u64 remote_base;
 	struct list_head vcpus;
 	unsigned int nr_vcpus;
+	refcount_t refs;
+	struct mutex walk_lock;
+	struct kvmmem_backing backing;
 	bool announced;
 	struct dentry *dir;
 	struct llist_node dead;
@@ -208,6 +241,9 @@ void kvmmem_registry_top_up(gfp_t gfp);
 unsigned int kvmmem_vm_slots(void);
 int kvmmem_vm_next(unsigned int from);
 struct kvmmem_vm *kvmmem_vm_at(unsigned int slot);
+struct kvmmem_vm *kvmmem_vm_get(unsigned int slot);
+void kvmmem_vm_put(struct kvmmem_vm *vm);
+bool kvmmem_vm_alive(const struct kvmmem_vm *vm);
 unsigned int kvmmem_vm_count(void);
 bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info);
 
