@@ -294,6 +294,37 @@ static inline unsigned int kvmmem_slots_from(struct kvm *kvm, u64 gfn,
 	return n;
 }
 
+/* The slot that a guest page lies in, or NULL. Under kvm->srcu. */
+static inline struct kvm_memory_slot *kvmmem_slot_at(struct kvm *kvm, u64 gfn)
+{
+	struct kvm_memory_slot *slot;
+
+	kvmmem_for_each_slot_from(slot, __kvm_memslots(kvm, 0), gfn) {
+		if (slot->base_gfn > gfn)
+			break;
+		if (gfn < slot->base_gfn + slot->npages)
+			return slot;
+	}
+	return NULL;
+}
+
+/**
+ * kvmmem_slot_flags - KVM_MEM_* of the slot that a guest page lies in
+ * @kvm: a live VM
+ * @gfn: the page
+ *
+ * Does not sleep; takes kvm->srcu for reading. Return: 0 where no slot is.
+ */
+static inline u32 kvmmem_slot_flags(struct kvm *kvm, u64 gfn)
+{
+	int idx = srcu_read_lock(&kvm->srcu);
+	struct kvm_memory_slot *slot = kvmmem_slot_at(kvm, gfn);
+	u32 flags = slot ? slot->flags : 0;
+
+	srcu_read_unlock(&kvm->srcu, idx);
+	return flags;
+}
+
 /**
  * kvmmem_huge_disallowed - does KVM keep a guest page from lying in a 2M mapping?
  * @kvm: a live VM
@@ -305,22 +336,14 @@ static inline unsigned int kvmmem_slots_from(struct kvm *kvm, u64 gfn,
  */
 static inline bool kvmmem_huge_disallowed(struct kvm *kvm, u64 gfn)
 {
-	struct kvm_memory_slot *slot;
-	struct kvm_lpage_info *info;
+	int idx = srcu_read_lock(&kvm->srcu);
+	struct kvm_memory_slot *slot = kvmmem_slot_at(kvm, gfn);
 	bool disallowed = false;
-	int idx;
 
-	idx = srcu_read_lock(&kvm->srcu);
-	kvmmem_for_each_slot_from(slot, __kvm_memslots(kvm, 0), gfn) {
-		if (slot->base_gfn > gfn)
-			break;
-		if (gfn >= slot->base_gfn + slot->npages)
-			continue;
-		info = slot->arch.lpage_info[0];
-		if (info)
-			disallowed = READ_ONCE(info[(gfn >> 9) -
-						    (slot->base_gfn >> 9)].disallow_lpage);
-		break;
+	if (slot && slot->arch.lpage_info[0]) {
+		u64 i = (gfn >> 9) - (slot->base_gfn >> 9);
+
+		disallowed = READ_ONCE(slot->arch.lpage_info[0][i].disallow_lpage);
 	}
 	srcu_read_unlock(&kvm->srcu, idx);
 	return disallowed;
@@ -481,5 +504,9 @@ static inline unsigned long kvmmem_xas_pages(struct xa_state *xas)
 	return 1;	/* large folios are split before they go to swap */
 #endif
 }
+
+/* Prototype of a tracepoint, as above. */
+#define KVMMEM_ARGS_SPTE_CHANGED						\
+	int as_id, gfn_t gfn, int level, u64 old_spte, u64 new_spte
 
 #endif /* _KVMMEM_COMPAT_H */

@@ -9,6 +9,7 @@
 
 #include "debugfs.h"
 #include "fault.h"
+#include "flow.h"
 #include "hooks.h"
 #include "procfs.h"
 #include "scan.h"
@@ -24,6 +25,7 @@ static int __init kvmmem_init(void)
 		return err;
 	kvmmem_fault_init();
 	kvmmem_tlb_init();
+	kvmmem_flow_init();
 
 	err = kvmmem_hooks_start(kvmmem_vm_death_all);
 	if (err)

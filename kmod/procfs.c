@@ -14,6 +14,7 @@
 
 #include "backing.h"
 #include "fault.h"
+#include "flow.h"
 #include "host.h"
 #include "param.h"
 #include "procfs.h"
@@ -48,6 +49,11 @@ KVMMEM_TABLE(backing_table, "backing",
 	     { "vm", -11 }, { "host_4k_kb", 10 }, { "host_2m_kb", 10 },
 	     { "host_1g_kb", 10 }, { "ept_4k_kb", 10 }, { "ept_2m_kb", 10 },
 	     { "ept_1g_kb", 10 }, { "ept_table_kb", 12 }, { "age_ms", 7 });
+
+KVMMEM_TABLE(huge_table, "huge",
+	     { "vm", -11 }, { "installed", 10 }, { "nx_split", 10 },
+	     { "dirty_log_split", 15 }, { "recovered", 10 }, { "zapped", 10 },
+	     { "table_zapped", 12 });
 
 static const char *mode_name(enum kvmmem_mode mode)
 {
@@ -267,6 +273,26 @@ static int backing_row(struct seq_file *seq, struct kvmmem_vm *vm)
 	return 0;
 }
 
+static int huge_head(struct seq_file *seq)
+{
+	kvmmem_table_header(seq, &huge_table);
+	return 0;
+}
+
+static int huge_row(struct seq_file *seq, struct kvmmem_vm *vm)
+{
+	struct kvmmem_row row = kvmmem_row_begin(seq, &huge_table);
+	u64 flows[KVMMEM_NR_FLOWS];
+	bool known = kvmmem_flow_of_vm(vm, flows);
+	int i;
+
+	kvmmem_row_text(&row, vm->id);
+	for (i = 0; i < KVMMEM_NR_FLOWS; i++)
+		kvmmem_row_u64(&row, known ? flows[i] : KVMMEM_UNKNOWN);
+	kvmmem_row_end(&row);
+	return 0;
+}
+
 /**
  * struct section - a part of the file
  * @head: prints what stands before the rows; may sleep
@@ -287,6 +313,7 @@ static const struct section sections[] = {
 	{ flush_head, flush_row },
 	{ vpid_head, vpid_rows },
 	{ backing_head, backing_row },
+	{ huge_head, huge_row },
 };
 
 /* The first position at or after this one where something is. */

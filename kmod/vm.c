@@ -65,6 +65,24 @@ static struct kvmmem_vm *find_vm(const struct kvm *kvm)
 	return NULL;
 }
 
+/* A process with several VMs: what it does is not always one VM's doing. */
+static void mark_mm(struct kvmmem_vm *vm)
+{
+	unsigned int slot;
+
+	for (slot = find_first_bit(used, max_vms); slot < max_vms;
+	     slot = find_next_bit(used, max_vms, slot + 1)) {
+		struct kvmmem_vm *other;
+
+		other = rcu_dereference_protected(table[slot],
+						  lockdep_is_held(&registry_lock));
+		if (other && other->mm == vm->mm) {
+			WRITE_ONCE(other->mm_shared, true);
+			vm->mm_shared = true;
+		}
+	}
+}
+
 static struct kvmmem_vm *add_vm(struct kvm *kvm, struct task_struct *task)
 {
 	struct kvmmem_vm *vm;
@@ -89,6 +107,8 @@ static struct kvmmem_vm *add_vm(struct kvm *kvm, struct task_struct *task)
 	strscpy(vm->comm, task->group_leader->comm, sizeof(vm->comm));
 	vm->requests_base = kvmmem_remote_requests(kvm);
 	vm->remote_base = kvmmem_remote_flushes(kvm);
+	vm->mm = kvm->mm;
+	mark_mm(vm);
 	INIT_LIST_HEAD(&vm->vcpus);
 	/* KVM could not make a directory (a duplicate name): a name of ours. */
 	if (!kvmmem_kvm_debugfs_name(kvm, vm->id, sizeof(vm->id)))

@@ -10,6 +10,7 @@
 #ifndef _KVMMEM_VM_H
 #define _KVMMEM_VM_H
 
+#include <linux/atomic.h>
 #include <linux/hashtable.h>
 #include "kvmmem.h"
 #include <linux/list.h>
@@ -26,6 +27,7 @@
 struct dentry;
 struct kvm;
 struct kvm_vcpu;
+struct mm_struct;
 
 /* Sizes of a mapping: of the host's page tables, of KVM's tables. */
 enum kvmmem_size {
@@ -33,6 +35,17 @@ enum kvmmem_size {
 	KVMMEM_2M,
 	KVMMEM_1G,
 	KVMMEM_NR_SIZES
+};
+
+/* Huge mappings of KVM's tables that come and go (flow.c). */
+enum kvmmem_flow {
+	KVMMEM_FLOW_INSTALLED,		/* where there was nothing */
+	KVMMEM_FLOW_SPLIT,		/* into a table, for the NX mitigation */
+	KVMMEM_FLOW_SPLIT_LOGGED,	/* into a table, in a slot that is logged */
+	KVMMEM_FLOW_RECOVERED,		/* in place of a table */
+	KVMMEM_FLOW_ZAPPED,		/* gone */
+	KVMMEM_FLOW_TABLE_ZAPPED,	/* a table gone: a huge mapping may follow */
+	KVMMEM_NR_FLOWS
 };
 
 /**
@@ -73,6 +86,9 @@ struct kvmmem_backing {
  *	under RCU can have found the record, and those of kvmmem_vm_get()
  * @walk_lock: whoever walks the VM's memory; outside of all other locks
  * @backing: what the last walk found; @lock
+ * @mm: the process's, to be compared and never followed
+ * @mm_shared: another VM has the same
+ * @flows: huge mappings, by enum kvmmem_flow
  * @announced: the watcher has been told; only the worker touches it
  * @dir: its debugfs directory, the watcher's
  * @dead: in the list of records that wait for the worker to free them
@@ -95,6 +111,9 @@ struct kvmmem_vm {
 	refcount_t refs;
 	struct mutex walk_lock;
 	struct kvmmem_backing backing;
+	const struct mm_struct *mm;
+	bool mm_shared;
+	atomic64_t flows[KVMMEM_NR_FLOWS];
 	bool announced;
 	struct dentry *dir;
 	struct llist_node dead;

@@ -40,11 +40,20 @@ def equal(what, got, expected):
 
 # Everything that is known of the VMs of a process, while it stands still.
 LOOK = """
+wait_file() {
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        [ ! -e $1 ] || return 0
+        sleep 0.05
+    done
+    return 1
+}
 look() {
     local name=$1 pid=${KVMGUEST_PID} id=${KVMGUEST_ID}
     section "smaps $name" cat /proc/$pid/smaps
     section "proc $name" cat /proc/kvmmem
     section "slots $name" cat /sys/kernel/debug/kvmmem/vms/$id/backing
+    echo 1 >/proc/sys/vm/stat_refresh
+    section "meminfo $name" grep -i secpagetables /proc/meminfo
     section "kvm $name" kvmstat $id pages_4k pages_2m pages_1g nx_lpage_splits
     section "pages $name" pagewitness $pid $(awk '/^slot id=/ {
         for (i = 2; i <= NF; i++) { split($i, a, "="); v[a[1]] = a[2] }
@@ -104,6 +113,11 @@ def check_look(out, name, alias=0):
     equal(f"{name}: mem_kb", vm["mem_kb"], sum(int(str(s["bytes"]), 16) for s in slots) // 1024
           + sum(row["size_kb"] for row in rows if row["slot"] > 500))
 
+    if vm["mode"] != "shadow":
+        # KVM accounts the tables of the whole host, all but the roots.
+        equal(f"{name}: ept_table_kb", vm["ept_table_kb"],
+              int(out[f"meminfo {name}"].split()[1]) + 4)
+
     for slot, page in zip(slots, pages):
         row = next(r for r in rows if r["slot"] == slot["slot"])
         what = f"{name}: slot {slot['slot']}"
@@ -130,7 +144,8 @@ def check_look(out, name, alias=0):
     return vm, {row["slot"]: row for row in rows}
 
 
-def guest(name, arguments, check=None, before="load_kvm", then="", alias=0, **how):
+def guest(name, arguments, check=None, before="load_kvm", then="", alias=0, options="",
+          **how):
     """A scenario with one guest that is looked at when it has run."""
     def judge(out):
         got = check_look(out, "now", alias)
@@ -138,8 +153,9 @@ def guest(name, arguments, check=None, before="load_kvm", then="", alias=0, **ho
             check(out, *got)
 
     return Scenario(name, f"""
+{LOOK}
 {before}
-load_kvmmem backing_max_age_ms=0
+load_kvmmem backing_max_age_ms=0 {options}
 cat >/tmp/then.sh <<'SCRIPT'
 . /lab/lib.sh
 {LOOK}
@@ -152,6 +168,21 @@ section guest grep -E '^(guest|slot id=|expect|result)' guest.out
 """, judge, **how)
 
 
+def swap_on():
+    """Swap on a disk of its own, or where there is none on a compressed one."""
+    return """
+if insert virtio_pci 2>/dev/null && insert virtio_blk 2>/dev/null && wait_file /dev/vda; then
+    disk=/dev/vda
+else
+    insert zram
+    echo 64M >/sys/block/zram0/disksize
+    disk=/dev/zram0
+fi
+mkswap $disk
+swapon $disk
+"""
+
+
 def slot1(**expected):
     """A check of columns of the slot with the data."""
     def check(_out, _vm, rows):
@@ -159,6 +190,79 @@ def slot1(**expected):
             equal(f"slot 1: {key}", rows[1][key], value)
     return check
 
+
+def recovered(out, _vm, _rows):
+    """Split by execution, then given back by KVM's worker."""
+    _, rows = check_look(out, "split")
+    equal("split: gap_nx_split_kb", rows[1]["gap_nx_split_kb"], 4 * MB)
+    equal("split: cause", rows[1]["cause"], "nx-split")
+    rows = check_look(out, "now")[1]
+    equal("recovered: gap_kb", rows[1]["gap_kb"], 0)
+    equal("recovered: unfaulted_kb", rows[1]["unfaulted_kb"], 4 * MB)
+    equal("recovered: cause", rows[1]["cause"], "not-yet-faulted")
+
+
+def shadow(_out, _vm, rows):
+    """Under shadow paging KVM's tables cannot be walked, and the rows say so."""
+    equal("ept", rows[1]["ept"], "shadow-mmu")
+    equal("ept_2m_kb", rows[1]["ept_2m_kb"], None)
+    equal("gap_kb", rows[1]["gap_kb"], None)
+    equal("host_2m_kb", rows[1]["host_2m_kb"], 2 * MB)
+
+
+def merged(_out, vm, rows):
+    """Something was merged, and is still in memory."""
+    assert rows[1]["ksm_kb"] > 2000, f"only {rows[1]['ksm_kb']} KiB merged"
+    equal("ksm_kb", vm["ksm_kb"], rows[1]["ksm_kb"])
+    equal("resident_kb", rows[1]["resident_kb"], 4000)
+
+
+def swapped(_out, vm, rows):
+    """All of the slot is in swap."""
+    equal("swap_kb", rows[1]["swap_kb"], 4000)
+    equal("swap_kb of the VM", vm["swap_kb"], 4000)
+
+
+def flows(**expected):
+    """A check of the huge row."""
+    def check(out, vm, _rows):
+        row = ProcFile(out["proc now"]).find("huge", vm=vm["id"])
+        for key, value in expected.items():
+            equal(key, row[key], value)
+    return check
+
+
+def both(*checks):
+    """Several checks."""
+    def check(*got):
+        for one in checks:
+            one(*got)
+    return check
+
+
+KSM = """
+echo 4000 >/sys/kernel/mm/ksm/pages_to_scan
+echo 10 >/sys/kernel/mm/ksm/sleep_millisecs
+echo 1 >/sys/kernel/mm/ksm/run
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    [ $(cat /sys/kernel/mm/ksm/full_scans) -lt 4 ] || break
+    sleep 0.2
+done
+echo 0 >/sys/kernel/mm/ksm/run
+"""
+
+NX = "load_kvm; echo force >/sys/module/kvm/parameters/nx_huge_pages"
+RECOVER = """
+look split
+cd /sys/module/kvm/parameters
+echo 1 >nx_huge_pages_recovery_ratio
+echo 100 >nx_huge_pages_recovery_period_ms
+cd /tmp
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    [ $(cat /sys/kernel/debug/kvm/$KVMGUEST_ID/nx_lpage_splits) != 0 ] || break
+    sleep 0.2
+done
+"""
 
 HUGETLB = "load_kvm; echo 8 >/proc/sys/vm/nr_hugepages"
 MB = 1024
@@ -193,5 +297,29 @@ SCENARIOS = [
     guest("holes", "--pages 1024 --punch 2", slot1(host_4k_kb=2 * MB, hole_kb=2 * MB)),
     guest("holes_in_thp", "--pages 1024 --backing thp --punch 512",
           slot1(host_4k_kb=4 * MB - 8, hole_kb=8)),
+    guest("ksm", "--pages 1000 --advise mergeable", merged, then=KSM),
+    guest("dirty_log", "--pages 1024 --backing thp --dirty-log",
+          both(slot1(host_2m_kb=4 * MB, ept_2m_kb=0, ept_4k_kb=4 * MB, gap_kb=4 * MB,
+                     gap_dirty_log_kb=4 * MB, cause="dirty-logging", flags="dirty"),
+               flows(installed=2, dirty_log_split=2, nx_split=0, recovered=0)),
+          options="huge_flows=1"),
+    guest("dirty_log_and_back", "--pages 1024 --backing thp --rounds 3 --dirty-log=1"
+          " --dirty-log-off=2",
+          both(slot1(ept_2m_kb=4 * MB, ept_4k_kb=0, gap_kb=0, cause=None, flags=None),
+               flows(dirty_log_split=2, nx_split=0, zapped=0)),
+          options="huge_flows=1"),
+    guest("nx_split", "--pages 1024 --backing thp --access write,exec",
+          both(slot1(ept_2m_kb=0, ept_4k_kb=4 * MB, gap_nx_split_kb=4 * MB, cause="nx-split"),
+               flows(nx_split=2, dirty_log_split=0)),
+          before=NX, options="huge_flows=1"),
+    guest("nx_split_and_back", "--pages 1024 --backing thp --access write,exec", recovered,
+          before=NX, then=RECOVER),
+    guest("swapped", "--pages 1000 --advise pageout", swapped,
+          before="load_kvm" + swap_on(), host={"drives": (64,)}, vendors=("amd",)),
+    guest("swapped_shmem", "--pages 1000 --backing shmem --advise pageout", swapped,
+          before="load_kvm" + swap_on(), host={"drives": (64,)}, vendors=("amd",)),
+    guest("swapped_zram", "--pages 1000 --advise pageout", swapped,
+          before="load_kvm" + swap_on(), vendors=("intel",)),
+    guest("shadow_paging", "--pages 512 --backing thp", shadow, before="load_kvm_shadow"),
     guest("several_slots", "--pages 1000 --slots 10 --slot-mb 16"),
 ]
