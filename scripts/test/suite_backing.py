@@ -18,14 +18,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 def prepare(image, kernel, vendor):
-    """The module, and a witness that reads pagemap."""
+    """The module, programs that measure and churn, and modules for swap."""
     kmod.prepare(image, kernel, vendor)
-    source = HERE / "host/pagewitness.c"
-    program = images.cached(
-        "programs", "pagewitness", images._digest(source.read_bytes()),
-        lambda out: images._command(["gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror",
-                                     "-o", out, source]))
-    image.add("lab/bin/pagewitness", program.read_bytes(), 0o755)
+    for name in ("pagewitness", "readcost", "memchurn"):
+        image.add(f"lab/bin/{name}", images.helper_program(HERE / f"host/{name}.c").read_bytes(),
+                  0o755)
     for module in ("zram", "virtio_blk", "virtio_pci", "loop"):
         try:
             image.add_module(kernel, module)
@@ -240,6 +237,86 @@ def both(*checks):
     return check
 
 
+def check_cost(out):
+    """A refresh costs at most a fifth of reading smaps, for every kind of memory."""
+    for kind in ("small", "huge"):
+        cost = {what: out.values(f"{what} {kind}")["cost"] for what in ("smaps", "fresh", "cached")}
+        refresh = cost["fresh"] - cost["cached"]
+        assert 0 < refresh * 5 <= cost["smaps"], \
+            f"{kind}: a refresh takes {refresh} instructions, smaps {cost['smaps']}"
+
+
+def check_sparse(out):
+    """64 GiB of nothing cost no more than twice what 1 GiB costs."""
+    cost = [out.values(f"fresh {size}")["cost"] - out.values(f"cached {size}")["cost"]
+            for size in ("1g", "64g")]
+    assert 0 < cost[1] <= 2 * cost[0], f"64 GiB: {cost[1]} instructions, 1 GiB: {cost[0]}"
+
+
+def measured(name, arguments, before=""):
+    """Shell lines that measure a guest's columns and its smaps."""
+    return f"""
+{before}
+kvmguest {arguments} --then '
+    echo 0 >/sys/module/kvmmem/parameters/backing_max_age_ms
+    section "fresh {name}" readcost /proc/kvmmem 5
+    echo 3600000 >/sys/module/kvmmem/parameters/backing_max_age_ms
+    section "cached {name}" readcost /proc/kvmmem 5
+    section "smaps {name}" readcost /proc/$KVMGUEST_PID/smaps 5'
+"""
+
+
+def check_churn(out):
+    """No splat is for the lab to see; in the end all is exact again."""
+    quiet = out.values("quiet")
+    equal("rounds", quiet["rounds"], 1000)
+    reads = out.values("reads")["reads"]
+    assert reads >= 20, f"only {reads} readings meanwhile"
+    for text in out.all("sample"):
+        for row in ProcFile(text).rows["vm"]:
+            if row["resident_kb"] is not None:
+                assert row["resident_kb"] + row["swap_kb"] <= row["mem_kb"] + 2048 * 12, row
+    vm = ProcFile(out["proc"]).vm(quiet["id"])
+    equal("mem_kb", vm["mem_kb"], 4096)
+    equal("resident_kb", vm["resident_kb"], 1024)
+    equal("swap_kb", vm["swap_kb"], 0)
+    rows = table(out["slots"])
+    equal("hole_kb", rows[0]["hole_kb"], 4096 - 1024)
+    for row in table(out["records"]):
+        equal(f"records of {row['of']}", row["live"], 1)
+
+
+CHURN = """
+load_kvm
+load_kvmmem backing_max_age_ms=0 huge_flows=1
+echo 2000 >/sys/kernel/mm/ksm/pages_to_scan
+echo 20 >/sys/kernel/mm/ksm/sleep_millisecs
+echo 1 >/sys/kernel/mm/ksm/run
+echo 100 >/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
+mkfifo hold
+kvmguest --pages 1024 --backing thp --rounds 2 --drop --forever >/dev/null & busy=$!
+memchurn 1000 42 <hold >churn.out & churn=$!
+exec 9>hold
+reads=0
+while ! grep -q quiet churn.out && kill -0 $churn; do
+    cat /proc/kvmmem >sample
+    cat /sys/kernel/debug/kvmmem/vms/*/backing >/dev/null 2>&1 || :
+    reads=$((reads + 1))
+done
+section sample cat sample
+section reads echo reads=$reads
+section quiet cat churn.out
+kill $busy
+wait $busy || :
+echo 2 >/sys/kernel/mm/ksm/run
+section proc cat /proc/kvmmem
+section slots sh -c 'cat /sys/kernel/debug/kvmmem/vms/*/backing'
+section records cat /sys/kernel/debug/kvmmem/registry
+section hooks cat /sys/kernel/debug/kvmmem/hooks
+exec 9>&-
+wait $churn
+"""
+
 KSM = """
 echo 4000 >/sys/kernel/mm/ksm/pages_to_scan
 echo 10 >/sys/kernel/mm/ksm/sleep_millisecs
@@ -321,5 +398,19 @@ SCENARIOS = [
     guest("swapped_zram", "--pages 1000 --advise pageout", swapped,
           before="load_kvm" + swap_on(), vendors=("intel",)),
     guest("shadow_paging", "--pages 512 --backing thp", shadow, before="load_kvm_shadow"),
+    Scenario("cost", f"""
+load_kvm
+load_kvmmem
+{measured("small", "--pages 16384")}
+{measured("huge", "--pages 65536 --backing thp")}
+""", check_cost, vendors=("amd",), host={"icount": True}, limit=60),
+    Scenario("cost_of_nothing", f"""
+load_kvm
+load_kvmmem
+{measured("1g", "--pages 256 --slot-mb 1024")}
+{measured("64g", "--pages 256 --slot-mb 65536")}
+""", check_sparse, vendors=("amd",), host={"icount": True}, limit=60),
+    Scenario("churn", CHURN.replace("load_kvm\n", "load_kvm\n" + LOOK + swap_on(), 1), check_churn,
+             host={"cpus": 2}, limit=120),
     guest("several_slots", "--pages 1000 --slots 10 --slot-mb 16"),
 ]
