@@ -391,6 +391,18 @@ static inline u64 kvmmem_shadow_tables(const struct kvm *kvm)
 #define KVMMEM_SPTE_PRESENT	BIT_ULL(11)
 
 /**
+ * kvmmem_spte_frozen - is an entry's change under way?
+ * @spte: an entry without KVMMEM_SPTE_PRESENT
+ *
+ * REMOVED_SPTE, later FROZEN_SPTE of KVM's private spte.h: not 0, whatever else
+ * it is; entries of MMIO are never huge before.
+ */
+static inline bool kvmmem_spte_frozen(u64 spte)
+{
+	return spte & ~BIT_ULL(63);	/* 63: "suppress #VE", set in every absent entry */
+}
+
+/**
  * kvmmem_tdp_roots - the list of the roots of KVM's newer MMU
  * @kvm: a live VM
  *

@@ -62,12 +62,31 @@ static bool is_logged(struct kvmmem_vm *vm, u64 gfn)
 	return logged;
 }
 
-static noinline void count(enum kvmmem_flow flow, u64 gfn)
+/**
+ * struct frozen - a huge mapping that is not there for the moment
+ * @task: who took it away; NULL: there is none
+ * @mm: its mm
+ * @gfn: first guest page
+ *
+ * To split a huge mapping in a fault, kernels before 6.5 take it away first and
+ * put a table there in a second step, on the same processor.
+ */
+struct frozen {
+	const struct task_struct *task;
+	const struct mm_struct *mm;
+	u64 gfn;
+};
+
+static DEFINE_PER_CPU(struct frozen, frozen);
+
+static void count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gfn)
 {
 	struct kvmmem_vm *vm;
 
+	if (flow >= KVMMEM_NR_FLOWS)
+		return;
 	rcu_read_lock();
-	vm = vm_of(current->mm);
+	vm = vm_of(mm);
 	if (!vm) {
 		this_cpu_inc(unattributed);
 	} else {
@@ -78,6 +97,24 @@ static noinline void count(enum kvmmem_flow flow, u64 gfn)
 	rcu_read_unlock();
 }
 
+static noinline void account(enum kvmmem_flow flow, u64 gfn)
+{
+	struct frozen *last = get_cpu_ptr(&frozen);
+
+	if (last->task == current && last->gfn == gfn && flow == KVMMEM_FLOW_LINKED)
+		flow = KVMMEM_FLOW_SPLIT;
+	else if (last->task)
+		count(last->mm, KVMMEM_FLOW_ZAPPED, last->gfn);
+	last->task = NULL;
+	if (flow == KVMMEM_FLOW_FROZEN) {
+		last->task = current;
+		last->mm = current->mm;
+		last->gfn = gfn;
+	}
+	count(current->mm, flow, gfn);
+	put_cpu_ptr(&frozen);
+}
+
 static void probe_spte_changed(void *data, KVMMEM_ARGS_SPTE_CHANGED)
 {
 	enum kvmmem_flow flow;
@@ -86,8 +123,8 @@ static void probe_spte_changed(void *data, KVMMEM_ARGS_SPTE_CHANGED)
 		return;
 	kvmmem_hook_seen(KVMMEM_HOOK_SPTE_CHANGED);
 	flow = kvmmem_flow_kind(level, old_spte, new_spte);
-	if (flow != KVMMEM_NR_FLOWS)
-		count(flow, gfn);
+	if (flow != KVMMEM_FLOW_NONE)
+		account(flow, gfn);
 }
 
 static struct kvmmem_hook spte_hook = {

@@ -12,8 +12,6 @@
  * @level: of the entry: 1 is 4K
  * @old: what it was
  * @new: what it is
- *
- * Return: KVMMEM_NR_FLOWS when it is nothing.
  */
 static inline enum kvmmem_flow kvmmem_flow_kind(int level, u64 old, u64 new)
 {
@@ -22,14 +20,20 @@ static inline enum kvmmem_flow kvmmem_flow_kind(int level, u64 old, u64 new)
 
 	/* 2M and 1G; what is above has only tables. */
 	if (level < 2 || level > KVMMEM_NR_SIZES)
-		return KVMMEM_NR_FLOWS;
-	if (was_huge && !is_huge)
-		return is ? KVMMEM_FLOW_SPLIT : KVMMEM_FLOW_ZAPPED;
-	if (is_huge && !was_huge)
+		return KVMMEM_FLOW_NONE;
+	if (was_huge && is_huge)
+		return KVMMEM_FLOW_NONE;
+	if (was_huge && is)
+		return KVMMEM_FLOW_SPLIT;
+	if (was_huge)
+		return kvmmem_spte_frozen(new) ? KVMMEM_FLOW_FROZEN : KVMMEM_FLOW_ZAPPED;
+	if (is_huge)
 		return was ? KVMMEM_FLOW_RECOVERED : KVMMEM_FLOW_INSTALLED;
+	if (!was && is)
+		return KVMMEM_FLOW_LINKED;
 	if (was && !is && level == 2)
 		return KVMMEM_FLOW_TABLE_ZAPPED;
-	return KVMMEM_NR_FLOWS;
+	return KVMMEM_FLOW_NONE;
 }
 
 void kvmmem_flow_init(void);

@@ -45,7 +45,11 @@ enum kvmmem_flow {
 	KVMMEM_FLOW_RECOVERED,		/* in place of a table */
 	KVMMEM_FLOW_ZAPPED,		/* gone */
 	KVMMEM_FLOW_TABLE_ZAPPED,	/* a table gone: a huge mapping may follow */
-	KVMMEM_NR_FLOWS
+	KVMMEM_NR_FLOWS,
+	/* Not counted, but by what may follow. */
+	KVMMEM_FLOW_FROZEN = KVMMEM_NR_FLOWS,	/* not there for the moment */
+	KVMMEM_FLOW_LINKED,			/* a table where there was nothing */
+	KVMMEM_FLOW_NONE
 };
 
 /**

@@ -85,24 +85,24 @@ static void gap_at_edges(struct kunit *test)
 static void flow_every_change(struct kunit *test)
 {
 	static const u64 entries[] = { NOTHING, MMIO, FROZEN, TABLE, HUGE };
-	/* By what it was and what it is; the first three are all nothing. */
-	static const enum kvmmem_flow want[3][3] = {
-		{ KVMMEM_NR_FLOWS, KVMMEM_NR_FLOWS, KVMMEM_FLOW_INSTALLED },
-		{ KVMMEM_FLOW_TABLE_ZAPPED, KVMMEM_NR_FLOWS, KVMMEM_FLOW_RECOVERED },
-		{ KVMMEM_FLOW_ZAPPED, KVMMEM_FLOW_SPLIT, KVMMEM_NR_FLOWS },
+	static const enum kvmmem_flow want[5][5] = {
+		[0 ... 2] = { [0 ... 2] = KVMMEM_FLOW_NONE, KVMMEM_FLOW_LINKED,
+			      KVMMEM_FLOW_INSTALLED },
+		[3] = { [0 ... 2] = KVMMEM_FLOW_TABLE_ZAPPED, KVMMEM_FLOW_NONE,
+			KVMMEM_FLOW_RECOVERED },
+		[4] = { KVMMEM_FLOW_ZAPPED, KVMMEM_FLOW_FROZEN, KVMMEM_FLOW_FROZEN,
+			KVMMEM_FLOW_SPLIT, KVMMEM_FLOW_NONE },
 	};
 	int old, new;
 
 	for (old = 0; old < ARRAY_SIZE(entries); old++)
 		for (new = 0; new < ARRAY_SIZE(entries); new++) {
-			enum kvmmem_flow flow = want[max(old - 2, 0)][max(new - 2, 0)];
-
 			KUNIT_EXPECT_EQ(test, kvmmem_flow_kind(2, entries[old], entries[new]),
-					flow);
+					want[old][new]);
 			KUNIT_EXPECT_EQ(test, kvmmem_flow_kind(1, entries[old], entries[new]),
-					KVMMEM_NR_FLOWS);
+					KVMMEM_FLOW_NONE);
 			KUNIT_EXPECT_EQ(test, kvmmem_flow_kind(4, entries[old], entries[new]),
-					KVMMEM_NR_FLOWS);
+					KVMMEM_FLOW_NONE);
 		}
 }
 
