@@ -35,7 +35,7 @@
 #include "eptwalk.h"
 
 /* Entries that are looked at in one RCU section: some 10 us. */
-#define CHUNK	4096
+#define CHUNK	4096	/* more than one table on each level */
 
 /* A VM has a root or two; more than this is none of our business. */
 #define MAX_ROOTS	64
@@ -104,41 +104,43 @@ out:
 }
 
 /*
- * Entries of one table, and what is below them. Returns the guest page where it
- * stopped, which is before @end when the budget is used up.
+ * The entries of one table from @gfn to @end, and what is below them. Returns the
+ * guest page where it stopped, which is before @end when the budget is used up.
  */
 static u64 walk_table(struct kvmmem_eptwalk *walk, const u64 *table, int level,
 		      u64 gfn, u64 end, int *budget)
 {
-	u64 span = 1ULL << LEVEL_SHIFT(level);
+	unsigned int shift = LEVEL_SHIFT(level);
+	unsigned int first = (gfn >> shift) & 511;
+	unsigned int n = first + ((end - 1) >> shift) - (gfn >> shift) + 1;
+	u64 base = gfn & ~((512ULL << shift) - 1);
+	unsigned int i;
 
-	while (gfn < end) {
-		unsigned int i = (gfn >> LEVEL_SHIFT(level)) & 511;
-		u64 next = min((gfn | (span - 1)) + 1, end);
-		u64 spte = READ_ONCE(table[i]);
+	if (*budget <= 0)
+		return gfn;
+	*budget -= n - first;
+	for (i = first; i < n; i++) {
+		u64 spte = READ_ONCE(table[i]), from, next, to;
+		const u64 *child;
 
-		if (--*budget <= 0)
-			return gfn;
-		if (!i && walk->count_tables)
-			walk->tables++;
-		if (!(spte & KVMMEM_SPTE_PRESENT)) {
-			gfn = next;
+		if (!(spte & KVMMEM_SPTE_PRESENT))
 			continue;
-		}
+		from = max(base + ((u64)i << shift), gfn);
+		next = min(base + ((u64)(i + 1) << shift), end);
 		if (level == 1 || (spte & SPTE_LEAF)) {
 			if (level <= KVMMEM_NR_SIZES)
-				walk->mapped[level - 1] += next - gfn;
-		} else if (level == 2 && walk->count_tables) {
-			walk->tables++;
-		} else {
-			const u64 *child = table_at(spte & SPTE_ADDR);
-			u64 to = child ? walk_table(walk, child, level - 1, gfn, next,
-						    budget) : next;
-
+				walk->mapped[level - 1] += next - from;
+			continue;
+		}
+		if (level > 2 || !walk->count_tables) {
+			child = table_at(spte & SPTE_ADDR);
+			to = child ? walk_table(walk, child, level - 1, from, next, budget) :
+				     next;
 			if (to < next)
 				return to;
 		}
-		gfn = next;
+		/* Once a table, when it is done with. */
+		walk->tables++;
 	}
 	return end;
 }
@@ -166,8 +168,10 @@ enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_e
 
 		if (root && walk->gfn < end)
 			walk->gfn = walk_table(walk, root, level, walk->gfn, end, &budget);
-		if (walk->gfn >= end || !root)
+		if (walk->gfn >= end || !root) {
 			walk->gfn = walk->end;
+			walk->tables++;		/* the root */
+		}
 	}
 	rcu_read_unlock();
 	return state;

@@ -15,7 +15,7 @@
  * @end: where it ends
  * @count_tables: count @tables, and do not look at 4K entries
  * @mapped: pages mapped, by enum kvmmem_size of the leaf
- * @tables: pages that the tables take which a walk over all guest pages meets
+ * @tables: tables that were met; all of them if all guest pages are walked
  */
 struct kvmmem_eptwalk {
 	u64 gfn;
