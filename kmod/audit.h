@@ -6,6 +6,7 @@
 #define _KVMMEM_AUDIT_H
 
 #include "vm.h"
+#include "witness.h"
 
 /**
  * struct kvmmem_audit - a counter that has a witness
@@ -17,7 +18,7 @@
 struct kvmmem_audit {
 	const char *counter;
 	bool (*applies)(const struct kvmmem_vm *vm);
-	bool (*witness)(struct kvmmem_vm *vm, u64 *ours, u64 *kvms);
+	bool (*witness)(struct kvmmem_vm *vm, struct kvmmem_witness *witness);
 };
 
 extern const struct kvmmem_audit kvmmem_audits[];

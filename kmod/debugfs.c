@@ -136,26 +136,27 @@ static int hooks_show(struct seq_file *seq, void *unused)
 }
 
 KVMMEM_TABLE(audit_table, "audit",
-	     { "vm", -11 }, { "counter", -16 }, { "kvmmem", 16 }, { "kvm", 16 },
-	     { "difference", 12 });
+	     { "vm", -10 }, { "counter", -16 }, { "kvmmem", 16 }, { "kvm", 16 },
+	     { "difference", 12 }, { "vcpus_off", 9 });
 
 static void audit_vm(struct seq_file *seq, struct kvmmem_vm *vm)
 {
+	struct kvmmem_witness witness;
 	unsigned int i;
-	u64 ours, kvms;
 
 	for (i = 0; i < kvmmem_nr_audits; i++) {
 		const struct kvmmem_audit *audit = &kvmmem_audits[i];
 		struct kvmmem_row row;
 
-		if (!audit->applies(vm) || !audit->witness(vm, &ours, &kvms))
+		if (!audit->applies(vm) || !audit->witness(vm, &witness))
 			continue;
 		row = kvmmem_row_begin(seq, &audit_table);
 		kvmmem_row_text(&row, vm->id);
 		kvmmem_row_text(&row, audit->counter);
-		kvmmem_row_u64(&row, ours);
-		kvmmem_row_u64(&row, kvms);
-		kvmmem_row_s64(&row, ours - kvms);
+		kvmmem_row_u64(&row, witness.ours);
+		kvmmem_row_u64(&row, witness.kvms);
+		kvmmem_row_s64(&row, witness.ours - witness.kvms);
+		kvmmem_row_u64(&row, witness.vcpus_off);
 		kvmmem_row_end(&row);
 	}
 }

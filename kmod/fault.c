@@ -120,30 +120,31 @@ void kvmmem_fault_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_fault_sum *sum)
 /**
  * kvmmem_fault_witness - our count of a VM's faults and KVM's own
  * @vm: its record
- * @ours: violations, or #PFs under shadow paging
- * @kvms: what KVM's pf_taken grew by since counting began
+ * @witness: violations, or #PFs under shadow paging, and what KVM's pf_taken
+ *	grew by since counting began
  *
  * Context: rcu_read_lock(). Return: false when the VM is gone.
  */
-bool kvmmem_fault_witness(struct kvmmem_vm *vm, u64 *ours, u64 *kvms)
+bool kvmmem_fault_witness(struct kvmmem_vm *vm, struct kvmmem_witness *witness)
 {
-	struct kvmmem_fault_sum sum = {};
 	struct kvmmem_vcpu *rec;
 	bool alive;
 
-	*kvms = 0;
+	memset(witness, 0, sizeof(*witness));
 	raw_spin_lock(&vm->lock);
 	alive = vm->kvm;
 	if (alive) {
 		kvmmem_vm_for_each_vcpu(rec, vm) {
+			struct kvmmem_fault_sum sum = {};
+
 			if (READ_ONCE(rec->special) & KVMMEM_VCPU_NO_BASE)
 				continue;
 			smp_rmb(); /* pairs with count_special() */
 			kvmmem_fault_add(&sum, rec->fault);
-			*kvms += kvmmem_vcpu_pf_taken(rec->vcpu) - rec->pf_base;
+			kvmmem_witness_add(witness, sum.violations + sum.shadow,
+					   kvmmem_vcpu_pf_taken(rec->vcpu) - rec->pf_base);
 		}
 	}
 	raw_spin_unlock(&vm->lock);
-	*ours = sum.violations + sum.shadow;
 	return alive;
 }

@@ -88,13 +88,8 @@ bool kvmmem_pick_field(const char *text, const char *field, u64 *value)
 	const char *line = text;
 
 	while (line && *line) {
-		if (strstarts(line, field)) {
-			char *end;
-
-			line = skip_spaces(line + strlen(field));
-			*value = simple_strtoull(line, &end, 10);
-			return end != line;
-		}
+		if (strstarts(line, field))
+			return sscanf(line + strlen(field), "%llu", value) == 1;
 		line = strchr(line, '\n');
 		if (line)
 			line++;

@@ -28,22 +28,22 @@ module_param_cb(proc_mode, &kvmmem_param_mode_ops, &proc_mode, 0444);
 MODULE_PARM_DESC(proc_mode, "mode of /proc/kvmmem in octal, bits of 0444 with 0400 (default 0400: root only)");
 
 KVMMEM_TABLE(vm_table, "vm",
-	     { "id", -11 }, { "pid", 7 }, { "comm", -15 }, { "vcpus", 5 },
+	     { "id", -10 }, { "pid", 7 }, { "comm", -15 }, { "vcpus", 5 },
 	     { "mode", -6 }, { "mem_kb", 11 }, { "resident_kb", 11 },
-	     { "swap_kb", 10 }, { "ksm_kb", 10 });
+	     { "swap_kb", 9 }, { "ksm_kb", 9 });
 
 KVMMEM_TABLE(fault_table, "fault",
-	     { "vm", -11 }, { "ept_violations", 14 }, { "read", 10 },
-	     { "write", 10 }, { "exec", 10 }, { "protection", 10 },
-	     { "page_walk", 10 }, { "mmio", 10 }, { "shadow", 10 });
+	     { "vm", -10 }, { "ept_violations", 14 }, { "read", 9 },
+	     { "write", 10 }, { "exec", 8 }, { "protection", 10 },
+	     { "page_walk", 9 }, { "mmio", 8 }, { "shadow", 8 });
 
 KVMMEM_TABLE(flush_table, "flush",
-	     { "vm", -11 }, { "requests", 12 }, { "remote", 12 }, { "vcpu", 12 });
+	     { "vm", -10 }, { "requests", 11 }, { "remote", 11 }, { "vcpu", 11 });
 
 KVMMEM_TABLE(vpid_table, "vpid",
-	     { "vm", -11 }, { "vcpu", 4 }, { "vpid", 5 }, { "entries", 11 },
-	     { "flushes", 9 }, { "remote", 8 }, { "guest", 8 }, { "nested", 8 },
-	     { "tag", 6 }, { "other", 6 }, { "single", 7 }, { "moves", 6 });
+	     { "vm", -10 }, { "vcpu", 4 }, { "vpid", 5 }, { "entries", 11 },
+	     { "flushes", 9 }, { "remote", 8 }, { "guest", 8 }, { "nested", 6 },
+	     { "tag", 6 }, { "other", 6 }, { "single", 6 }, { "moves", 6 });
 
 KVMMEM_TABLE(backing_table, "backing",
 	     { "vm", -11 }, { "host_4k_kb", 10 }, { "host_2m_kb", 10 },

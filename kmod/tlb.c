@@ -117,12 +117,12 @@ static void change_tag(struct kvmmem_vcpu *rec, u32 tag)
 }
 
 /* Growth that no flush function explained. */
-static void take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 upto)
+static void take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 now)
 {
-	if (upto != rec->seen_flush)
+	if (now != rec->seen_flush)
 		rec->now->flushes[kvmmem_vcpu_hyperv(vcpu) ? KVMMEM_CAUSE_GUEST :
-				  KVMMEM_CAUSE_OTHER] += upto - rec->seen_flush;
-	rec->seen_flush = upto;
+				  KVMMEM_CAUSE_OTHER] += now - rec->seen_flush;
+	rec->seen_flush = now;
 }
 
 /* The probe's other path: a new vCPU, another tag, or a flush. */
@@ -300,13 +300,9 @@ static void probe_pv_flush(void *data, KVMMEM_ARGS_PV_FLUSH)
 		WRITE_ONCE(pv_marks[hash_ptr(current, PV_MARK_BITS)], current);
 }
 
-#define FLUSH_HOOK(_id, _name, _module, _func) {				\
-		.id = _id,							\
-		.name = _name,							\
-		.module = _module,						\
-		.purpose = "flush-cause",					\
-		.ops.func = _func,						\
-	}
+#define FLUSH_HOOK(_id, _name, _module, _func)					\
+	{ .id = _id, .name = _name, .module = _module,				\
+	  .purpose = "flush-cause", .ops.func = _func }
 
 static struct kvmmem_hook vmx_flush_hooks[] = {
 	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ALL, "vmx_flush_tlb_all", "kvm_intel", on_flush_all),
@@ -506,32 +502,33 @@ bool kvmmem_tlb_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals)
 /**
  * kvmmem_tlb_witness - our count of a VM's flushes and KVM's own
  * @vm: its record
- * @ours: sum over tags and causes
- * @kvms: what KVM's tlb_flush grew by since counting began
+ * @witness: the sum over tags and causes, and what KVM's tlb_flush grew by since
+ *	counting began
  *
  * Context: rcu_read_lock(). Return: false when the VM is gone.
  */
-bool kvmmem_tlb_witness(struct kvmmem_vm *vm, u64 *ours, u64 *kvms)
+bool kvmmem_tlb_witness(struct kvmmem_vm *vm, struct kvmmem_witness *witness)
 {
 	struct kvmmem_tag tags[KVMMEM_TAGS];
 	struct kvmmem_vcpu *rec;
 	bool alive;
 
-	*ours = 0;
-	*kvms = 0;
+	memset(witness, 0, sizeof(*witness));
 	raw_spin_lock(&vm->lock);
 	alive = vm->kvm;
 	if (alive) {
 		kvmmem_vm_for_each_vcpu(rec, vm) {
 			unsigned int i, n;
+			u64 ours = 0;
 
 			if (!READ_ONCE(rec->tracked))
 				continue;
 			smp_rmb(); /* pairs with track() */
 			n = kvmmem_tlb_tags(rec, tags);
 			for (i = 0; i < n; i++)
-				*ours += kvmmem_tag_flushes(&tags[i]);
-			*kvms += kvmmem_vcpu_tlb_flush(rec->vcpu) - rec->flush_base;
+				ours += kvmmem_tag_flushes(&tags[i]);
+			kvmmem_witness_add(witness, ours,
+					   kvmmem_vcpu_tlb_flush(rec->vcpu) - rec->flush_base);
 		}
 	}
 	raw_spin_unlock(&vm->lock);

@@ -6,6 +6,7 @@
 #define _KVMMEM_TLB_H
 
 #include "vm.h"
+#include "witness.h"
 
 /**
  * struct kvmmem_flush_totals - how far a change of a VM's tables travels
@@ -25,6 +26,6 @@ bool kvmmem_tlb_causes_known(void);
 unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags);
 u64 kvmmem_tag_flushes(const struct kvmmem_tag *tag);
 bool kvmmem_tlb_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals);
-bool kvmmem_tlb_witness(struct kvmmem_vm *vm, u64 *ours, u64 *kvms);
+bool kvmmem_tlb_witness(struct kvmmem_vm *vm, struct kvmmem_witness *witness);
 
 #endif /* _KVMMEM_TLB_H */

@@ -118,6 +118,7 @@ struct vm {
 	struct vcpu *vcpu;
 	/* Threads: a barrier between rounds, and whose turn it is. */
 	pthread_barrier_t barrier;
+	pthread_barrier_t *all;	/* of all VMs: nobody starts or ends alone */
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
 	unsigned int turn;
@@ -172,6 +173,7 @@ void map_slots(struct vm *vm);
 void register_slots(struct vm *vm);
 void unmap_slots(struct vm *vm);
 void drop_memory(struct vm *vm);
+void check_drop(struct vm *vm);
 void prefault_memory(struct vm *vm);
 bool needs_prefault(const struct options *opt);
 void set_dirty_log(struct vm *vm, bool on);

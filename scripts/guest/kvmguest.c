@@ -73,6 +73,7 @@ static void setup_vm(struct vm *vm, const struct options *opt,
 	}
 	plan_vcpus(vm);
 	map_slots(vm);
+	check_drop(vm);
 	build_tables(vm);
 	register_slots(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)
@@ -184,8 +185,11 @@ static void run_vms(struct vm *vms, const struct options *opt)
 {
 	struct sigaction action = { .sa_handler = kick };
 	struct timespec wait = { .tv_sec = opt->seconds };
+	pthread_barrier_t all;
 	sigset_t set;
 	unsigned int v, i;
+
+	pthread_barrier_init(&all, NULL, opt->vms * opt->vcpus);
 
 	sigaction(SIGUSR1, &action, NULL);
 	sigemptyset(&set);
@@ -194,6 +198,7 @@ static void run_vms(struct vm *vms, const struct options *opt)
 	if (opt->forever)
 		pthread_sigmask(SIG_BLOCK, &set, NULL);
 	for (v = 0; v < opt->vms; v++) {
+		vms[v].all = &all;
 		for (i = 0; i < vms[v].nr_vcpus; i++)
 			start_thread(&vms[v].vcpu[i].thread, vcpu_main,
 				     &vms[v].vcpu[i]);

@@ -222,6 +222,14 @@ void drop_memory(struct vm *vm)
 	advise(vm, MADV_DONTNEED, "MADV_DONTNEED");
 }
 
+/* Before 5.18 the kernel refuses this for hugetlb pages. */
+void check_drop(struct vm *vm)
+{
+	if (is_hugetlb(vm->opt) && (vm->opt->drop || vm->opt->drop_thread) &&
+	    madvise(vm->data[0].hva, vm->data[0].size, MADV_DONTNEED))
+		die(EXIT_LACKING, "the kernel cannot drop hugetlb pages");
+}
+
 void advise_memory(struct vm *vm)
 {
 	advise(vm, vm->opt->advice, "--advise");

@@ -12,6 +12,7 @@
 #include "ports.h"
 
 #define STUB			0xe3ff
+#define SPIN			100000	/* some milliseconds of guest code */
 #define MSR_STEAL_TIME		0x4b564d03
 #define STEAL_PREEMPTED		16	/* offset in struct kvm_steal_time */
 #define VCPU_PREEMPTED		(1 << 0)
@@ -254,9 +255,24 @@ static void end_turn(struct vcpu *vcpu)
 
 	pthread_mutex_lock(&vm->lock);
 	vm->turn++;
+	pthread_cond_broadcast(&vm->cond);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+/* All is touched; whoever drops memory meanwhile shall find a guest running. */
+static void end_pass(struct vcpu *vcpu)
+{
+	struct phase phase = {
+		.entry = ENTRY(vcpu, spin), .si = SPIN,
+	};
+	struct vm *vm = vcpu->vm;
+
+	pthread_mutex_lock(&vm->lock);
 	vm->passes++;
 	pthread_cond_broadcast(&vm->cond);
 	pthread_mutex_unlock(&vm->lock);
+	if (vm->opt->drop_thread)
+		run_phase(vcpu, &phase);
 }
 
 void run_vcpu(struct vcpu *vcpu)
@@ -268,6 +284,11 @@ void run_vcpu(struct vcpu *vcpu)
 	vcpu->tid = gettid();
 	if (vcpu->index < opt->nr_pin)
 		pin_to(opt->pin[vcpu->index]);
+	/*
+	 * Threads that come and go change the address space, which makes KVM
+	 * up to 5.12 repeat a fault that is being handled.
+	 */
+	pthread_barrier_wait(vm->all);
 	for (round = 1; !vm->stop_now; round++) {
 		take_turn(vcpu);
 		if (round == 1 && opt->steal_time)
@@ -276,10 +297,12 @@ void run_vcpu(struct vcpu *vcpu)
 			touch_pages(vcpu, opt->access[i]);
 		if (round == 1)
 			first_round(vcpu);
+		end_pass(vcpu);
 		end_turn(vcpu);
 		pthread_barrier_wait(&vm->barrier);
 		if (vcpu->index == 0)
 			between_rounds(vm, round);
 		pthread_barrier_wait(&vm->barrier);
 	}
+	pthread_barrier_wait(vm->all);
 }

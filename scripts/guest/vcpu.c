@@ -40,7 +40,8 @@ static unsigned long identity_gb(const struct options *opt)
 
 /*
  * Each vCPU has its own code and its own page tables, so that no vCPU finds
- * them mapped, or not, depending on what another did before.
+ * them mapped, or not, depending on what another did before. They begin at a
+ * multiple of 8 pages since some versions of KVM map up to 8 at a time.
  */
 void plan_vcpus(struct vm *vm)
 {
@@ -61,6 +62,7 @@ void plan_vcpus(struct vm *vm)
 		vcpu->index = i;
 		vcpu->count = share;
 		vcpu->first = opt->share ? 0 : i * share;
+		next = ROUND_UP(next, 8);
 		vcpu->ctl_code = next++;
 		vcpu->ctl_steal = next++;
 		if (opt->flat)

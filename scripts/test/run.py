@@ -18,8 +18,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "lab")]
 
 # pylint: disable=wrong-import-position
+import debugkernel
 import host
-import image
 import kernels
 
 
@@ -30,6 +30,14 @@ def suite_names():
 
 def _indent(text):
     return "".join(f"    {line}\n" for line in text.splitlines() if line.strip())
+
+
+KERNELS = (*kernels.NAMES, debugkernel.NAME)
+
+
+def get_kernel(name):
+    """A kernel by its name."""
+    return debugkernel.get() if name == debugkernel.NAME else kernels.get(name)
 
 
 class Runner:
@@ -63,12 +71,14 @@ class Runner:
         """Run scenarios in one boot of a machine."""
         start = time.monotonic()
         try:
-            emulated = host.Host(machine, kernels.get(kernel_name),
+            emulated = host.Host(machine, get_kernel(kernel_name),
                                  prepare=prepare, keep=self.keep)
             results = emulated.run(scenarios)
-        except (image.ImageError, kernels.KernelError) as error:
+        except Exception as error:  # pylint: disable=broad-exception-caught
+            # Whatever it is, the scenarios have not run.
             for scenario in scenarios:
-                self.fail(machine.vendor, kernel_name, scenario.name, str(error))
+                self.fail(machine.vendor, kernel_name, scenario.name,
+                          f"{type(error).__name__}: {error}")
             return
         for result in results:
             self._report(machine.vendor, kernel_name, result)
@@ -93,7 +103,7 @@ def _arguments():
                         help=f"of {', '.join(suite_names())}; all if none is given")
     parser.add_argument("--vendor", choices=("amd", "intel", "both"), default="both")
     parser.add_argument("--kernel", default="6.1", metavar="NAME,...",
-                        help=f"of {', '.join(kernels.NAMES)} (6.1)")
+                        help=f"of {', '.join(KERNELS)} (6.1)")
     parser.add_argument("--filter", default="", metavar="TEXT",
                         help="only scenarios whose name contains it")
     parser.add_argument("--list", action="store_true", help="name them, run nothing")
@@ -108,8 +118,8 @@ def _arguments():
         if name not in suite_names():
             parser.error(f"no suite {name}: there are {', '.join(suite_names())}")
     for name in args.kernels:
-        if name not in kernels.NAMES:
-            parser.error(f"no kernel {name}: there are {', '.join(kernels.NAMES)}")
+        if name not in KERNELS:
+            parser.error(f"no kernel {name}: there are {', '.join(KERNELS)}")
     args.vendors = ("amd", "intel") if args.vendor == "both" else (args.vendor,)
     return args
 

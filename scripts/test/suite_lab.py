@@ -41,11 +41,12 @@ def traced(out, tids, amd):
     return total, seen
 
 
-def check_vm(name, expect, result, pf_taken, trace):
+def check_vm(name, amd, expect, result, pf_taken, trace):
     """Foretold, KVM's count and the tracepoint's agree for one VM."""
     total, seen = trace
     equal(f"{name}: exact", expect["exact"], "yes")
-    equal(f"{name}: pf_taken", pf_taken, expect["pf_taken"])
+    if pf_taken != "-":                 # before 5.19 KVM did not count them
+        equal(f"{name}: pf_taken", pf_taken, expect["pf_taken"])
     equal(f"{name}: events traced", total, expect["trace"])
     if expect["shadow"]:
         equal(f"{name}: shadow faults", total, expect["shadow"])
@@ -53,7 +54,9 @@ def check_vm(name, expect, result, pf_taken, trace):
     # A first access to an address without a slot looks like a read of memory.
     seen["read"] -= expect["trace"] - expect["violations"] - seen["mmio"]
     for word in WORDS[:-1]:
-        equal(f"{name}: {word}", seen[word], expect[word])
+        # 5.10 cuts AMD's error code to 32 bits before it is traced.
+        if word != "walk" or pf_taken != "-" or not amd:
+            equal(f"{name}: {word}", seen[word], expect[word])
     equal(f"{name}: MMIO exits", result["mmio_exits"],
           expect["mmio"] + expect["emulated"])
 
@@ -71,7 +74,8 @@ def check_guests(out):
             f"{name}: a VM is missing"
         for expect, result, stat in zip(expects, results, stats):
             tids = [int(tid) for tid in str(result["tids"]).split(",")]
-            check_vm(name, expect, result, stat["pf_taken"], traced(out, tids, amd))
+            check_vm(name, amd, expect, result, stat["pf_taken"],
+                     traced(out, tids, amd))
 
 
 def guests(name, load="load_kvm", check=check_guests, tail="", host=(), **arguments):
@@ -87,6 +91,99 @@ section "guest {guest}" kvmguest {options} --then '
     lines += [tail, f"section trace trace_count_stop {EVENT}"]
     return Scenario(name, "\n".join(lines), check, host=dict(host))
 
+
+def check_counted(out):
+    """Where vCPUs race no number can be foretold, but the two counts agree."""
+    expect, = out.records("guest racing", "expect ")
+    result, = out.records("guest racing", "result ")
+    tids = [int(tid) for tid in str(result["tids"]).split(",")]
+    total, _ = traced(out, tids, "kvm-amd" in out["vendor"])
+    stats = out.values("kvm racing")
+    equal("exact", expect["exact"], "no")
+    if stats["pf_taken"] != "-":
+        equal("events traced", total, stats["pf_taken"])
+    assert total >= expect["trace"], f"{total} faults, at least {expect['trace']} foretold"
+    return expect, result, stats
+
+
+def check_dropped(out):
+    """Memory that is taken from running vCPUs makes remote flushes."""
+    _, _, stats = check_counted(out)
+    if stats["remote_tlb_flush_requests"] != "-":
+        assert stats["remote_tlb_flush_requests"] >= 20, "too few flush requests"
+    assert stats["remote_tlb_flush"] > 0, "no remote flush"
+    assert stats["tlb_flush"] > 0, "no vCPU was told to flush"
+
+
+def check_neighbour(out):
+    """A guest is exact while another one runs."""
+    check_guests(out)
+    busy = out.records("busy", "result ")[0]
+    assert busy["passes"] > 2, "the other guest did not run"
+
+
+def check_lives(out):
+    """What is left in KVM's debugfs at each point of a VM's life."""
+    ident = out.records("held", "guest ")[0]["id"]
+    equal("VMs while one is held", out["one"].split(), [ident])
+    equal("VMs after it was closed", out["closed"].split(), [])
+    assert "State" in out["process"], "the process did not outlive its VM"
+    equal("created", out.values("created")["vms"], 50)
+    equal("VMs in the end", out["none"].split(), [])
+
+
+def check_pv_flush(out):
+    """Each paravirtual flush is one flush of a vCPU."""
+    check_guests(out)
+    equal("exits", out.values("guest steal")["io_exits"], 100)
+    equal("exits of hlt", out.values("guest hlt")["hlt_exits"], 100)
+
+
+def check_moved(out):
+    """The vCPU left for another processor at each exit."""
+    check_guests(out)
+    equal("exits", out.values("guest moving")["io_exits"], 20)
+
+
+def racing(name, arguments, check):
+    """A scenario on two processors."""
+    return Scenario(name, f"""
+load_kvm
+section vendor kvm_vendor
+trace_count_start {EVENT} common_pid,error_code
+section "guest racing" kvmguest {arguments} --then '
+    section "kvm racing" kvmstat $KVMGUEST_ID pf_taken tlb_flush \\
+        remote_tlb_flush remote_tlb_flush_requests'
+section trace trace_count_stop {EVENT}
+""", check, host={"cpus": 2})
+
+
+LIVES = """
+load_kvm
+vms() { find /sys/kernel/debug/kvm/ -mindepth 1 -maxdepth 1 -type d -exec basename {} \\;; }
+mkfifo held closed
+kvmguest --pages 8 --hold held >held.out & held=$!
+wait_for grep -q result held.out
+section one vms
+echo >held
+wait $held
+section held cat held.out
+kvmguest --pages 8 --close-then-hold --hold closed >closed.out & closed=$!
+wait_for grep -q result closed.out
+section closed vms
+section process cat /proc/$closed/status
+echo >closed
+wait $closed
+section created kvmguest --create-only 50
+section none vms
+"""
+
+NEIGHBOUR = """
+load_kvm
+section vendor kvm_vendor
+kvmguest --pages 64 --rounds 2 --drop --forever >busy.out & busy=$!
+wait_for grep -q expect busy.out
+"""
 
 SCENARIOS = [
     guests("small_pages",
@@ -110,7 +207,7 @@ SCENARIOS = [
            misaligned="--pages 512 --backing thp --misalign --slot-mb 4",
            partly="--pages 600 --backing thp --slots 2 --slot-mb 3",
            hugetlb="--pages 1024 --backing hugetlb2m --access read,write",
-           memfd_hugetlb="--pages 1024 --backing memfd-hugetlb --rounds 2 --drop"),
+           memfd_hugetlb="--pages 1024 --backing memfd-hugetlb"),
     guests("nx_split",
            load="load_kvm; echo force >/sys/module/kvm/parameters/nx_huge_pages",
            tail="echo auto >/sys/module/kvm/parameters/nx_huge_pages",
@@ -133,13 +230,18 @@ SCENARIOS = [
            mmio="--pages 16 --mmio 30 --mmio-pages 3",
            readonly="--pages 32 --readonly-slot",
            readonly_read="--pages 32 --readonly-slot --access read,write --rounds 2"),
-    guests("operations",
+    guests("operations", check=check_pv_flush,
            cr3="--pages 10 --op cr3 --ops 100",
            invlpg="--pages 10 --op invlpg --ops 100",
            cr4pge="--pages 10 --op cr4pge --ops 100",
            hlt="--pages 10 --op hlt --ops 100",
            io="--pages 10 --op io --ops 100",
            steal="--pages 10 --steal-time --op pvflush --ops 100"),
+    Scenario("invpcid", "load_kvm; section guest kvmguest --op invpcid --ops 100",
+             vendors=("intel",)),
+    # QEMU has none, and the guest has to say so.
+    Scenario("invpcid_lacking", "load_kvm; kvmguest --op invpcid --ops 100",
+             status=77, vendors=("amd",)),
     guests("several",
            two_vms="--pages 128 --vms 2",
            four_vcpus="--pages 256 --vcpus 4 --turns",
@@ -150,4 +252,13 @@ SCENARIOS = [
            read_then_write="--pages 64 --access read,write",
            huge="--pages 1024 --backing thp",
            refault="--pages 100 --rounds 2 --drop"),
+    guests("neighbour", load=NEIGHBOUR, check=check_neighbour,
+           tail="kill $busy; wait $busy; section busy cat busy.out",
+           exact="--pages 256 --rounds 2 --drop"),
+    Scenario("lives", LIVES, check_lives),
+    racing("concurrent", "--pages 1024 --vcpus 2", check_counted),
+    racing("dropped_while_running",
+           "--pages 64 --vcpus 2 --share same --drop-thread 20", check_dropped),
+    guests("moved", check=check_moved, host={"cpus": 2},
+           moving="--pages 64 --migrate 20"),
 ]

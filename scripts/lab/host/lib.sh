@@ -76,7 +76,9 @@ load_kvm() {
 	fi
 	for module in $(cat /lab/modules/"$(kvm_vendor)".order); do
 		case $module in
+		# shellcheck disable=SC2086	# several words
 		kvm) _insmod kvm $core ;;
+		# shellcheck disable=SC2086
 		kvm-*) _insmod "$module" $vendor ;;
 		*) _insmod "$module" ;;
 		esac || return 1
@@ -109,28 +111,45 @@ unload_kvmmem() {
 	rmmod kvmmem
 }
 
-# kvmstat ID FIELD...: from KVM's own debugfs.
+# kvmstat ID FIELD...: from KVM's own debugfs; "-" if this KVM has no such field.
 kvmstat() {
-	local id=$1 field
+	local id=$1 field value
 	shift
 	for field in "$@"; do
-		echo "$field=$(cat /sys/kernel/debug/kvm/"$id"/"$field")"
+		value=-
+		[ ! -e /sys/kernel/debug/kvm/"$id"/"$field" ] ||
+			read -r value </sys/kernel/debug/kvm/"$id"/"$field"
+		echo "$field=$value"
 	done
 }
 
-# trace_count_start GROUP:EVENT [KEYS [FILTER]]: count an event exactly, in the
-# kernel, by thread or by other fields of it (KEYS as in a hist trigger).
+# trace_count_start GROUP:EVENT [KEYS [FILTER]]: count an event exactly, by thread
+# or by other fields of it (KEYS, with commas), in a histogram of the kernel's.
+# A kernel without histograms records the events; they are counted at the end.
 trace_count_start() {
 	local event keys=${2:-common_pid}
 	event=$_tracing/events/$(echo "$1" | tr : /)
-	[ -f "$event/hist" ] || fail "no histogram of $1"
-	echo "hist:keys=$keys:size=32768${3:+ if $3}" >"$event"/trigger
+	[ -d "$event" ] || fail "no event $1"
+	if [ -f "$event"/hist ]; then
+		echo "hist:keys=$keys:size=32768${3:+ if $3}" >"$event"/trigger
+		return
+	fi
+	echo "$keys" >/tmp/.trace_keys
+	echo 20000 >$_tracing/buffer_size_kb
+	echo >$_tracing/trace
+	echo "${3:-0}" >"$event"/filter
+	echo 1 >"$event"/enable
 }
 
 # trace_count_stop GROUP:EVENT: the counts, "trace KEY=VALUE... count=N" lines.
 trace_count_stop() {
 	local event
 	event=$_tracing/events/$(echo "$1" | tr : /)
+	if ! [ -f "$event"/hist ]; then
+		echo 0 >"$event"/enable
+		_count_recorded "${1#*:}"
+		return
+	fi
 	awk '
 	/^[{]/ {
 		sub(/^[{] */, ""); sub(/ *[}] *hitcount:/, ", count:")
@@ -142,9 +161,44 @@ trace_count_stop() {
 	echo "!$(sed -n 's/ \[.*//; /^hist:/p' "$event"/trigger)" >"$event"/trigger
 }
 
+# _count_recorded EVENT: a field's number is the word after its name, in hex.
+_count_recorded() {
+	local lost
+	lost=$(cat $_tracing/per_cpu/cpu*/stats |
+		awk '/^(overrun|dropped events|commit overrun):/ { n += $NF } END { print n + 0 }')
+	awk -v keys="$(cat /tmp/.trace_keys)" -v event=" $1: " -v lost="$lost" '
+	function decimal(word, n, i) {
+		word = tolower(word); sub(/^0x/, "", word)
+		for (i = 1; i <= length(word); i++)
+			n = n * 16 + index("0123456789abcdef", substr(word, i, 1)) - 1
+		return sprintf("%.0f", n)
+	}
+	BEGIN { count = split(keys, key, ",") }
+	index($0, event) {
+		row = ""
+		for (i = 1; i <= count; i++)
+			if (key[i] == "common_pid") {
+				match($0, /-[0-9]+ /)
+				row = row " common_pid=" substr($0, RSTART + 1, RLENGTH - 2)
+			} else {
+				for (j = 1; $j != key[i] && j < NF; j++);
+				row = row " " key[i] "=" decimal($(j + 1))
+			}
+		seen[row]++
+	}
+	END {
+		for (row in seen) print "trace" row " count=" seen[row]
+		print "trace_dropped", lost
+		exit lost > 0
+	}' $_tracing/trace || fail "events were dropped"
+	echo >$_tracing/trace
+	echo 1 >$_tracing/buffer_size_kb
+}
+
 # A trigger left on an event of a module that goes upsets the kernel.
 _drop_triggers() {
 	local file line
+	[ -d $_tracing/events/kvm ] || return 0
 	for file in $(grep -ls '^[^#]' $_tracing/events/kvm*/*/trigger); do
 		grep -v '^#' "$file" | sed 's/ \[.*//' | while read -r line; do
 			echo "!$line" >"$file"
@@ -155,7 +209,7 @@ _drop_triggers() {
 # Nothing in the host may move, merge or collapse pages behind a scenario's back.
 host_quiet() {
 	_set 0 /proc/sys/vm/compaction_proactiveness
-	_set 7 /proc/sys/vm/drop_caches
+	_set 3 /proc/sys/vm/drop_caches
 	_set 0 /proc/sys/vm/nr_hugepages
 	_set always $_thp/enabled
 	_set madvise $_thp/defrag
@@ -163,6 +217,16 @@ host_quiet() {
 	_set 1 $_thp/use_zero_page
 	_set 600000 $_thp/khugepaged/scan_sleep_millisecs
 	_set 2 /sys/kernel/mm/ksm/run
+}
+
+# wait_for CMD...: until it succeeds, for at most 10 seconds.
+wait_for() {
+	local tries=0
+	until "$@" >/dev/null 2>&1; do
+		tries=$((tries + 1))
+		[ $tries -lt 200 ] || fail "waited in vain for: $*"
+		sleep 0.05
+	done
 }
 
 # _set VALUE FILE: if this kernel has it.

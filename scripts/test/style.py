@@ -1,0 +1,111 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""What the compiler, sparse, checkpatch and the project's own rules say.
+
+Prints a line a check and "N passed, N failed".
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+import tarfile
+
+sys.dont_write_bytecode = True
+SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
+TREE = SCRIPTS.parent
+sys.path.insert(0, str(SCRIPTS / "lab"))
+
+# pylint: disable=wrong-import-position
+import kernels
+import kmod
+
+CHECKPATCH = "scripts/checkpatch.pl"
+TARBALL = pathlib.Path("/usr/src/linux-source-6.12.tar.xz")
+# Reasons, of which kernel style knows nothing: a module from outside of the tree.
+IGNORED = ("FILE_PATH_CHANGES", "LINUX_VERSION_CODE", "SPDX_LICENSE_TAG", "MACRO_ARG_REUSE",
+           "MACRO_ARG_PRECEDENCE", "COMPLEX_MACRO", "CONFIG_DESCRIPTION", "CONSTANT_COMPARISON")
+LONGEST = 600
+
+
+def files(*patterns):
+    """Files of the tree that git knows or would."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "--", *patterns],
+        cwd=TREE, stdout=subprocess.PIPE, text=True, check=True)
+    return [TREE / name for name in listed.stdout.split("\n") if name and (TREE / name).exists()]
+
+
+def build_warnings():
+    """What W=1 and sparse print."""
+    built = kmod.build(kernels.get("6.1"), "W=1", "C=2")
+    log = (built / "build.log").read_text()
+    return "\n".join(re.findall(r"^.*(?:warning|error).*$", log, re.M))
+
+
+def checkpatch():
+    """The kernel's own style checker."""
+    directory = kernels.cache() / "checkpatch"
+    if not (directory / "done").exists():
+        with tarfile.open(TARBALL) as tar:
+            wanted = ("checkpatch.pl", "spelling.txt", "const_structs.checkpatch")
+            for member in tar:
+                if member.name.endswith(tuple(f"/scripts/{name}" for name in wanted)):
+                    target = directory / "scripts" / pathlib.Path(member.name).name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(tar.extractfile(member).read())
+                if len(list(directory.glob("scripts/*"))) == len(wanted):
+                    break
+        (directory / "done").touch()
+    run = subprocess.run(
+        ["perl", directory / CHECKPATCH, "--no-tree", "--terse", "--file", "--strict",
+         "--max-line-length=100", "--ignore", ",".join(IGNORED),
+         *files("kmod/*.c", "kmod/*.h", "include/*.h")],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return "\n".join(line for line in run.stdout.split("\n")
+                     if re.search(r": (ERROR|WARNING|CHECK):", line))
+
+
+def sizes():
+    """No file is longer than it should be."""
+    counted = ((path, len(path.read_text(errors="replace").split("\n")) - 1)
+               for path in files("kmod", "include", "scripts"))
+    return "\n".join(f"{path.relative_to(TREE)}: {lines} lines"
+                     for path, lines in counted if lines > LONGEST)
+
+
+def licenses():
+    """Each source names its license."""
+    return "\n".join(str(path.relative_to(TREE)) for path in files("kmod", "include", "scripts")
+                     if path.suffix not in (".rst", ".json", ".md", ".txt")
+                     and "SPDX-License-Identifier" not in path.read_text(errors="replace")[:400]
+                     and not re.search(r"debian/|copyright|/data/", str(path)))
+
+
+def compat():
+    """Kernel versions are told apart in the compat headers only."""
+    return "\n".join(f"{path.relative_to(TREE)}" for path in files("kmod/*.c", "kmod/*.h")
+                     if "compat" not in path.name and "configure" not in path.parts
+                     and re.search(r"LINUX_VERSION_CODE|KERNEL_VERSION\(", path.read_text()))
+
+
+def main():
+    """Run all; the result is the exit status."""
+    passed = failed = 0
+    for check in (build_warnings, checkpatch, sizes, licenses, compat):
+        try:
+            bad = check()
+        except Exception as error:  # pylint: disable=broad-exception-caught
+            bad = f"{type(error).__name__}: {error}"
+        if bad:
+            failed += 1
+            print(f"FAIL {check.__name__}:\n{bad}")
+        else:
+            passed += 1
+            print(f"ok {check.__name__}")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

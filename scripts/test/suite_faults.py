@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Faults are counted exactly.
+
+For each guest, the numbers computed beforehand, KVM's own pf_taken, the count of
+the kvm_page_fault tracepoint and what kvmmem says are the same; the first three
+are compared by suite_lab's checks.
+"""
+
+import kmod
+import procfile
+import suite_lab
+from suite_lab import equal
+
+prepare = kmod.prepare
+
+
+def ids_of(out, guest):
+    """The VMs of a guest's section, in order."""
+    return [record["id"] for record in out.records(f"guest {guest}", "guest ")]
+
+
+def check_fault_row(what, row, expect, traced, amd):
+    """One VM's row of type fault."""
+    total, seen = traced
+    if expect["shadow"]:
+        for column in ("ept_violations", "read", "write", "exec", "protection", "page_walk"):
+            equal(f"{what}: {column}", row[column], None)
+        equal(f"{what}: shadow + mmio", row["shadow"] + row["mmio"], total)
+        return
+    equal(f"{what}: ept_violations", row["ept_violations"], expect["pf_taken"])
+    equal(f"{what}: ept_violations and events", row["ept_violations"], total - seen["mmio"])
+    # A first access to an address without a slot looks like a read of memory.
+    equal(f"{what}: read", row["read"],
+          expect["read"] + expect["pf_taken"] - expect["violations"])
+    for column, word in (("write", "write"), ("exec", "exec"),
+                         ("protection", "protection"), ("page_walk", "walk")):
+        equal(f"{what}: {column}", row[column], expect[word])
+    equal(f"{what}: mmio", row["mmio"], seen["mmio"] if amd else None)
+    equal(f"{what}: shadow", row["shadow"], 0)
+
+
+def check_vm_row(what, row, expect, amd):
+    """One VM's row of type vm."""
+    mode = "shadow" if expect["shadow"] else "npt" if amd else "ept"
+    equal(f"{what}: mode", row["mode"], mode)
+    equal(f"{what}: comm", row["comm"], "kvmguest")
+    equal(f"{what}: id", row["id"].split("-")[0], str(row["pid"]))
+
+
+def check_details(what, row, faults):
+    """The vCPUs' rows in debugfs sum to the VM's."""
+    if row["ept_violations"] is None:
+        return
+    for column in ("read", "write", "exec", "protection", "page_walk"):
+        equal(f"{what}: sum of {column}", sum(one[column] for one in faults), row[column])
+    for one in faults:
+        equal(f"{what}: accesses and causes of vCPU {one['vcpu']}",
+              one["read"] + one["write"] + one["exec"],
+              one["not_present"] + one["protection"])
+
+
+def check_kvmmem(out):
+    """Every VM of every guest."""
+    suite_lab.check_guests(out)
+    amd = "kvm-amd" in out["vendor"]
+    for name in out.sections:
+        if not name.startswith("guest "):
+            continue
+        guest = name[len("guest "):]
+        proc = procfile.ProcFile(out[f"proc {guest}"])
+        equal("lost", proc.host["lost"], 0)
+        audit = procfile.table(out[f"audit {guest}"])
+        for ident, expect, result in zip(ids_of(out, guest),
+                                         out.records(name, "expect "),
+                                         out.records(name, "result "), strict=True):
+            tids = [int(tid) for tid in str(result["tids"]).split(",")]
+            row = proc.find("fault", vm=ident)
+            check_fault_row(guest, row, expect, suite_lab.traced(out, tids, amd), amd)
+            check_vm_row(guest, proc.find("vm", id=ident), expect, amd)
+            check_details(guest, row, procfile.table(out[f"faults {ident}"]))
+            counters = [one for one in audit if one["vm"] == ident]
+            assert counters, f"{guest}: nothing in audit"
+            for one in counters:
+                equal(f"{guest}: audit of {one['counter']}", one["difference"], 0)
+        equal("vms", proc.host["vms"], len(proc.all("vm")))
+        equal("guest_kb", proc.host["guest_kb"], sum(vm["mem_kb"] for vm in proc.all("vm")))
+
+
+def with_kvmmem(scenario):
+    """A scenario of suite_lab's guests, with kvmmem loaded and asked."""
+    lines = scenario.script.split("\n")
+    lines.insert(1, "load_kvmmem")
+    script = "\n".join(lines).replace("--then '", """--then '
+    cat /sys/kernel/debug/kvmmem/registry >/dev/null # its directories are made
+    section "proc $GUEST" cat /proc/kvmmem
+    section "audit $GUEST" cat /sys/kernel/debug/kvmmem/audit
+    for id in $KVMGUEST_IDS; do
+        section "faults $id" cat /sys/kernel/debug/kvmmem/vms/$id/faults
+    done""")
+    fixed = []
+    for line in script.split("\n"):
+        if line.startswith('section "guest '):
+            fixed.append("export GUEST=" + line.split('"')[1][len("guest "):])
+        fixed.append(line)
+    return suite_lab.Scenario(f"faults_{scenario.name}", "\n".join(fixed), check_kvmmem,
+                              host=scenario.host)
+
+
+SCENARIOS = [with_kvmmem(one) for one in suite_lab.SCENARIOS
+             if one.check is suite_lab.check_guests]

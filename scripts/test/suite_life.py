@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Orders of life: kvmmem, KVM, VMs and processes come and go in any order."""
+
+import kmod
+import procfile
+from host import Scenario
+from suite_lab import equal
+
+prepare = kmod.prepare
+
+# What a scenario looks at, as functions for its script.
+LOOK = """
+proc() { cat /proc/kvmmem; }
+registry() { cat /sys/kernel/debug/kvmmem/registry; }
+vm_dirs() { registry >/dev/null; ls /sys/kernel/debug/kvmmem/vms; }
+hooks() { cat /sys/kernel/debug/kvmmem/hooks; }
+audit() { cat /sys/kernel/debug/kvmmem/audit; }
+"""
+
+GUEST = """section guest kvmguest --pages 64 --then '
+    section counted cat /proc/kvmmem
+    section stats kvmstat $KVMGUEST_ID pf_taken'
+"""
+
+
+def proc(out, name):
+    """A section with /proc/kvmmem."""
+    return procfile.ProcFile(out[name])
+
+
+def check_counted(out, guest="guest", counted="counted", stats="stats"):
+    """A guest's row is what was foretold and what KVM says."""
+    ident = out.values(guest)["id"]
+    text = proc(out, counted)
+    row = text.find("fault", vm=ident)
+    equal("ept_violations", row["ept_violations"], out.values(stats)["pf_taken"])
+    equal("ept_violations", row["ept_violations"],
+          out.records(guest, "expect ")[0]["violations"])
+    equal("lost", text.host["lost"], 0)
+    return text
+
+
+def states(out, name="hooks"):
+    """Hooks by name."""
+    return {row["name"]: row for row in procfile.table(out[name])}
+
+
+def check_empty(text):
+    """No VM in any row."""
+    equal("vms", text.host["vms"], 0)
+    for kind, rows in text.rows.items():
+        equal(f"rows of type {kind}", rows, [])
+
+
+def check_registry_empty(out, name="registry"):
+    """All records are back in the reserve."""
+    for row in procfile.table(out[name]):
+        equal(f"live records of {row['of']}", row["live"], 0)
+
+
+def check_before(out):
+    """kvmmem came first."""
+    text = proc(out, "nothing")
+    check_empty(text)
+    for key in ("ept", "vpid"):
+        equal(key, text.host[key], None)
+    assert text.host["isa"] in ("vmx", "svm"), text.host["isa"]
+    equal("lost", text.host["lost"], 0)
+    for name, row in states(out, "waiting").items():
+        equal(f"state of {name}", row["state"], "waiting")
+    equal("ept", check_counted(out).host["ept"], "on")
+    equal("state of kvm_page_fault", states(out)["kvm_page_fault"]["state"], "attached")
+    equal("state of kvm_arch_destroy_vm",
+          states(out)["kvm_arch_destroy_vm"]["state"], "attached")
+
+
+def check_again(out):
+    """KVM left and came back."""
+    check_counted(out, "guest1", "counted1", "stats1")
+    text = proc(out, "gone")
+    check_empty(text)
+    equal("ept", text.host["ept"], None)
+    for name, row in states(out, "waiting").items():
+        equal(f"state of {name}", row["state"], "waiting")
+    check_counted(out, "guest2", "counted2", "stats2")
+    check_registry_empty(out)
+
+
+def check_older(out):
+    """A VM that was there first has a record, and is counted from then on."""
+    ident = out.values("guest")["id"]
+    text = proc(out, "found")
+    equal("vcpus", text.find("vm", id=ident)["vcpus"], 2)
+    before = text.find("fault", vm=ident)["ept_violations"]
+    after = proc(out, "later").find("fault", vm=ident)["ept_violations"]
+    assert after > before, f"{before} faults, and {after} later"
+    equal("directories", out["dirs"].split(), [ident])
+    for row in procfile.table(out["audit"]):
+        equal(f"difference of {row['counter']}", row["difference"], 0)
+        assert row["kvm"] > 0 or row["counter"] == "flushes", f"no {row['counter']}"
+    check_empty(proc(out, "gone"))
+    check_registry_empty(out)
+
+
+def check_full_speed(out):
+    """kvmmem came and went under running guests, and was right each time."""
+    texts = [procfile.ProcFile(text) for text in out.all("round")]
+    equal("rounds", len(texts), 4)
+    for text in texts:
+        equal("vms", text.host["vms"], 2)
+        equal("lost", text.host["lost"], 0)
+    assert sum(row["ept_violations"] for text in texts for row in text.all("fault")) > 0, \
+        "no fault was counted"
+
+
+def check_closed(out):
+    """The VM is gone, its process is not."""
+    ident = out.values("guest")["id"]
+    check_empty(proc(out, "closed"))
+    equal("directories", out["dirs"].split(), [])
+    assert "State" in out["process"], f"the process of {ident} is gone"
+    check_registry_empty(out)
+
+
+def check_many(out):
+    """200 VMs left nothing behind."""
+    equal("created", out.values("created")["vms"], 200)
+    check_empty(proc(out, "after"))
+    equal("directories", out["dirs"].split(), [])
+    check_registry_empty(out)
+    seen = states(out)
+    equal("deaths heard", seen["kvm_arch_destroy_vm"]["events"], 200)
+    before, after = (int(out[name]) for name in ("slabs before", "slabs after"))
+    equal("objects in kvmmem's slabs", after, before)
+
+
+def check_bound(out):
+    """What does not fit in the table is counted in lost, and nothing else is."""
+    first, second = out.values("first")["id"], out.values("guest")["id"]
+    text = proc(out, "counted")
+    equal("VMs with a row", [vm["id"] for vm in text.all("vm")], [first])
+    equal("lost", text.host["lost"], out.values("stats")["pf_taken"])
+    equal("vms", text.host["vms"], 1)
+    assert second != first
+    later = proc(out, "roomy")
+    equal("lost", later.host["lost"], out.values("stats")["pf_taken"])
+    equal("VMs once there is room", len(later.all("vm")), 1)
+
+
+def check_two(out):
+    """Two processes with a VM each, at the same time."""
+    text = proc(out, "both")
+    for name in ("small", "large"):
+        ident = out.values(name)["id"]
+        row = text.find("fault", vm=ident)
+        equal(f"{name}: ept_violations", row["ept_violations"],
+              out.records(name, "expect ")[0]["violations"])
+        equal(f"{name}: pf_taken", row["ept_violations"],
+              out.values(f"stats {name}")["pf_taken"])
+    equal("vms", text.host["vms"], 2)
+    equal("vcpus", sorted(vm["vcpus"] for vm in text.all("vm")), [1, 4])
+
+
+def check_hidden(out):
+    """Without KVM: what can be known, and '-'."""
+    text = proc(out, "alone")
+    check_empty(text)
+    for key in ("ept", "vpid"):
+        equal(key, text.host[key], None)
+    equal("page_kb", text.host["page_kb"], 4)
+    for key in ("mem_total_kb", "mem_available_kb"):
+        assert text.host[key] > 100000, f"{key} is {text.host[key]}"
+    equal("thp", text.host["thp"], "always")
+    equal("ksm", text.host["ksm"], "off")
+    for key in ("swap_total_kb", "swap_used_kb", "guest_kb", "lost",
+                "hugepages_2048kB_free"):
+        equal(key, text.host[key], 0)
+
+
+def scenario(name, script, check, **host):
+    """One scenario; every script begins with what it may look at."""
+    return Scenario(f"life_{name}", LOOK + script, check, limit=100, host=host)
+
+
+SCENARIOS = [
+    scenario("after_kvm", "load_kvm; load_kvmmem" + "\n" + GUEST, check_counted),
+    scenario("vm_older_than_kvmmem", """
+load_kvm
+kvmguest --pages 64 --vcpus 2 --rounds 2 --drop --forever >guest.out & guest=$!
+wait_for grep -q expect guest.out
+load_kvmmem
+section found proc
+sleep 0.3
+section later proc
+section dirs vm_dirs
+kill -STOP $guest
+sleep 0.2
+section audit audit
+kill -KILL $guest
+wait $guest || true
+section guest cat guest.out
+section gone proc
+section registry registry
+""", check_older),
+    scenario("full_speed", """
+load_kvm
+kvmguest --pages 64 --rounds 2 --drop --forever >a.out &
+kvmguest --pages 64 --vcpus 2 --rounds 2 --drop --forever >b.out &
+wait_for grep -q expect a.out
+wait_for grep -q expect b.out
+for i in 1 2 3 4; do
+    load_kvmmem
+    sleep 0.1
+    section round proc
+    unload_kvmmem
+done
+""", check_full_speed, cpus=2),
+    scenario("closed_vm", """
+load_kvm; load_kvmmem
+mkfifo held
+kvmguest --pages 8 --close-then-hold --hold held >guest.out & guest=$!
+wait_for grep -q result guest.out
+section closed proc
+section dirs vm_dirs
+section process cat /proc/$guest/status
+section registry registry
+echo >held
+wait $guest
+section guest cat guest.out
+""", check_closed),
+    scenario("two_processes", """
+load_kvm; load_kvmmem
+mkfifo one two
+kvmguest --pages 50 --hold one >small.out & small=$!
+kvmguest --pages 200 --vcpus 4 --turns --hold two >large.out & large=$!
+wait_for grep -q result small.out
+wait_for grep -q result large.out
+section both proc
+for name in small large; do
+    section $name cat $name.out
+    section "stats $name" kvmstat $(sed -n 's/^guest id=\\([^ ]*\\).*/\\1/p' $name.out) pf_taken
+done
+echo >one; echo >two
+wait $small $large
+""", check_two),
+    scenario("bound", """
+load_kvm; load_kvmmem max_vms=1 flush_accounting=0
+mkfifo held
+kvmguest --pages 8 --hold held >first.out & first=$!
+wait_for grep -q result first.out
+section first cat first.out
+""" + GUEST + """
+echo >held
+wait $first
+kvmguest --pages 8 --then 'section roomy cat /proc/kvmmem'
+""", check_bound),
+    scenario("many_vms", """
+load_kvm; load_kvmmem
+slabs() { awk '/^kvmmem/ { n += $2 } END { print n + 0 }' /proc/slabinfo; }
+section "slabs before" slabs
+section created kvmguest --create-only 200
+section after proc
+section dirs vm_dirs
+section registry registry
+section hooks hooks
+sleep 0.5
+section "slabs after" slabs
+""", check_many),
+    scenario("kvm_again", """
+load_kvm; load_kvmmem
+""" + GUEST.replace("guest ", "guest1 ", 1).replace("counted", "counted1").replace("stats", "stats1")
+             + """
+unload_kvm
+section gone proc
+section waiting hooks
+load_kvm
+""" + GUEST.replace("guest ", "guest2 ", 1).replace("counted", "counted2").replace("stats", "stats2")
+             + "section registry registry\n", check_again),
+    scenario("before_kvm", """
+unload_kvm
+load_kvmmem
+section nothing proc
+section waiting hooks
+load_kvm
+""" + GUEST + "section hooks hooks\n", check_before),
+    scenario("without_kvm", """
+unload_kvm
+load_kvmmem
+section alone proc
+""", check_hidden),
+]

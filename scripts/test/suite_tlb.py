@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Flushes are counted by tag and cause.
+
+Each guest drives one cause. The sum over causes and tags is what KVM counts in
+tlb_flush, for each vCPU; the cause that was driven shows, and others do not.
+"""
+
+import kmod
+import procfile
+from host import Scenario
+from suite_lab import equal
+
+prepare = kmod.prepare
+
+CAUSES = ("remote", "guest", "nested", "tag", "other")
+
+ASK = """
+    cat /sys/kernel/debug/kvmmem/registry >/dev/null
+    section "proc $GUEST" cat /proc/kvmmem
+    section "audit $GUEST" cat /sys/kernel/debug/kvmmem/audit
+    section "hooks $GUEST" cat /sys/kernel/debug/kvmmem/hooks
+    for id in $KVMGUEST_IDS; do
+        section "tlb $id" cat /sys/kernel/debug/kvmmem/vms/$id/tlb
+        section "kvm $id" kvmstat $id tlb_flush invlpg remote_tlb_flush \\
+            remote_tlb_flush_requests
+    done"""
+
+
+class Seen:
+    """What was seen of one VM."""
+
+    def __init__(self, out, guest, ident):
+        self.amd = "kvm-amd" in out["vendor"]
+        self.what = f"{guest} {ident}"
+        self.proc = procfile.ProcFile(out[f"proc {guest}"])
+        self.rows = self.proc.all("vpid", vm=ident)
+        self.flush = self.proc.find("flush", vm=ident)
+        self.audit = {row["counter"]: row for row in procfile.table(out[f"audit {guest}"])
+                      if row["vm"] == ident}
+        self.details = procfile.table(out[f"tlb {ident}"])
+        self.kvm = out.values(f"kvm {ident}")
+
+    def sum(self, column):
+        """Over all tags of all vCPUs."""
+        return sum(row[column] for row in self.rows)
+
+    def tags(self):
+        """The tags that are known by number."""
+        return [row["vpid"] for row in self.rows if row["vpid"] is not None]
+
+    def check_sums(self):
+        """What is true of every guest."""
+        equal("lost", self.proc.host["lost"], 0)
+        assert self.rows, f"{self.what}: no vpid rows"
+        for row in self.rows:
+            equal(f"{self.what}: causes of vCPU {row['vcpu']} tag {row['vpid']}",
+                  sum(row[cause] for cause in CAUSES), row["flushes"])
+        equal(f"{self.what}: flushes and KVM's tlb_flush",
+              self.sum("flushes"), self.kvm["tlb_flush"])
+        equal(f"{self.what}: difference in audit", self.audit["flushes"]["difference"], 0)
+        equal(f"{self.what}: vCPUs that differ", self.audit["flushes"]["vcpus_off"], 0)
+        equal(f"{self.what}: single and KVM's invlpg", self.sum("single"), self.kvm["invlpg"])
+        for column, field in (("requests", "remote_tlb_flush_requests"),
+                              ("remote", "remote_tlb_flush"), ("vcpu", "tlb_flush")):
+            equal(f"{self.what}: {column}", self.flush[column], self.kvm[field])
+        for one, row in zip(self.details, self.rows, strict=True):
+            for column in ("vcpu", "vpid", "entries", "flushes", "single", *CAUSES):
+                equal(f"{self.what}: debugfs {column}", one[column], row[column])
+
+    def at_least(self, **least):
+        """Causes that were driven."""
+        for column, number in least.items():
+            assert self.sum(column) >= number, \
+                f"{self.what}: {column} is {self.sum(column)}, at least {number} were driven"
+
+    def none(self, *columns):
+        """Causes that were not."""
+        for column in columns:
+            equal(f"{self.what}: {column}", self.sum(column), 0)
+
+
+def flushes(name, load="load_kvm; load_kvmmem", before="", after="", limit=60, cpus=1, **guests):
+    """A scenario: NAME=(kvmguest's arguments, check of what is seen of each VM)."""
+    lines = [load, "section vendor kvm_vendor", before]
+    for guest, (arguments, _) in guests.items():
+        lines.append(f"export GUEST={guest}\n"
+                     f"section \"guest {guest}\" kvmguest {arguments} --then '{ASK}'")
+    lines.append(after)
+
+    def check(out):
+        for guest, (_, look) in guests.items():
+            for record in out.records(f"guest {guest}", "guest "):
+                seen = Seen(out, guest, record["id"])
+                seen.check_sums()
+                look(seen)
+
+    return Scenario(f"tlb_{name}", "\n".join(lines), check, limit=limit, host={"cpus": cpus})
+
+
+def quiet(seen):
+    """A guest that asks nobody: with EPT and NPT its own flushes stay its own."""
+    seen.none("remote", "guest", "nested", "single")
+
+
+def pge(seen):
+    """AMD intercepts writes of CR4, Intel lets the guest have PGE."""
+    seen.none("remote", "nested")
+    if seen.amd:
+        seen.at_least(guest=100)
+    else:
+        seen.none("guest")
+
+
+def paravirtual(seen):
+    """Each flush that the guest asked for while a vCPU was preempted."""
+    seen.none("remote", "nested")
+    equal(f"{seen.what}: guest", seen.sum("guest"), 100)
+
+
+def dropped(seen):
+    """Another thread takes memory away."""
+    seen.none("guest", "nested")
+    seen.at_least(remote=10)
+    assert seen.flush["requests"] >= 20, f"{seen.flush['requests']} requests"
+    # One request asks each vCPU for at most one flush; several may share one.
+    vcpus = len({row["vcpu"] for row in seen.rows})
+    assert seen.sum("remote") <= seen.flush["requests"] * vcpus, "more flushes than were asked for"
+
+
+def logged(seen):
+    """Dirty logging write-protects what the guest has."""
+    seen.none("guest", "nested")
+    seen.at_least(remote=1)
+
+
+def moved(seen):
+    """The vCPU went to another processor and back."""
+    seen.none("guest", "nested", "remote")
+    if seen.amd:
+        # A new ASID has no translations: nothing to flush, but another tag.
+        assert seen.sum("moves") >= 20, f"{seen.sum('moves')} moves"
+    else:
+        seen.at_least(tag=20)
+        equal(f"{seen.what}: VPIDs", len(set(seen.tags())), 1)
+
+
+def shadow_asks(column, number):
+    """Under shadow paging the guest's own flushes reach KVM."""
+    def look(seen):
+        seen.none("remote", "nested")
+        seen.at_least(**{column: number})
+    return look
+
+
+def recycled(seen):
+    """More vCPUs than ASIDs: tags are used again."""
+    if not seen.amd:
+        equal(f"{seen.what}: distinct VPIDs", len(set(seen.tags())), 20)
+        return
+    tags = seen.tags()
+    assert all(0 < tag < 16 for tag in tags), f"ASIDs {sorted(set(tags))}"
+    assert seen.sum("moves") > 20, "no vCPU needed a second ASID"
+    assert len(tags) > len(set(tags)), "no ASID was used twice"
+
+
+def distinct(seen):
+    """VPIDs are fixed and a vCPU's own."""
+    if not seen.amd:
+        equal(f"{seen.what}: VPIDs", len(set(seen.tags())), 3)
+        assert 0 not in seen.tags(), "VPID 0"
+        for row in seen.rows:
+            equal(f"{seen.what}: moves", row["moves"], 1)
+
+
+def check_allocated(out):
+    """The VPIDs are those that KVM's allocator gave out, two VMs apart."""
+    if "kvm-amd" in out["vendor"]:
+        return
+    given = {int(word, 16) for word in out["allocated"].split()} - {0}
+    idents = [record["id"] for record in out.records("guest three", "guest ")]
+    proc = procfile.ProcFile(out["proc three"])
+    used = [row["vpid"] for ident in idents for row in proc.all("vpid", vm=ident)]
+    equal("distinct VPIDs of 2 VMs with 3 vCPUs", len(set(used)), 6)
+    assert set(used) <= given, f"VPIDs {used}, and KVM allocated {given}"
+
+
+def tag_zero(seen):
+    """vpid=0: the processor flushes at every entry; KVM's count is what it asks for."""
+    if not seen.amd:
+        equal(f"{seen.what}: VPIDs", set(seen.tags()), {0})
+        seen.at_least(entries=100)
+
+
+def check_switched(out):
+    """Off: hooks are not attached; on again: counting goes on where it should."""
+    attached = {row["name"]: row["state"] for row in procfile.table(out["hooks off"])}
+    run = "kvm_exit" if "kvm-amd" in out["vendor"] else "kvm_entry"
+    for name in (run, "kvm_pv_tlb_flush"):
+        equal(f"state of {name}", attached[name], "off")
+    assert "flush_tlb" not in out["functions off"], out["functions off"]
+    assert "kvmmem" in out["functions off"], "the other hooks are gone too"
+    equal("rows while off", procfile.ProcFile(out["proc off"]).all("vpid"), [])
+    seen = Seen(out, "on", out.records("guest on", "guest ")[0]["id"])
+    seen.check_sums()
+    assert "flush_tlb" in out["functions on"], "not attached again"
+    # A VM that flushed while nobody counted: what is counted since agrees.
+    for row in procfile.table(out["audit later"]):
+        equal(f"later difference of {row['counter']}", row["difference"], 0)
+
+
+SWITCH = """
+load_kvm; load_kvmmem
+section vendor kvm_vendor
+functions() { cat /sys/kernel/debug/tracing/enabled_functions; }
+switch() { echo $1 >/sys/module/kvmmem/parameters/flush_accounting; }
+kvmguest --pages 32 --vcpus 2 --drop --rounds 2 --forever >busy.out & busy=$!
+wait_for grep -q expect busy.out
+switch 0
+section "hooks off" cat /sys/kernel/debug/kvmmem/hooks
+section "functions off" functions
+section "proc off" cat /proc/kvmmem
+sleep 0.3
+switch 1
+section "functions on" functions
+sleep 0.3
+kill -STOP $busy
+sleep 0.2
+section "audit later" cat /sys/kernel/debug/kvmmem/audit
+kill -KILL $busy
+wait $busy || true
+export GUEST=on
+section "guest on" kvmguest --pages 16 --then '""" + ASK + "'\n"
+
+VPIDS = r"""
+probe=/sys/kernel/debug/tracing
+if [ "$(kvm_vendor)" = kvm-intel ]; then
+    echo 'r:kvmmem_test/vpid kvm_intel:allocate_vpid vpid=$retval:x32' >>$probe/kprobe_events
+    echo 1 >$probe/events/kvmmem_test/vpid/enable
+fi
+"""
+VPIDS_DONE = r"""
+section allocated sh -c "sed -n 's/.* vpid=//p' $probe/trace"
+if [ "$(kvm_vendor)" = kvm-intel ]; then
+    echo 0 >$probe/events/kvmmem_test/vpid/enable
+    echo >$probe/kprobe_events
+fi
+"""
+
+
+def also(scenario, check):
+    """A scenario with one more check."""
+    def both(out, first=scenario.check):
+        first(out)
+        check(out)
+    return Scenario(scenario.name, scenario.script, both, limit=scenario.limit,
+                    host=scenario.host)
+
+
+SCENARIOS = [
+    flushes("quiet",
+            cr3=("--pages 8 --op cr3 --ops 100", quiet),
+            invlpg=("--pages 8 --op invlpg --ops 100", quiet),
+            io=("--pages 8 --op io --ops 100", quiet)),
+    flushes("guest",
+            pge=("--pages 8 --op cr4pge --ops 50", pge),
+            paravirtual=("--pages 8 --steal-time --op pvflush --ops 100", paravirtual)),
+    flushes("remote",
+            dropped=("--pages 32 --vcpus 2 --drop-thread 20", dropped),
+            logged=("--pages 64 --rounds 4 --dirty-log=1 --dirty-log-off=2", logged)),
+    flushes("shadow", load="load_kvm_shadow; load_kvmmem",
+            cr3=("--pages 8 --op cr3 --ops 100", shadow_asks("guest", 100)),
+            invlpg=("--pages 8 --op invlpg --ops 100", shadow_asks("single", 100)),
+            pge=("--pages 8 --op cr4pge --ops 50", shadow_asks("guest", 100))),
+    also(flushes("tags", before=VPIDS, after=VPIDS_DONE,
+                 three=("--pages 30 --vcpus 3 --vms 2 --turns", distinct),
+                 twenty=("--pages 40 --vcpus 20 --turns --rounds 3", recycled)),
+         check_allocated),
+    Scenario("tlb_switch", SWITCH, check_switched, limit=60),
+    flushes("two_processors", cpus=2, limit=100,
+            moved=("--pages 8 --migrate 20 --op io --ops 40", moved),
+            dropped=("--pages 32 --vcpus 2 --pin 0,1 --drop-thread 20", dropped),
+            pge=("--pages 8 --vcpus 2 --op cr4pge --ops 50", pge),
+            all=("--pages 66 --vcpus 3 --migrate 10 --rounds 4 --dirty-log=1 --dirty-log-off=2"
+                 " --op cr4pge --ops 20", lambda seen: None)),
+    flushes("no_vpid", load="""
+case $(kvm_vendor) in
+kvm-intel) load_kvm vpid=0 ;;
+*) load_kvm ;;
+esac
+load_kvmmem""", zero=("--pages 8 --op io --ops 100", tag_zero)),
+]
