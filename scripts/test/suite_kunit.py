@@ -12,7 +12,8 @@ from suite_lab import equal
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "kunit"))
 import ktap     # pylint: disable=wrong-import-position
 
-SUITES = {"kvmmem-decode", "kvmmem-table", "kvmmem-host", "kvmmem-registry", "kvmmem-flush"}
+SUITES = {"kvmmem-decode", "kvmmem-table", "kvmmem-host", "kvmmem-registry", "kvmmem-flush",
+          "kvmmem-backing"}
 
 
 def prepare(image, kernel, _vendor):
