@@ -23,7 +23,7 @@ def prepare(image, kernel, vendor):
     for name in ("pagewitness", "readcost", "memchurn"):
         image.add(f"lab/bin/{name}", images.helper_program(HERE / f"host/{name}.c").read_bytes(),
                   0o755)
-    for module in ("zram", "virtio_blk", "virtio_pci", "loop"):
+    for module in ("brd", "virtio_blk", "virtio_pci"):
         try:
             image.add_module(kernel, module)
         except images.ImageError:
@@ -173,14 +173,13 @@ section guest grep -E '^(guest|slot id=|expect|result)' guest.out
 
 
 def swap_on():
-    """Swap on a disk of its own, or where there is none on a compressed one."""
+    """Swap on a disk of its own, or where there is none on one in memory."""
     return """
 if insert virtio_pci 2>/dev/null && insert virtio_blk 2>/dev/null && wait_file /dev/vda; then
     disk=/dev/vda
 else
-    insert zram
-    echo 64M >/sys/block/zram0/disksize
-    disk=/dev/zram0
+    insert brd rd_nr=1 rd_size=65536
+    disk=/dev/ram0
 fi
 mkswap $disk
 swapon $disk
@@ -402,7 +401,7 @@ SCENARIOS = [
           before="load_kvm" + swap_on(), host={"drives": (64,)}, vendors=("amd",)),
     guest("swapped_shmem", "--pages 1000 --backing shmem --advise pageout", swapped,
           before="load_kvm" + swap_on(), host={"drives": (64,)}, vendors=("amd",)),
-    guest("swapped_zram", "--pages 1000 --advise pageout", swapped,
+    guest("swapped_brd", "--pages 1000 --advise pageout", swapped,
           before="load_kvm" + swap_on(), vendors=("intel",)),
     guest("shadow_paging", "--pages 512 --backing thp", shadow, before="load_kvm_shadow"),
     Scenario("cost", f"""
