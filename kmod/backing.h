@@ -5,6 +5,7 @@
 #ifndef _KVMMEM_BACKING_H
 #define _KVMMEM_BACKING_H
 
+#include "compat_memory.h"
 #include "eptwalk.h"
 #include "gap.h"
 #include "hostwalk.h"

@@ -32,6 +32,7 @@
 #include <linux/rculist.h>
 #include <linux/sched/signal.h>
 
+#include "compat_memory.h"
 #include "eptwalk.h"
 
 /* Entries that are looked at in one RCU section: some 10 us. */

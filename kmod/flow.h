@@ -5,6 +5,7 @@
 #ifndef _KVMMEM_FLOW_H
 #define _KVMMEM_FLOW_H
 
+#include "compat_memory.h"
 #include "vm.h"
 
 /**

@@ -32,6 +32,7 @@
 #include <linux/rcupdate.h>
 #include <linux/shmem_fs.h>
 
+#include "compat_memory.h"
 #include "hostwalk.h"
 
 /* Entries that may be looked at in one go, the mmap lock held: about 100 us. */
