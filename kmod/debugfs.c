@@ -13,6 +13,7 @@
 
 #include "audit.h"
 #include "debugfs.h"
+#include "debugfs_backing.h"
 #include "fault.h"
 #include "hooks.h"
 #include "latency.h"
@@ -296,6 +297,7 @@ static void vm_born(struct kvmmem_vm *vm)
 	debugfs_create_file("faults", 0400, vm->dir, vm, &faults_fops);
 	debugfs_create_file("tlb", 0400, vm->dir, vm, &tlb_fops);
 	debugfs_create_file("latency", 0400, vm->dir, vm, &latency_fops);
+	kvmmem_debugfs_backing(vm, vm->dir);
 }
 
 static void vm_died(struct kvmmem_vm *vm)

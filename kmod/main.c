@@ -9,6 +9,7 @@
 
 #include "debugfs.h"
 #include "fault.h"
+#include "flow.h"
 #include "hooks.h"
 #include "latency.h"
 #include "procfs.h"
@@ -28,6 +29,7 @@ static int __init kvmmem_init(void)
 	kvmmem_run_init();
 	kvmmem_tlb_init();
 	kvmmem_latency_init();
+	kvmmem_flow_init();
 
 	err = kvmmem_hooks_start(kvmmem_vm_death_all);
 	if (err)

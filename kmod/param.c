@@ -5,22 +5,39 @@
 #include "param.h"
 
 #define COUNT_MAX	65536
+#define MS_MAX		3600000		/* an hour */
 
-static int set_count(const char *val, const struct kernel_param *kp)
+static int set_number(const char *val, const struct kernel_param *kp,
+		      unsigned int min, unsigned int max)
 {
 	unsigned int n;
 	int err = kstrtouint(val, 0, &n);
 
 	if (err)
 		return err;
-	if (n < 1 || n > COUNT_MAX)
+	if (n < min || n > max)
 		return -ERANGE;
-	*(unsigned int *)kp->arg = n;
+	WRITE_ONCE(*(unsigned int *)kp->arg, n);
 	return 0;
+}
+
+static int set_count(const char *val, const struct kernel_param *kp)
+{
+	return set_number(val, kp, 1, COUNT_MAX);
 }
 
 const struct kernel_param_ops kvmmem_param_count_ops = {
 	.set = set_count,
+	.get = param_get_uint,
+};
+
+static int set_ms(const char *val, const struct kernel_param *kp)
+{
+	return set_number(val, kp, 0, MS_MAX);
+}
+
+const struct kernel_param_ops kvmmem_param_ms_ops = {
+	.set = set_ms,
 	.get = param_get_uint,
 };
 

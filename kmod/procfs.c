@@ -12,7 +12,9 @@
 #include <linux/rcupdate.h>
 #include <linux/seq_file.h>
 
+#include "backing.h"
 #include "fault.h"
+#include "flow.h"
 #include "host.h"
 #include "param.h"
 #include "procfs.h"
@@ -42,6 +44,16 @@ KVMMEM_TABLE(vpid_table, "vpid",
 	     { "vm", -10 }, { "vcpu", 4 }, { "vpid", 5 }, { "entries", 11 },
 	     { "flushes", 9 }, { "remote", 8 }, { "guest", 8 }, { "nested", 6 },
 	     { "tag", 6 }, { "other", 6 }, { "single", 6 }, { "moves", 6 });
+
+KVMMEM_TABLE(backing_table, "backing",
+	     { "vm", -11 }, { "host_4k_kb", 10 }, { "host_2m_kb", 10 },
+	     { "host_1g_kb", 10 }, { "ept_4k_kb", 10 }, { "ept_2m_kb", 10 },
+	     { "ept_1g_kb", 10 }, { "ept_table_kb", 12 }, { "age_ms", 7 });
+
+KVMMEM_TABLE(huge_table, "huge",
+	     { "vm", -11 }, { "installed", 10 }, { "nx_split", 10 },
+	     { "dirty_log_split", 15 }, { "recovered", 10 }, { "zapped", 10 },
+	     { "table_zapped", 12 });
 
 static const char *mode_name(enum kvmmem_mode mode)
 {
@@ -133,10 +145,17 @@ static int vm_row(struct seq_file *seq, struct kvmmem_vm *vm)
 {
 	struct kvmmem_vm_info info;
 	char comm[4 * TASK_COMM_LEN + 1];
+	struct kvmmem_levels levels;
 	struct kvmmem_row row;
+	u64 resident = 0;
+	int i;
 
-	if (!kvmmem_vm_info(vm, &info))
+	if (!kvmmem_vm_info(vm, &info) || !kvmmem_backing_levels(vm, &levels))
 		return SEQ_SKIP;
+	for (i = 0; i < KVMMEM_NR_SIZES; i++)
+		resident += levels.host.host_kb[i];
+	if (levels.age_ms == KVMMEM_UNKNOWN)
+		resident = KVMMEM_UNKNOWN;
 	kvmmem_escape(comm, sizeof(comm), info.comm);
 
 	row = kvmmem_row_begin(seq, &vm_table);
@@ -146,9 +165,9 @@ static int vm_row(struct seq_file *seq, struct kvmmem_vm *vm)
 	kvmmem_row_u64(&row, info.vcpus);
 	kvmmem_row_text(&row, mode_name(vm->mode));
 	kvmmem_row_u64(&row, info.mem_kb);
-	kvmmem_row_u64(&row, KVMMEM_UNKNOWN);
-	kvmmem_row_u64(&row, KVMMEM_UNKNOWN);
-	kvmmem_row_u64(&row, KVMMEM_UNKNOWN);
+	kvmmem_row_u64(&row, resident);
+	kvmmem_row_u64(&row, levels.host.swap_kb);
+	kvmmem_row_u64(&row, levels.host.ksm_kb);
 	kvmmem_row_end(&row);
 	return 0;
 }
@@ -229,22 +248,73 @@ static int vpid_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 	return 0;
 }
 
+static int backing_head(struct seq_file *seq)
+{
+	kvmmem_table_header(seq, &backing_table);
+	return 0;
+}
+
+static int backing_row(struct seq_file *seq, struct kvmmem_vm *vm)
+{
+	struct kvmmem_levels levels;
+	struct kvmmem_row row;
+	int i;
+
+	if (!kvmmem_backing_levels(vm, &levels))
+		return SEQ_SKIP;
+	row = kvmmem_row_begin(seq, &backing_table);
+	kvmmem_row_text(&row, vm->id);
+	for (i = 0; i < KVMMEM_NR_SIZES; i++)
+		kvmmem_row_u64(&row, levels.host.host_kb[i]);
+	for (i = 0; i < KVMMEM_NR_SIZES; i++)
+		kvmmem_row_u64(&row, levels.ept_kb[i]);
+	kvmmem_row_u64(&row, levels.table_kb);
+	kvmmem_row_u64(&row, levels.age_ms);
+	kvmmem_row_end(&row);
+	return 0;
+}
+
+static int huge_head(struct seq_file *seq)
+{
+	kvmmem_table_header(seq, &huge_table);
+	return 0;
+}
+
+static int huge_row(struct seq_file *seq, struct kvmmem_vm *vm)
+{
+	struct kvmmem_row row = kvmmem_row_begin(seq, &huge_table);
+	u64 flows[KVMMEM_NR_FLOWS];
+	bool known = kvmmem_flow_of_vm(vm, flows);
+	int i;
+
+	kvmmem_row_text(&row, vm->id);
+	for (i = 0; i < KVMMEM_NR_FLOWS; i++)
+		kvmmem_row_u64(&row, known ? flows[i] : KVMMEM_UNKNOWN);
+	kvmmem_row_end(&row);
+	return 0;
+}
+
 /**
  * struct section - a part of the file
  * @head: prints what stands before the rows; may sleep
  * @row: prints the rows of a VM, under RCU; NULL: there are none
+ * @prepare: called before @row, may sleep; NULL: nothing to do. Other sections
+ *	print what it has found, so that one reading shows one state.
  */
 struct section {
 	int (*head)(struct seq_file *seq);
 	int (*row)(struct seq_file *seq, struct kvmmem_vm *vm);
+	int (*prepare)(struct kvmmem_vm *vm);
 };
 
 static const struct section sections[] = {
 	{ host_head, NULL },
-	{ vm_head, vm_row },
+	{ vm_head, vm_row, kvmmem_backing_refresh },
 	{ fault_head, fault_row },
 	{ flush_head, flush_row },
 	{ vpid_head, vpid_rows },
+	{ backing_head, backing_row },
+	{ huge_head, huge_row },
 };
 
 /* The first position at or after this one where something is. */
@@ -285,16 +355,35 @@ static void proc_stop(struct seq_file *seq, void *v)
 {
 }
 
+static int prepare(const struct section *section, unsigned int slot)
+{
+	struct kvmmem_vm *vm;
+	int err;
+
+	if (!section->prepare)
+		return 0;
+	vm = kvmmem_vm_get(slot);
+	if (!vm)
+		return 0;
+	err = section->prepare(vm);
+	kvmmem_vm_put(vm);
+	return err;
+}
+
 static int proc_show(struct seq_file *seq, void *v)
 {
 	u64 section, place;
 	struct kvmmem_vm *vm;
-	int ret = SEQ_SKIP;
+	int ret;
 
 	section = div64_u64_rem(*(loff_t *)v, kvmmem_vm_slots() + 1, &place);
 	if (!place)
 		return sections[section].head(seq);
 
+	ret = prepare(&sections[section], place - 1);
+	if (ret)
+		return ret;
+	ret = SEQ_SKIP;
 	rcu_read_lock();
 	vm = kvmmem_vm_at(place - 1);
 	if (vm)

@@ -48,7 +48,6 @@ struct kvmmem_tag kvmmem_no_tag = { .tag = KVMMEM_TAG_UNKNOWN };
 static struct kvmmem_pool vm_pool, vcpu_pool;
 static LLIST_HEAD(dead_vms);
 static const struct kvmmem_vm_watch *watch;	/* changed only with no worker */
-static DEFINE_PER_CPU(u64, lost);
 
 static void registry_work_fn(struct work_struct *work);
 static DECLARE_WORK(registry_work, registry_work_fn);
@@ -67,6 +66,24 @@ static struct kvmmem_vm *find_vm(const struct kvm *kvm)
 	return NULL;
 }
 
+/* A process with several VMs: what it does is not always one VM's doing. */
+static void mark_mm(struct kvmmem_vm *vm)
+{
+	unsigned int slot;
+
+	for (slot = find_first_bit(used, max_vms); slot < max_vms;
+	     slot = find_next_bit(used, max_vms, slot + 1)) {
+		struct kvmmem_vm *other;
+
+		other = rcu_dereference_protected(table[slot],
+						  lockdep_is_held(&registry_lock));
+		if (other && other->mm == vm->mm) {
+			WRITE_ONCE(other->mm_shared, true);
+			vm->mm_shared = true;
+		}
+	}
+}
+
 static struct kvmmem_vm *add_vm(struct kvm *kvm, struct task_struct *task)
 {
 	struct kvmmem_vm *vm;
@@ -81,6 +98,8 @@ static struct kvmmem_vm *add_vm(struct kvm *kvm, struct task_struct *task)
 		return NULL;
 
 	raw_spin_lock_init(&vm->lock);
+	refcount_set(&vm->refs, 1);
+	mutex_init(&vm->walk_lock);
 	vm->kvm = kvm;
 	vm->key = kvm;
 	vm->slot = slot;
@@ -89,6 +108,8 @@ static struct kvmmem_vm *add_vm(struct kvm *kvm, struct task_struct *task)
 	strscpy(vm->comm, task->group_leader->comm, sizeof(vm->comm));
 	vm->requests_base = kvmmem_kvm_requests(kvm);
 	vm->remote_base = kvmmem_remote_flushes(kvm);
+	vm->mm = kvm->mm;
+	mark_mm(vm);
 	INIT_LIST_HEAD(&vm->vcpus);
 	/* KVM could not make a directory (a duplicate name): a name of ours. */
 	if (!kvmmem_kvm_debugfs_name(kvm, vm->id, sizeof(vm->id)))
@@ -237,7 +258,7 @@ static void bury(struct kvmmem_vm *vm)
 {
 	/* Whoever was reading the struct kvm is done when this lock is ours. */
 	raw_spin_lock(&vm->lock);
-	vm->kvm = NULL;
+	WRITE_ONCE(vm->kvm, NULL);
 	raw_spin_unlock(&vm->lock);
 	llist_add(&vm->dead, &dead_vms);
 	schedule_work(&registry_work);
@@ -307,7 +328,19 @@ static void free_vm(struct kvmmem_vm *vm)
 	kvmmem_pool_put(&vm_pool, vm);
 }
 
-/* Free the dead. Their slots may have new VMs already. */
+/**
+ * kvmmem_vm_put - give a reference back
+ * @vm: from kvmmem_vm_get()
+ *
+ * Context: process.
+ */
+void kvmmem_vm_put(struct kvmmem_vm *vm)
+{
+	if (refcount_dec_and_test(&vm->refs))
+		free_vm(vm);
+}
+
+/* Let go of the dead. Their slots may have new VMs already. */
 static void reap(void)
 {
 	struct llist_node *list = llist_del_all(&dead_vms);
@@ -322,7 +355,7 @@ static void reap(void)
 	tracepoint_synchronize_unregister();
 	synchronize_rcu();
 	llist_for_each_entry_safe(vm, next, list, dead)
-		free_vm(vm);
+		kvmmem_vm_put(vm);
 }
 
 static void announce(void)
@@ -423,6 +456,26 @@ struct kvmmem_vm *kvmmem_vm_at(unsigned int slot)
 }
 
 /**
+ * kvmmem_vm_get - the record in a slot, to be kept beyond RCU
+ * @slot: below kvmmem_vm_slots()
+ *
+ * The VM may die meanwhile, the record stays until kvmmem_vm_put(). For readers
+ * that sleep, and that are gone before kvmmem_registry_exit(). Context: any.
+ * Return: NULL when the slot is empty.
+ */
+struct kvmmem_vm *kvmmem_vm_get(unsigned int slot)
+{
+	struct kvmmem_vm *vm;
+
+	rcu_read_lock();
+	vm = kvmmem_vm_at(slot);
+	if (vm && !refcount_inc_not_zero(&vm->refs))
+		vm = NULL;
+	rcu_read_unlock();
+	return vm;
+}
+
+/**
  * kvmmem_vm_count - VMs in the table
  */
 unsigned int kvmmem_vm_count(void)
@@ -449,54 +502,6 @@ void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec))
 			fn(rec);
 	}
 	rcu_read_unlock();
-}
-
-/**
- * kvmmem_vm_info - collect the facts of a VM
- * @vm: its record
- * @info: where to
- *
- * Context: rcu_read_lock(). Return: false when the VM is gone.
- */
-bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info)
-{
-	struct task_struct *task;
-	bool alive;
-
-	raw_spin_lock(&vm->lock);
-	alive = vm->kvm;
-	if (alive) {
-		info->vcpus = atomic_read(&vm->kvm->online_vcpus);
-		info->mem_kb = kvmmem_memslot_pages(vm->kvm) << (PAGE_SHIFT - 10);
-	}
-	raw_spin_unlock(&vm->lock);
-
-	task = pid_task(vm->pid, PIDTYPE_TGID);
-	strscpy(info->comm, task ? task->comm : vm->comm, sizeof(info->comm));
-	return alive;
-}
-
-/**
- * kvmmem_lost - count an event that has no record to go to
- *
- * Context: any.
- */
-void kvmmem_lost(void)
-{
-	this_cpu_inc(lost);
-}
-
-/**
- * kvmmem_lost_events - events that could not be counted, since load
- */
-u64 kvmmem_lost_events(void)
-{
-	u64 sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu(lost, cpu));
-	return sum;
 }
 
 static void pool_usage(const struct kvmmem_pool *pool, size_t size,

@@ -10,11 +10,14 @@
 #ifndef _KVMMEM_VM_H
 #define _KVMMEM_VM_H
 
+#include <linux/atomic.h>
 #include <linux/build_bug.h>
 #include <linux/cache.h>
 #include <linux/hashtable.h>
 #include <linux/list.h>
 #include <linux/llist.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/seqlock.h>
 #include <linux/spinlock.h>
@@ -26,6 +29,46 @@
 struct dentry;
 struct kvm;
 struct kvm_vcpu;
+struct mm_struct;
+
+/* Sizes of a mapping: of the host's page tables, of KVM's tables. */
+enum kvmmem_size {
+	KVMMEM_4K,
+	KVMMEM_2M,
+	KVMMEM_1G,
+	KVMMEM_NR_SIZES
+};
+
+/* Huge mappings of KVM's tables that come and go (flow.c). */
+enum kvmmem_flow {
+	KVMMEM_FLOW_INSTALLED,		/* where there was nothing */
+	KVMMEM_FLOW_SPLIT,		/* into a table, for the NX mitigation */
+	KVMMEM_FLOW_SPLIT_LOGGED,	/* into a table, in a slot that is logged */
+	KVMMEM_FLOW_RECOVERED,		/* in place of a table */
+	KVMMEM_FLOW_ZAPPED,		/* gone */
+	KVMMEM_FLOW_TABLE_ZAPPED,	/* a table gone: a huge mapping may follow */
+	KVMMEM_NR_FLOWS,
+	/* Not counted, but by what may follow. */
+	KVMMEM_FLOW_FROZEN = KVMMEM_NR_FLOWS,	/* not there for the moment */
+	KVMMEM_FLOW_LINKED,			/* a table where there was nothing */
+	KVMMEM_FLOW_NONE
+};
+
+/**
+ * struct kvmmem_backing - result of the last walk over a VM's slots, in KiB
+ * @walked: when it ended, ktime_get_ns(); 0: there was none yet
+ * @host_kb: in memory, by the size of the host's mapping
+ * @swap_kb: in swap
+ * @ksm_kb: of @host_kb, merged by KSM
+ * @table_kb: KVM's tables; KVMMEM_UNKNOWN if they could not be walked
+ */
+struct kvmmem_backing {
+	u64 walked;
+	u64 host_kb[KVMMEM_NR_SIZES];
+	u64 swap_kb;
+	u64 ksm_kb;
+	u64 table_kb;
+};
 
 /**
  * struct kvmmem_vm - record of a VM
@@ -46,6 +89,13 @@ struct kvm_vcpu;
  * @remote_base: KVM's remote flushes, likewise
  * @vcpus: its vCPUs in order of birth; registry_lock, RCU
  * @nr_vcpus: how many; registry_lock
+ * @refs: one of the registry's until the VM is dead and no hook and no reader
+ *	under RCU can have found the record, and those of kvmmem_vm_get()
+ * @walk_lock: whoever walks the VM's memory; outside of all other locks
+ * @backing: what the last walk found; @lock
+ * @mm: the process's, to be compared and never followed
+ * @mm_shared: another VM has the same
+ * @flows: huge mappings, by enum kvmmem_flow
  * @announced: the watcher has been told; only the worker touches it
  * @dir: its debugfs directory, the watcher's
  * @dead: in the list of records that wait for the worker to free them
@@ -66,6 +116,12 @@ struct kvmmem_vm {
 	u64 remote_base;
 	struct list_head vcpus;
 	unsigned int nr_vcpus;
+	refcount_t refs;
+	struct mutex walk_lock;
+	struct kvmmem_backing backing;
+	const struct mm_struct *mm;
+	bool mm_shared;
+	atomic64_t flows[KVMMEM_NR_FLOWS];
 	bool announced;
 	struct dentry *dir;
 	struct llist_node dead;
@@ -268,6 +324,9 @@ void kvmmem_registry_top_up(gfp_t gfp);
 unsigned int kvmmem_vm_slots(void);
 int kvmmem_vm_next(unsigned int from);
 struct kvmmem_vm *kvmmem_vm_at(unsigned int slot);
+struct kvmmem_vm *kvmmem_vm_get(unsigned int slot);
+void kvmmem_vm_put(struct kvmmem_vm *vm);
+bool kvmmem_vm_alive(const struct kvmmem_vm *vm);
 unsigned int kvmmem_vm_count(void);
 bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info);
 

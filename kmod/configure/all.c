@@ -14,5 +14,7 @@
 #include "remote_requests.h"
 #include "root_role.h"
 #include "stat_generic.h"
+#include "stat_pages.h"
+#include "used_mmu_pages.h"
 #include "vm_debugfs.h"
 #include "vm_type.h"

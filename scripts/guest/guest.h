@@ -69,6 +69,8 @@ struct options {
 	unsigned int migrate;
 	int pin[MAX_VCPUS];
 	unsigned int nr_pin;
+	bool alias;		/* one more slot on the first one's memory */
+	unsigned int punch;	/* drop every so many pages; 0: none */
 	int advice;		/* madvise() after the run; -1: none */
 	const char *then;
 	const char *hold;
@@ -110,6 +112,7 @@ struct vm {
 	char id[32];
 	struct slot ctl;
 	struct slot *data;
+	struct slot alias;
 	unsigned long ctl_pages;
 	unsigned int nr_vcpus;
 	struct vcpu *vcpu;
@@ -175,6 +178,8 @@ void prefault_memory(struct vm *vm);
 bool needs_prefault(const struct options *opt);
 void set_dirty_log(struct vm *vm, bool on);
 void advise_memory(struct vm *vm);
+void punch_memory(struct vm *vm);
+void print_slots(const struct vm *vm);
 void check_huge(struct vm *vm);
 uint64_t page_gpa(const struct vm *vm, unsigned long index);
 

@@ -106,8 +106,9 @@ static void announce(struct vm *vm, const struct host *host)
 	       vm->id, getpid(), opt->vcpus, opt->slots, opt->pages,
 	       (unsigned long)vm->data[0].size / 1024,
 	       (unsigned long)vm->ctl.size / 1024,
-	       (unsigned long)(opt->slots * vm->data[0].size + vm->ctl.size) /
-	       1024);
+	       (unsigned long)((opt->slots + opt->alias) * vm->data[0].size +
+			       vm->ctl.size) / 1024);
+	print_slots(vm);
 	printf("expect id=%s violations=%lu read=%lu write=%lu exec=%lu walk=%lu protection=%lu mmio=%lu emulated=%lu shadow=%lu trace=%lu pf_taken=%lu exact=%s\n",
 	       vm->id, exp.read + exp.write + exp.exec, exp.read, exp.write,
 	       exp.exec, exp.walk, exp.protection, exp.mmio, exp.emulated,
@@ -307,6 +308,8 @@ int main(int argc, char **argv)
 		check_huge(vms);
 	for (v = 0; v < opt.vms && opt.advice >= 0; v++)
 		advise_memory(&vms[v]);
+	for (v = 0; v < opt.vms && opt.punch; v++)
+		punch_memory(&vms[v]);
 	for (v = 0; v < opt.vms && opt.close_then_hold; v++)
 		close_vm(&vms[v]);
 	status = then_or_hold(&opt);

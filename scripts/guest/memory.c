@@ -111,6 +111,11 @@ void map_slots(struct vm *vm)
 		map_data(opt, slot, i);
 		gpa = ROUND_UP(slot->gpa + size, HUGE);
 	}
+	if (opt->alias) {
+		vm->alias = vm->data[0];
+		vm->alias.id = opt->slots + 1;
+		vm->alias.gpa = gpa + vm->alias.gpa % HUGE;
+	}
 	if (opt->flat && gpa > MMIO_GPA)
 		die(EXIT_USAGE, "--mode flat: the slots do not fit below 4G");
 
@@ -154,6 +159,26 @@ void register_slots(struct vm *vm)
 	set_region(vm, &vm->ctl, vm->ctl.size);
 	for (i = 0; i < vm->opt->slots; i++)
 		set_region(vm, &vm->data[i], vm->data[i].size);
+	if (vm->opt->alias)
+		set_region(vm, &vm->alias, vm->alias.size);
+}
+
+static void print_slot(const struct vm *vm, const struct slot *slot)
+{
+	printf("slot id=%s slot=%u gpa=0x%lx hva=%lx bytes=%lx\n", vm->id, slot->id,
+	       (unsigned long)slot->gpa, (unsigned long)slot->hva,
+	       (unsigned long)slot->size);
+}
+
+void print_slots(const struct vm *vm)
+{
+	unsigned int i;
+
+	print_slot(vm, &vm->ctl);
+	for (i = 0; i < vm->opt->slots; i++)
+		print_slot(vm, &vm->data[i]);
+	if (vm->opt->alias)
+		print_slot(vm, &vm->alias);
 }
 
 void set_dirty_log(struct vm *vm, bool on)
@@ -208,6 +233,17 @@ void check_drop(struct vm *vm)
 void advise_memory(struct vm *vm)
 {
 	advise(vm, vm->opt->advice, "--advise");
+}
+
+void punch_memory(struct vm *vm)
+{
+	uint64_t step = vm->opt->punch * PAGE, at;
+	unsigned int i;
+
+	for (i = 0; i < vm->opt->slots; i++)
+		for (at = 0; at < vm->data[i].size; at += step)
+			if (madvise(vm->data[i].hva + at, PAGE, MADV_DONTNEED))
+				die_errno("--punch");
 }
 
 /* Is a page executed before the guest itself has written the stub to it? */

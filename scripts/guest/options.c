@@ -30,6 +30,8 @@ static const char help[] =
 "  --readonly-slot     KVM_MEM_READONLY; a guest's write is an MMIO exit\n"
 "  --slots N           spread the pages over N slots (1)\n"
 "  --slot-mb N         size of each slot (just large enough)\n"
+"  --alias             one more slot on the memory of the first\n"
+"  --punch N           after the run, drop every Nth page of each slot\n"
 "  --advise WHAT       madvise() after the run: pageout, mergeable, collapse,\n"
 "                      nohugepage or dontneed\n"
 "What the guest does\n"
@@ -73,7 +75,7 @@ enum {
 	O_ROUNDS, O_DROP, O_DROP_THREAD, O_DIRTY_LOG, O_DIRTY_OFF, O_MMIO,
 	O_MMIO_PAGES, O_WALK, O_MODE, O_OP, O_OPS, O_STEAL, O_VCPUS, O_SHARE,
 	O_TURNS, O_PIN, O_MIGRATE, O_VMS, O_FOREVER, O_SECONDS, O_CREATE,
-	O_THEN, O_HOLD, O_CLOSE, O_HELP,
+	O_THEN, O_HOLD, O_CLOSE, O_ALIAS, O_PUNCH, O_HELP,
 };
 
 static const struct option longopts[] = {
@@ -95,7 +97,8 @@ static const struct option longopts[] = {
 	{ "vms", 1, 0, O_VMS }, { "forever", 0, 0, O_FOREVER },
 	{ "seconds", 1, 0, O_SECONDS }, { "create-only", 1, 0, O_CREATE },
 	{ "then", 1, 0, O_THEN }, { "hold", 1, 0, O_HOLD },
-	{ "close-then-hold", 0, 0, O_CLOSE }, { "help", 0, 0, O_HELP },
+	{ "close-then-hold", 0, 0, O_CLOSE },
+	{ "alias", 0, 0, O_ALIAS }, { "punch", 1, 0, O_PUNCH }, { "help", 0, 0, O_HELP },
 	{ 0, 0, 0, 0 }
 };
 
@@ -330,6 +333,12 @@ void parse_options(int argc, char **argv, struct options *opt)
 			break;
 		case O_CLOSE:
 			opt->close_then_hold = true;
+			break;
+		case O_ALIAS:
+			opt->alias = true;
+			break;
+		case O_PUNCH:
+			opt->punch = number("punch", optarg, 1, UINT_MAX);
 			break;
 		case O_HELP:
 			fputs(help, stdout);

@@ -70,6 +70,14 @@ def guest_program():
         ["gcc", *flags, "-o", out, *compiled]))
 
 
+def helper_program(source):
+    """A program of one C file, compiled for any of the hosts."""
+    source = pathlib.Path(source)
+    flags = ["-static", "-O2", "-Wall", "-Wextra", "-Werror"]
+    return cached("programs", source.stem, _digest(source.read_bytes(), flags),
+                  lambda out: _command(["gcc", *flags, "-o", out, source]))
+
+
 def _prepare_module(path, out):
     data = path.read_bytes()
     if path.suffix == ".xz":

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What of the memory's side depends on a kernel version or on KVM's private
+ * layout: memory slots, KVM's tables, the host's page tables. Like compat.h, and
+ * only for those who look at them.
+ */
+#ifndef _KVMMEM_COMPAT_MEMORY_H
+#define _KVMMEM_COMPAT_MEMORY_H
+
+#include <linux/mm.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+#include <linux/version.h>
+#include <linux/xarray.h>
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+#include <linux/leafops.h>
+#endif
+
+/**
+ * struct kvmmem_slot - a copy of what matters of a memory slot
+ * @base_gfn: first guest page
+ * @npages: pages
+ * @hva: where it lies in the VM's process
+ * @flags: KVM_MEM_*
+ * @id: KVM's number of it
+ */
+struct kvmmem_slot {
+	u64 base_gfn;
+	u64 npages;
+	unsigned long hva;
+	u32 flags;
+	int id;
+};
+
+#ifdef KVMMEM_HAVE_MEMSLOT_ITERATOR
+#define kvmmem_for_each_slot_from(slot, slots, gfn)				\
+	for (struct kvm_memslot_iter __iter = ({				\
+			struct kvm_memslot_iter __i;				\
+			kvm_memslot_iter_start(&__i, slots, gfn); __i; });	\
+	     kvm_memslot_iter_is_valid(&__iter, ~0ULL) &&			\
+	     ((slot) = __iter.slot);						\
+	     kvm_memslot_iter_next(&__iter))
+#else
+/* An array, the highest address first. */
+#define kvmmem_for_each_slot_from(slot, slots, gfn)				\
+	for ((slot) = &(slots)->memslots[(slots)->used_slots];			\
+	     (slot)-- > &(slots)->memslots[0];)
+#endif
+
+/**
+ * kvmmem_slots_from - copy memory slots, in the order of their addresses
+ * @kvm: a live VM
+ * @gfn: only slots that begin at this page or above
+ * @copy: where to
+ * @max: room there
+ *
+ * Address space 0, as kvmmem_memslot_pages(). Does not sleep; takes kvm->srcu
+ * for reading. Return: slots copied; there may be more when it is @max.
+ */
+static inline unsigned int kvmmem_slots_from(struct kvm *kvm, u64 gfn,
+					     struct kvmmem_slot *copy, unsigned int max)
+{
+	struct kvm_memory_slot *slot;
+	unsigned int n = 0;
+	int idx;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	kvmmem_for_each_slot_from(slot, __kvm_memslots(kvm, 0), gfn) {
+		/* One that reaches across @gfn comes first. */
+		if (slot->base_gfn < gfn)
+			continue;
+		if (n == max)
+			break;
+		copy[n].base_gfn = slot->base_gfn;
+		copy[n].npages = slot->npages;
+		copy[n].hva = slot->userspace_addr;
+		copy[n].flags = slot->flags;
+		copy[n].id = slot->id;
+		n++;
+	}
+	srcu_read_unlock(&kvm->srcu, idx);
+	return n;
+}
+
+/* The slot that a guest page lies in, or NULL. Under kvm->srcu. */
+static inline struct kvm_memory_slot *kvmmem_slot_at(struct kvm *kvm, u64 gfn)
+{
+	struct kvm_memory_slot *slot;
+
+	kvmmem_for_each_slot_from(slot, __kvm_memslots(kvm, 0), gfn) {
+		if (slot->base_gfn > gfn)
+			break;
+		if (gfn < slot->base_gfn + slot->npages)
+			return slot;
+	}
+	return NULL;
+}
+
+/**
+ * kvmmem_slot_flags - KVM_MEM_* of the slot that a guest page lies in
+ * @kvm: a live VM
+ * @gfn: the page
+ *
+ * Does not sleep; takes kvm->srcu for reading. Return: 0 where no slot is.
+ */
+static inline u32 kvmmem_slot_flags(struct kvm *kvm, u64 gfn)
+{
+	int idx = srcu_read_lock(&kvm->srcu);
+	struct kvm_memory_slot *slot = kvmmem_slot_at(kvm, gfn);
+	u32 flags = slot ? slot->flags : 0;
+
+	srcu_read_unlock(&kvm->srcu, idx);
+	return flags;
+}
+
+/**
+ * kvmmem_huge_disallowed - does KVM keep a guest page from lying in a 2M mapping?
+ * @kvm: a live VM
+ * @gfn: the page
+ *
+ * KVM's own note (lpage_info): of the slot's alignment and edges, of guest page
+ * tables and other pages that it write-protects, and of mixed attributes. Does
+ * not sleep; takes kvm->srcu for reading.
+ */
+static inline bool kvmmem_huge_disallowed(struct kvm *kvm, u64 gfn)
+{
+	int idx = srcu_read_lock(&kvm->srcu);
+	struct kvm_memory_slot *slot = kvmmem_slot_at(kvm, gfn);
+	bool disallowed = false;
+
+	if (slot && slot->arch.lpage_info[0]) {
+		u64 i = (gfn >> 9) - (slot->base_gfn >> 9);
+
+		disallowed = READ_ONCE(slot->arch.lpage_info[0][i].disallow_lpage);
+	}
+	srcu_read_unlock(&kvm->srcu, idx);
+	return disallowed;
+}
+
+/**
+ * kvmmem_ept_leaves - leaf entries that KVM counts in a VM's tables now
+ * @kvm: a live VM
+ * @level: 0: 4K, 1: 2M, 2: 1G
+ *
+ * Return: KVMMEM_UNKNOWN (value.h) where KVM does not count them by size.
+ */
+static inline u64 kvmmem_ept_leaves(const struct kvm *kvm, int level)
+{
+#ifdef KVMMEM_HAVE_STAT_PAGES
+	return max_t(s64, atomic64_read(&kvm->stat.pages[level]), 0);
+#else
+	return U64_MAX;
+#endif
+}
+
+/**
+ * kvmmem_nx_splits - tables that KVM has only since a huge page was executed
+ * @kvm: a live VM
+ */
+static inline u64 kvmmem_nx_splits(const struct kvm *kvm)
+{
+	return READ_ONCE(kvm->stat.nx_lpage_splits);
+}
+
+/**
+ * kvmmem_shadow_tables - table pages of KVM's older MMU
+ * @kvm: a live VM
+ *
+ * Return: KVMMEM_UNKNOWN (value.h) where there are some and KVM does not count
+ * them.
+ */
+static inline u64 kvmmem_shadow_tables(const struct kvm *kvm)
+{
+#ifdef KVMMEM_HAVE_USED_MMU_PAGES
+	return READ_ONCE(kvm->arch.n_used_mmu_pages);
+#else
+	return list_empty(&kvm->arch.active_mmu_pages) ? 0 : U64_MAX;
+#endif
+}
+
+/*
+ * Bit 11 of an entry of KVM's tables (SPTE_MMU_PRESENT_MASK of KVM's private
+ * spte.h) says on both vendors' processors that it is a mapping or a table and
+ * not a note about MMIO or a change under way. Since 5.13.
+ */
+#define KVMMEM_SPTE_PRESENT	BIT_ULL(11)
+
+/**
+ * kvmmem_spte_frozen - is an entry's change under way?
+ * @spte: an entry without KVMMEM_SPTE_PRESENT
+ *
+ * REMOVED_SPTE, later FROZEN_SPTE of KVM's private spte.h: not 0, whatever else
+ * it is; entries of MMIO are never huge before.
+ */
+static inline bool kvmmem_spte_frozen(u64 spte)
+{
+	return spte & ~BIT_ULL(63);	/* 63: "suppress #VE", set in every absent entry */
+}
+
+/**
+ * kvmmem_tdp_roots - the list of the roots of KVM's newer MMU
+ * @kvm: a live VM
+ *
+ * An RCU list: kvm_tdp_mmu_put_root() takes a root from it before it hands the
+ * root to call_rcu(). Return: NULL where that MMU frees its tables otherwise.
+ */
+static inline const struct list_head *kvmmem_tdp_roots(const struct kvm *kvm)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
+	return &kvm->arch.tdp_mmu_roots;
+#else
+	return NULL;
+#endif
+}
+
+/**
+ * kvmmem_tdp_root - the tables that a vCPU runs its guest on
+ * @vcpu: a live vCPU
+ * @level: where to put their levels
+ *
+ * Not those of a nested guest. Return: their physical address, INVALID_PAGE if
+ * there are none or if they are those of SMM.
+ */
+static inline hpa_t kvmmem_tdp_root(const struct kvm_vcpu *vcpu, int *level)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
+	union kvm_mmu_page_role role = READ_ONCE(vcpu->arch.root_mmu.root_role);
+
+	*level = role.level;
+	if (role.smm || !role.direct)
+		return INVALID_PAGE;
+	return READ_ONCE(vcpu->arch.root_mmu.root.hpa);
+#else
+	return INVALID_PAGE;
+#endif
+}
+
+/* What an entry of the host's page tables that is not present stands for. */
+enum kvmmem_absent {
+	KVMMEM_ABSENT_NOTHING,
+	KVMMEM_ABSENT_SWAP,	/* a page in swap */
+	KVMMEM_ABSENT_PAGE,	/* a page in memory, being migrated for instance */
+};
+
+/**
+ * kvmmem_absent - sort an entry of the host's page tables that is not present
+ * @pte: neither none nor present; a PMD or PUD in a PTE's clothes is fine, the
+ *	bits of such entries are the same on x86
+ * @pfn: the page frame when the result is KVMMEM_ABSENT_PAGE
+ */
+static inline enum kvmmem_absent kvmmem_absent(pte_t pte, unsigned long *pfn)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+	softleaf_t entry = softleaf_from_pte(pte);
+
+	if (softleaf_is_swap(entry))
+		return KVMMEM_ABSENT_SWAP;
+	if (!softleaf_has_pfn(entry))
+		return KVMMEM_ABSENT_NOTHING;
+	*pfn = softleaf_to_pfn(entry);
+	return KVMMEM_ABSENT_PAGE;
+#else
+	swp_entry_t entry = pte_to_swp_entry(pte);
+
+	if (!non_swap_entry(entry))
+		return KVMMEM_ABSENT_SWAP;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
+	if (!is_pfn_swap_entry(entry))
+		return KVMMEM_ABSENT_NOTHING;
+	*pfn = swp_offset_pfn(entry);
+#else
+	if (!is_migration_entry(entry) && !is_device_private_entry(entry))
+		return KVMMEM_ABSENT_NOTHING;
+	*pfn = swp_offset(entry);
+#endif
+	return KVMMEM_ABSENT_PAGE;
+#endif
+}
+
+/**
+ * kvmmem_page_is_anon - is a page anonymous memory?
+ * @page: any page, a reference is not needed
+ */
+static inline bool kvmmem_page_is_anon(struct page *page)
+{
+	return PageAnon(page);
+}
+
+/**
+ * kvmmem_page_is_ksm - is a page merged by KSM?
+ * @page: any page, a reference is not needed
+ */
+static inline bool kvmmem_page_is_ksm(struct page *page)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 18, 0)
+	return folio_test_ksm(page_folio(page));
+#else
+	return PageKsm(page);
+#endif
+}
+
+/**
+ * kvmmem_xas_pages - pages that the entry at an XArray cursor stands for
+ * @xas: the cursor
+ */
+static inline unsigned long kvmmem_xas_pages(struct xa_state *xas)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+	return 1UL << xas_get_order(xas);
+#else
+	return 1;	/* large folios are split before they go to swap */
+#endif
+}
+
+#endif /* _KVMMEM_COMPAT_MEMORY_H */

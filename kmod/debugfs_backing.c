@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * debugfs: vms/<id>/backing, a row for each memory slot.
+ *
+ * A slot is walked when its row is printed. The last one stays in memory, since
+ * seq_file prints a row again when it did not fit.
+ */
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/nodemask.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "backing.h"
+#include "debugfs_backing.h"
+#include "table.h"
+
+KVMMEM_TABLE(slot_table, "slot",
+	     { "slot", 5 }, { "gpa", 14 }, { "size_kb", 10 }, { "kind", -9 },
+	     { "flags", -14 },
+	     { "host_4k_kb", 10 }, { "host_2m_kb", 10 }, { "host_1g_kb", 10 },
+	     { "ept_4k_kb", 10 }, { "ept_2m_kb", 10 }, { "ept_1g_kb", 10 },
+	     { "gap_kb", 10 }, { "cause", -15 },
+	     { "resident_kb", 11 }, { "swap_kb", 10 }, { "ksm_kb", 10 },
+	     { "zero_kb", 10 }, { "hole_kb", 10 }, { "unfaulted_kb", 12 },
+	     { "gap_misaligned_kb", 17 }, { "gap_dirty_log_kb", 16 },
+	     { "gap_write_tracked_kb", 20 }, { "gap_nx_split_kb", 15 },
+	     { "gap_unknown_kb", 14 }, { "ept", -10 }, { "nodes_kb", -10 });
+
+static const char * const cause_names[KVMMEM_NR_GAPS] = {
+	[KVMMEM_GAP_MISALIGNED] = "misaligned-slot",
+	[KVMMEM_GAP_DIRTY_LOG] = "dirty-logging",
+	[KVMMEM_GAP_WRITE_TRACKED] = "write-tracked",
+	[KVMMEM_GAP_NX] = "nx-split",
+	[KVMMEM_GAP_UNKNOWN] = "unknown",
+};
+
+static const char * const ept_names[] = {
+	[KVMMEM_EPT_WALKED] = "walked",
+	[KVMMEM_EPT_SHADOW_MMU] = "shadow-mmu",
+	[KVMMEM_EPT_NO_ROOT] = "no-root",
+	[KVMMEM_EPT_GONE] = "gone",
+};
+
+/**
+ * struct reader - an open file
+ * @vm: the VM
+ * @join: the walk over its slots
+ * @pos: position whose slot is in @join: 0 the header, 1 the first slot
+ * @total: sums over the slots so far
+ * @over: there is no slot at @pos: the totals are printed there
+ */
+struct reader {
+	struct kvmmem_vm *vm;
+	struct kvmmem_join *join;
+	loff_t pos;
+	struct kvmmem_slot_backing total;
+	bool over;
+};
+
+static u64 kb(u64 pages)
+{
+	return pages << (PAGE_SHIFT - 10);
+}
+
+static const char *kind_name(u32 kinds)
+{
+	switch (kinds) {
+	case 0:
+		return "unmapped";
+	case KVMMEM_KIND_ANON:
+		return "anon";
+	case KVMMEM_KIND_HUGETLB:
+		return "hugetlb";
+	case KVMMEM_KIND_SHMEM:
+		return "shmem";
+	case KVMMEM_KIND_FILE:
+		return "file";
+	case KVMMEM_KIND_DEVICE:
+		return "device";
+	default:
+		return "mixed";
+	}
+}
+
+static const char *flags_name(u32 flags)
+{
+	bool dirty = flags & KVM_MEM_LOG_DIRTY_PAGES;
+
+	if (flags & KVM_MEM_READONLY)
+		return dirty ? "readonly,dirty" : "readonly";
+	return dirty ? "dirty" : "-";
+}
+
+/* The cause of the largest part of the gap. */
+static const char *main_cause(const struct kvmmem_slot_backing *sb)
+{
+	int i, most = 0;
+
+	for (i = 1; i < KVMMEM_NR_GAPS; i++)
+		if (sb->gap[i] > sb->gap[most])
+			most = i;
+	if (sb->gap[most])
+		return cause_names[most];
+	return sb->unfaulted ? "not-yet-faulted" : "-";
+}
+
+static void put_nodes(struct kvmmem_row *row, const u64 *nodes)
+{
+	char text[128];
+	int node, len = 0;
+
+	for_each_online_node(node)
+		if (nodes[node] && len < sizeof(text) - 32)
+			len += scnprintf(text + len, sizeof(text) - len, "%s%d:%llu",
+					 len ? "," : "", node, kb(nodes[node]));
+	kvmmem_row_text(row, len ? text : "-");
+}
+
+static void put_sizes(struct kvmmem_row *row, const u64 *pages, bool known)
+{
+	int i;
+
+	for (i = 0; i < KVMMEM_NR_SIZES; i++)
+		kvmmem_row_u64(row, known ? kb(pages[i]) : KVMMEM_UNKNOWN);
+}
+
+static u64 gap_of(const struct kvmmem_slot_backing *sb)
+{
+	u64 sum = 0;
+	int i;
+
+	for (i = 0; i < KVMMEM_NR_GAPS; i++)
+		sum += sb->gap[i];
+	return sum;
+}
+
+/* What is the same in the row of a slot and in that of the totals. */
+static void put_backing(struct kvmmem_row *row, const struct kvmmem_slot_backing *sb,
+			const u64 *nodes)
+{
+	const struct kvmmem_hostmem *host = &sb->host;
+	bool known = sb->ept == KVMMEM_EPT_WALKED;
+	u64 resident = 0, there;
+	int i;
+
+	for (i = 0; i < KVMMEM_NR_SIZES; i++)
+		resident += host->mapped[i];
+	there = resident + host->swap + host->special;
+	put_sizes(row, host->mapped, true);
+	put_sizes(row, sb->ept_mapped, known);
+	kvmmem_row_u64(row, known ? kb(gap_of(sb)) : KVMMEM_UNKNOWN);
+	kvmmem_row_text(row, known ? main_cause(sb) : "-");
+	kvmmem_row_u64(row, kb(resident));
+	kvmmem_row_u64(row, kb(host->swap));
+	kvmmem_row_u64(row, kb(host->ksm));
+	kvmmem_row_u64(row, kb(host->special));
+	kvmmem_row_u64(row, kb(sb->slot.npages - min(there, sb->slot.npages)));
+	kvmmem_row_u64(row, known ? kb(sb->unfaulted) : KVMMEM_UNKNOWN);
+	for (i = 0; i < KVMMEM_NR_GAPS; i++)
+		kvmmem_row_u64(row, known ? kb(sb->gap[i]) : KVMMEM_UNKNOWN);
+	kvmmem_row_text(row, ept_names[sb->ept]);
+	if (nodes)
+		put_nodes(row, nodes);
+	else
+		kvmmem_row_text(row, "-");
+}
+
+static void slot_row(struct seq_file *seq, const struct kvmmem_join *join)
+{
+	const struct kvmmem_slot_backing *sb = &join->slot;
+	struct kvmmem_row row = kvmmem_row_begin(seq, &slot_table);
+	char gpa[24];
+
+	snprintf(gpa, sizeof(gpa), "0x%llx", sb->slot.base_gfn << PAGE_SHIFT);
+	kvmmem_row_u64(&row, sb->slot.id);
+	kvmmem_row_text(&row, gpa);
+	kvmmem_row_u64(&row, kb(sb->slot.npages));
+	kvmmem_row_text(&row, kind_name(sb->host.kinds));
+	kvmmem_row_text(&row, flags_name(sb->slot.flags));
+	put_backing(&row, sb, join->nodes);
+	kvmmem_row_end(&row);
+}
+
+/* Where the tables were not walked, KVM's own totals stand here. */
+static void total_row(struct seq_file *seq, struct reader *reader)
+{
+	struct kvmmem_slot_backing *total = &reader->total;
+	struct kvmmem_levels levels;
+	struct kvmmem_row row;
+	int i;
+
+	if (total->ept != KVMMEM_EPT_WALKED && kvmmem_backing_levels(reader->vm, &levels) &&
+	    levels.ept_kb[0] != KVMMEM_UNKNOWN)
+		for (i = 0; i < KVMMEM_NR_SIZES; i++)
+			total->ept_mapped[i] = levels.ept_kb[i] >> (PAGE_SHIFT - 10);
+	row = kvmmem_row_begin(seq, &slot_table);
+	kvmmem_row_text(&row, "total");
+	kvmmem_row_text(&row, "-");
+	kvmmem_row_u64(&row, kb(total->slot.npages));
+	kvmmem_row_text(&row, kind_name(total->host.kinds));
+	kvmmem_row_text(&row, flags_name(total->slot.flags));
+	put_backing(&row, total, NULL);
+	kvmmem_row_end(&row);
+}
+
+static void add_slot(struct kvmmem_slot_backing *total, const struct kvmmem_slot_backing *sb)
+{
+	int i;
+
+	total->slot.npages += sb->slot.npages;
+	total->slot.flags |= sb->slot.flags;
+	for (i = 0; i < KVMMEM_NR_SIZES; i++) {
+		total->host.mapped[i] += sb->host.mapped[i];
+		total->ept_mapped[i] += sb->ept_mapped[i];
+	}
+	for (i = 0; i < KVMMEM_NR_GAPS; i++)
+		total->gap[i] += sb->gap[i];
+	total->host.swap += sb->host.swap;
+	total->host.ksm += sb->host.ksm;
+	total->host.special += sb->host.special;
+	total->host.kinds |= sb->host.kinds;
+	total->unfaulted += sb->unfaulted;
+	if (sb->ept != KVMMEM_EPT_WALKED)
+		total->ept = sb->ept;
+}
+
+static int rewind(struct reader *reader)
+{
+	kfree(reader->join);
+	reader->join = kvmmem_join_begin(reader->vm);
+	reader->pos = 0;
+	reader->over = false;
+	memset(&reader->total, 0, sizeof(reader->total));
+	return reader->join ? 0 : -ENOMEM;
+}
+
+/* The row at a position; there are only ways forward and to the beginning. */
+static void *seek(struct reader *reader, loff_t pos)
+{
+	int ret;
+
+	if (pos < reader->pos || !reader->join) {
+		ret = rewind(reader);
+		if (ret)
+			return ERR_PTR(ret);
+	}
+	while (reader->pos < pos) {
+		if (reader->over)
+			return NULL;
+		ret = kvmmem_join_next(reader->join);
+		if (ret < 0)
+			return ERR_PTR(ret);
+		reader->pos++;
+		reader->over = !ret;
+		if (ret)
+			add_slot(&reader->total, &reader->join->slot);
+	}
+	return reader;
+}
+
+static void *backing_start(struct seq_file *seq, loff_t *pos)
+{
+	return seek(seq->private, *pos);
+}
+
+static void *backing_next(struct seq_file *seq, void *v, loff_t *pos)
+{
+	++*pos;
+	return seek(seq->private, *pos);
+}
+
+static void backing_stop(struct seq_file *seq, void *v)
+{
+}
+
+static int backing_show(struct seq_file *seq, void *v)
+{
+	struct reader *reader = v;
+
+	if (!reader->pos)
+		kvmmem_table_header(seq, &slot_table);
+	else if (reader->over)
+		total_row(seq, reader);
+	else
+		slot_row(seq, reader->join);
+	return 0;
+}
+
+static const struct seq_operations backing_seq_ops = {
+	.start = backing_start,
+	.next = backing_next,
+	.stop = backing_stop,
+	.show = backing_show,
+};
+
+static int backing_open(struct inode *inode, struct file *file)
+{
+	struct reader *reader;
+
+	if (file->f_mode & FMODE_WRITE)
+		return -EACCES;
+	reader = __seq_open_private(file, &backing_seq_ops, sizeof(*reader));
+	if (!reader)
+		return -ENOMEM;
+	reader->vm = inode->i_private;
+	return 0;
+}
+
+static int backing_release(struct inode *inode, struct file *file)
+{
+	struct seq_file *seq = file->private_data;
+	struct reader *reader = seq->private;
+
+	kfree(reader->join);
+	return seq_release_private(inode, file);
+}
+
+static const struct file_operations backing_fops = {
+	.owner = THIS_MODULE,
+	.open = backing_open,
+	.read = seq_read,
+	.llseek = seq_lseek,
+	.release = backing_release,
+};
+
+/**
+ * kvmmem_debugfs_backing - add the file to a VM's directory
+ * @vm: the record; it stays as long as the directory
+ * @dir: the directory
+ */
+void kvmmem_debugfs_backing(struct kvmmem_vm *vm, struct dentry *dir)
+{
+	debugfs_create_file("backing", 0400, dir, vm, &backing_fops);
+}

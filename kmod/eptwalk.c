@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Walking KVM's second-level tables: see eptwalk.h.
+ *
+ * Only the tables of KVM's newer MMU (the TDP MMU), without its lock and
+ * without stopping anybody, under RCU:
+ *
+ * - A table other than a root is unlinked from its parent before it is handed
+ *   to call_rcu() (handle_removed_pt() and its callers in
+ *   arch/x86/kvm/mmu/tdp_mmu.c), so what an RCU reader reaches from a root
+ *   stays until the reader's end, and so it does for KVM's own lockless
+ *   walkers.
+ * - A root leaves the RCU list kvm->arch.tdp_mmu_roots before it is handed to
+ *   call_rcu() (kvm_tdp_mmu_put_root()). So a root that is found in that list
+ *   inside an RCU section stays until the section's end.
+ *
+ * A vCPU names its root by physical address, the list holds struct
+ * kvm_mmu_page, which is private. The two meet in page_private() of the table,
+ * which points to the struct kvm_mmu_page, and this begins with its link in
+ * the list. It is compared, never followed, so nothing depends on the layout
+ * but whether we find a root at all: a root of the older MMU is not in the
+ * list, nor is one whose link KVM has moved elsewhere.
+ *
+ * The address may have been read just before its root was freed, and the
+ * struct kvm_mmu_page, not the table, may be in use as another root's by the
+ * time it is compared. KVM clears the vCPU's address in the same critical
+ * section that puts the root (kvm_mmu_free_roots()), that is before RCU can
+ * free it. So an address that is still there after the root was found in the
+ * list belongs to that root.
+ */
+#include <linux/mm.h>
+#include <linux/rculist.h>
+#include <linux/sched/signal.h>
+
+#include "compat_memory.h"
+#include "eptwalk.h"
+
+/* Entries that are looked at in one RCU section: some 10 us. */
+#define CHUNK	4096	/* more than one table on each level */
+
+/* A VM has a root or two; more than this is none of our business. */
+#define MAX_ROOTS	64
+
+#define LEVEL_SHIFT(level)	(9 * ((level) - 1))
+#define SPTE_LEAF		BIT_ULL(7)
+/* Without what is reserved for memory encryption. */
+#define SPTE_ADDR		(__PHYSICAL_MASK & PAGE_MASK)
+
+static bool in_list(const struct list_head *roots, const void *sp)
+{
+	const struct list_head *pos;
+	unsigned int n = 0;
+
+	for (pos = rcu_dereference(list_next_rcu(roots)); pos && pos != roots;
+	     pos = rcu_dereference(list_next_rcu(pos))) {
+		if (pos == sp)
+			return true;
+		if (++n == MAX_ROOTS)
+			break;
+	}
+	return false;
+}
+
+static const u64 *table_at(u64 address)
+{
+	return pfn_valid(address >> PAGE_SHIFT) ? __va(address) : NULL;
+}
+
+/* The root that the VM's first vCPU with one has. Under RCU. */
+static enum kvmmem_ept_state find_root(struct kvmmem_vm *vm, const u64 **root, int *level)
+{
+	enum kvmmem_ept_state state = KVMMEM_EPT_GONE;
+	const struct list_head *roots;
+	struct kvmmem_vcpu *rec;
+
+	raw_spin_lock(&vm->lock);
+	if (!vm->kvm)
+		goto out;
+	state = KVMMEM_EPT_SHADOW_MMU;
+	roots = kvmmem_tdp_roots(vm->kvm);
+	if (!roots || vm->mode == KVMMEM_MODE_SHADOW)
+		goto out;
+	state = KVMMEM_EPT_NO_ROOT;
+	kvmmem_vm_for_each_vcpu(rec, vm) {
+		hpa_t address = kvmmem_tdp_root(rec->vcpu, level);
+		const void *sp;
+
+		if (address == INVALID_PAGE || !pfn_valid(address >> PAGE_SHIFT))
+			continue;
+		sp = (void *)page_private(pfn_to_page(address >> PAGE_SHIFT));
+		if (!sp || !in_list(roots, sp)) {
+			state = KVMMEM_EPT_SHADOW_MMU;
+			continue;
+		}
+		smp_rmb(); /* found in the list, then still the vCPU's */
+		if (kvmmem_tdp_root(rec->vcpu, level) != address)
+			continue;
+		*root = table_at(address & SPTE_ADDR);
+		state = KVMMEM_EPT_WALKED;
+		break;
+	}
+out:
+	raw_spin_unlock(&vm->lock);
+	return state;
+}
+
+/*
+ * The entries of one table from @gfn to @end, and what is below them. Returns the
+ * guest page where it stopped, which is before @end when the budget is used up.
+ */
+static u64 walk_table(struct kvmmem_eptwalk *walk, const u64 *table, int level,
+		      u64 gfn, u64 end, int *budget)
+{
+	unsigned int shift = LEVEL_SHIFT(level);
+	unsigned int first = (gfn >> shift) & 511;
+	unsigned int n = first + ((end - 1) >> shift) - (gfn >> shift) + 1;
+	u64 base = gfn & ~((512ULL << shift) - 1);
+	unsigned int i;
+
+	if (*budget <= 0)
+		return gfn;
+	*budget -= n - first;
+	for (i = first; i < n; i++) {
+		u64 spte = READ_ONCE(table[i]), from, next, to;
+		const u64 *child;
+
+		if (!(spte & KVMMEM_SPTE_PRESENT))
+			continue;
+		from = max(base + ((u64)i << shift), gfn);
+		next = min(base + ((u64)(i + 1) << shift), end);
+		if (level == 1 || (spte & SPTE_LEAF)) {
+			if (level <= KVMMEM_NR_SIZES)
+				walk->mapped[level - 1] += next - from;
+			continue;
+		}
+		if (level > 2 || !walk->count_tables) {
+			child = table_at(spte & SPTE_ADDR);
+			to = child ? walk_table(walk, child, level - 1, from, next, budget) :
+				     next;
+			if (to < next)
+				return to;
+		}
+		/* Once a table, when it is done with. */
+		walk->tables++;
+	}
+	return end;
+}
+
+/**
+ * kvmmem_eptwalk_chunk - go on with a walk for a while
+ * @vm: the record
+ * @walk: the walk
+ *
+ * Context: any in which vm->lock can be taken. Return: KVMMEM_EPT_WALKED; the
+ * walk is over when @walk->gfn has reached @walk->end. Or why it cannot be done.
+ */
+enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk)
+{
+	enum kvmmem_ept_state state;
+	const u64 *root = NULL;
+	int budget = CHUNK;
+	int level = 0;
+
+	rcu_read_lock();
+	state = find_root(vm, &root, &level);
+	if (state == KVMMEM_EPT_WALKED) {
+		/* Guest pages beyond what these tables reach are not mapped. */
+		u64 end = min(walk->end, 1ULL << LEVEL_SHIFT(level + 1));
+
+		if (root && walk->gfn < end)
+			walk->gfn = walk_table(walk, root, level, walk->gfn, end, &budget);
+		if (walk->gfn >= end || !root) {
+			walk->gfn = walk->end;
+			walk->tables++;		/* the root */
+		}
+	}
+	rcu_read_unlock();
+	return state;
+}
+
+/**
+ * kvmmem_eptwalk - do a walk to its end
+ * @vm: the record
+ * @walk: the walk
+ *
+ * Context: may sleep. Return: as kvmmem_eptwalk_chunk(); KVMMEM_EPT_GONE also
+ * when the caller was killed.
+ */
+enum kvmmem_ept_state kvmmem_eptwalk(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk)
+{
+	enum kvmmem_ept_state state;
+
+	do {
+		state = kvmmem_eptwalk_chunk(vm, walk);
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return KVMMEM_EPT_GONE;
+	} while (state == KVMMEM_EPT_WALKED && walk->gfn < walk->end);
+	return state;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Walking KVM's second-level tables of a VM.
+ */
+#ifndef _KVMMEM_EPTWALK_H
+#define _KVMMEM_EPTWALK_H
+
+#include <linux/types.h>
+
+#include "vm.h"
+
+/**
+ * struct kvmmem_eptwalk - a walk over guest pages
+ * @gfn: where it is; set it before the first chunk
+ * @end: where it ends
+ * @count_tables: count @tables, and do not look at 4K entries
+ * @mapped: pages mapped, by enum kvmmem_size of the leaf
+ * @tables: tables that were met; all of them if all guest pages are walked
+ */
+struct kvmmem_eptwalk {
+	u64 gfn;
+	u64 end;
+	bool count_tables;
+	u64 mapped[KVMMEM_NR_SIZES];
+	u64 tables;
+};
+
+#define KVMMEM_EPT_ALL_GFNS	U64_MAX
+
+/**
+ * enum kvmmem_ept_state - can a VM's tables be walked?
+ * @KVMMEM_EPT_WALKED: yes
+ * @KVMMEM_EPT_SHADOW_MMU: no, they are KVM's older MMU's, which frees tables
+ *	at once
+ * @KVMMEM_EPT_NO_ROOT: no vCPU has any at the moment
+ * @KVMMEM_EPT_GONE: the VM is gone
+ */
+enum kvmmem_ept_state {
+	KVMMEM_EPT_WALKED,
+	KVMMEM_EPT_SHADOW_MMU,
+	KVMMEM_EPT_NO_ROOT,
+	KVMMEM_EPT_GONE,
+};
+
+enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk);
+enum kvmmem_ept_state kvmmem_eptwalk(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk);
+
+#endif /* _KVMMEM_EPTWALK_H */

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The flow of huge mappings: see flow.h.
+ *
+ * KVM's tracepoint fires at every change of an entry of the newer MMU's tables,
+ * those of faults included, so this is off until somebody asks for it
+ * (huge_flows=1). Changes of 4K entries, nearly all there are, cost a
+ * comparison.
+ *
+ * The tracepoint does not say which VM it is about. Whoever faults, logs or
+ * unmaps runs in the VM's process, so it is the VM of current->mm, if that
+ * process has only one. What others do (khugepaged, the NX recovery worker,
+ * a process with two VMs) is counted as nobody's.
+ */
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <linux/sched.h>
+
+#include "compat_probe.h"
+#include "flow.h"
+#include "hooks.h"
+
+static bool huge_flows;
+static struct kvmmem_hook spte_hook;
+static DEFINE_PER_CPU(u64, unattributed);
+
+/* Where the VM was found last time. */
+static DEFINE_PER_CPU(unsigned int, last_slot);
+
+/* The VM of this process, NULL if there are none or several. Under RCU. */
+static struct kvmmem_vm *vm_of(const struct mm_struct *mm)
+{
+	struct kvmmem_vm *vm, *found = NULL;
+	unsigned int slot;
+
+	if (!mm)
+		return NULL;
+	vm = kvmmem_vm_at(this_cpu_read(last_slot));
+	if (vm && vm->mm == mm && !vm->mm_shared)
+		return vm;
+	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots();
+	     slot = kvmmem_vm_next(slot + 1)) {
+		vm = kvmmem_vm_at(slot);
+		if (vm && vm->mm == mm) {
+			if (vm->mm_shared)
+				return NULL;
+			this_cpu_write(last_slot, slot);
+			found = vm;
+		}
+	}
+	return found;
+}
+
+/* A slot that is being logged is split for it, any other for the mitigation. */
+static bool is_logged(struct kvmmem_vm *vm, u64 gfn)
+{
+	bool logged = false;
+
+	raw_spin_lock(&vm->lock);
+	if (vm->kvm)
+		logged = kvmmem_slot_flags(vm->kvm, gfn) & KVM_MEM_LOG_DIRTY_PAGES;
+	raw_spin_unlock(&vm->lock);
+	return logged;
+}
+
+/**
+ * struct frozen - a huge mapping that is not there for the moment
+ * @task: who took it away; NULL: there is none
+ * @mm: its mm
+ * @gfn: first guest page
+ *
+ * To split a huge mapping in a fault, kernels before 6.5 take it away first and
+ * put a table there in a second step, on the same processor.
+ */
+struct frozen {
+	const struct task_struct *task;
+	const struct mm_struct *mm;
+	u64 gfn;
+};
+
+static DEFINE_PER_CPU(struct frozen, frozen);
+
+static void count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gfn)
+{
+	struct kvmmem_vm *vm;
+
+	if (flow >= KVMMEM_NR_FLOWS)
+		return;
+	rcu_read_lock();
+	vm = vm_of(mm);
+	if (!vm) {
+		this_cpu_inc(unattributed);
+	} else {
+		if (flow == KVMMEM_FLOW_SPLIT && is_logged(vm, gfn))
+			flow = KVMMEM_FLOW_SPLIT_LOGGED;
+		atomic64_inc(&vm->flows[flow]);
+	}
+	rcu_read_unlock();
+}
+
+static noinline void account(enum kvmmem_flow flow, u64 gfn)
+{
+	struct frozen *last = get_cpu_ptr(&frozen);
+
+	if (last->task == current && last->gfn == gfn && flow == KVMMEM_FLOW_LINKED)
+		flow = KVMMEM_FLOW_SPLIT;
+	else if (last->task)
+		count(last->mm, KVMMEM_FLOW_ZAPPED, last->gfn);
+	last->task = NULL;
+	if (flow == KVMMEM_FLOW_FROZEN) {
+		last->task = current;
+		last->mm = current->mm;
+		last->gfn = gfn;
+	}
+	count(current->mm, flow, gfn);
+	put_cpu_ptr(&frozen);
+}
+
+static __always_inline void spte_changed(u64 gfn, int level, u64 old_spte, u64 new_spte)
+{
+	enum kvmmem_flow flow;
+
+	if (level == 1)
+		return;
+	kvmmem_hook_seen(KVMMEM_HOOK_SPTE_CHANGED);
+	flow = kvmmem_flow_kind(level, old_spte, new_spte);
+	if (flow != KVMMEM_FLOW_NONE)
+		account(flow, gfn);
+}
+
+KVMMEM_SPTE_CHANGED_PROBES(spte_changed);
+
+static struct kvmmem_hook spte_hook = {
+	.id = KVMMEM_HOOK_SPTE_CHANGED,
+	.name = "kvm_tdp_mmu_spte_changed",
+	.module = "kvm",
+	.purpose = "huge-flows",
+	.probes = spte_changed_probes,
+};
+
+static bool initialized;
+
+static int set_huge_flows(const char *val, const struct kernel_param *kp)
+{
+	bool was = huge_flows;
+	int err = param_set_bool(val, kp);
+
+	/* At load the parameters come before kvmmem_flow_init(). */
+	if (err || !initialized || was == huge_flows)
+		return err;
+	kvmmem_hook_switch(&spte_hook, huge_flows);
+	return 0;
+}
+
+static const struct kernel_param_ops huge_flows_ops = {
+	.flags = KERNEL_PARAM_OPS_FL_NOARG,
+	.set = set_huge_flows,
+	.get = param_get_bool,
+};
+
+module_param_cb(huge_flows, &huge_flows_ops, &huge_flows, 0644);
+MODULE_PARM_DESC(huge_flows, "count huge mappings that KVM installs, splits, recovers and zaps; costs some instructions per EPT violation (default off)");
+
+/**
+ * kvmmem_flow_init - add the hook
+ */
+void kvmmem_flow_init(void)
+{
+	spte_hook.state = huge_flows ? KVMMEM_HOOK_WAITING : KVMMEM_HOOK_OFF;
+	kvmmem_hook_add(&spte_hook);
+	initialized = true;
+}
+
+/**
+ * kvmmem_flow_of_vm - flows of a VM's huge mappings
+ * @vm: the record
+ * @flows: where to, by enum kvmmem_flow
+ *
+ * Context: any. Return: false when they are not being counted.
+ */
+bool kvmmem_flow_of_vm(struct kvmmem_vm *vm, u64 *flows)
+{
+	int i;
+
+	for (i = 0; i < KVMMEM_NR_FLOWS; i++)
+		flows[i] = atomic64_read(&vm->flows[i]);
+	return kvmmem_hook_attached(&spte_hook);
+}
+
+/**
+ * kvmmem_flow_unattributed - flows that no VM could be found for
+ */
+u64 kvmmem_flow_unattributed(void)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(unattributed, cpu));
+	return sum;
+}

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Walking the host's page tables: see hostwalk.h.
+ *
+ * The kernel has a walker and exports it to nobody, so this is one of our own,
+ * on the inline helpers of the public headers. It only reads. What makes that
+ * safe:
+ *
+ * - The mmap lock, held for reading for the length of a chunk, keeps the VMAs.
+ *   munmap() may zap with the lock held for reading only, but has taken its
+ *   VMAs out before, so we do not look there.
+ * - A page table can be freed under the mmap lock held for reading: by
+ *   khugepaged (retract_page_tables), by MADV_DONTNEED where the kernel
+ *   reclaims empty tables, and a hugetlb PMD table that is shared by processes
+ *   can be unshared from us and then freed by the other one. All of that waits
+ *   for walkers that have interrupts off, either for RCU, which such a section
+ *   holds up, or by an interrupt to all processors; that is what
+ *   get_user_pages_fast() relies on, and we do as it does: one table at a time,
+ *   with interrupts off, from the top, each entry read once.
+ * - Entries can change at any time. Each is looked at as a copy. Of a page that
+ *   an entry names only the struct page is read, which is there whatever
+ *   happens to the page.
+ */
+#include <linux/fs.h>
+#include <linux/hugetlb_inline.h>
+#include <linux/irqflags.h>
+#include <linux/magic.h>
+#include <linux/mm.h>
+#include <linux/mmap_lock.h>
+#include <linux/pagemap.h>
+#include <linux/pgtable.h>
+#include <linux/rcupdate.h>
+#include <linux/shmem_fs.h>
+
+#include "compat_memory.h"
+#include "hostwalk.h"
+
+/* Entries that may be looked at in one go, the mmap lock held: about 100 us. */
+#define CHUNK	8192
+
+/**
+ * struct piece - the part of the walk that lies in one VMA
+ * @walk: the walk
+ * @vma: the VMA
+ * @end: where the part ends
+ * @mapping: private mapping of shared memory: what was swapped out of there,
+ *	seen only where the page tables have nothing. Otherwise NULL.
+ * @look: pages have to be looked at, not only counted
+ * @budget: entries that may still be looked at
+ */
+struct piece {
+	struct kvmmem_hostwalk *walk;
+	struct vm_area_struct *vma;
+	unsigned long end;
+	struct address_space *mapping;
+	bool look;
+	int budget;
+};
+
+static void add_node(struct kvmmem_hostwalk *walk, struct page *page, u64 pages)
+{
+	int node = page_to_nid(page);
+
+	if (walk->nodes && node >= 0 && node < nr_node_ids)
+		walk->nodes[node] += pages;
+}
+
+static void add_run(struct kvmmem_hostwalk *walk, unsigned long hva, u64 pages)
+{
+	struct kvmmem_run *last;
+
+	if (!walk->runs)
+		return;
+	last = walk->nr_runs ? &walk->runs[walk->nr_runs - 1] : NULL;
+	if (last && last->hva + (last->pages << PAGE_SHIFT) == hva) {
+		last->pages += pages;
+	} else {
+		walk->runs[walk->nr_runs].hva = hva;
+		walk->runs[walk->nr_runs].pages = pages;
+		walk->nr_runs++;
+	}
+}
+
+static void add_absent(struct piece *piece, pte_t pte, enum kvmmem_size size, u64 pages)
+{
+	struct kvmmem_hostwalk *walk = piece->walk;
+	unsigned long pfn;
+
+	switch (kvmmem_absent(pte, &pfn)) {
+	case KVMMEM_ABSENT_SWAP:
+		walk->sum->swap += pages;
+		break;
+	case KVMMEM_ABSENT_PAGE:
+		walk->sum->mapped[size] += pages;
+		if (!pfn_valid(pfn))
+			break;
+		add_node(walk, pfn_to_page(pfn), pages);
+		if (size == KVMMEM_4K && kvmmem_page_is_ksm(pfn_to_page(pfn)))
+			walk->sum->ksm += pages;
+		break;
+	case KVMMEM_ABSENT_NOTHING:
+		break;
+	}
+}
+
+/*
+ * The zero page is mapped huge only in anonymous memory, where all other pages
+ * that are mapped huge are anonymous. Where the kernel has put no struct page
+ * behind a mapping, the VMA says so.
+ */
+static bool huge_is_special(const struct piece *piece, unsigned long pfn)
+{
+	if (is_vm_hugetlb_page(piece->vma))
+		return false;
+	if (piece->vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP))
+		return true;
+	if (!pfn_valid(pfn))
+		return true;
+	return vma_is_anonymous(piece->vma) && !kvmmem_page_is_anon(pfn_to_page(pfn));
+}
+
+static void add_huge(struct piece *piece, unsigned long addr, unsigned long next,
+		     unsigned long pfn, enum kvmmem_size size)
+{
+	struct kvmmem_hostwalk *walk = piece->walk;
+	u64 pages = (next - addr) >> PAGE_SHIFT;
+
+	if (huge_is_special(piece, pfn)) {
+		walk->sum->special += pages;
+		return;
+	}
+	walk->sum->mapped[size] += pages;
+	add_run(walk, addr, pages);
+	if (walk->nodes && pfn_valid(pfn))
+		add_node(walk, pfn_to_page(pfn), pages);
+}
+
+static noinline void look_at_pte(struct piece *piece, pte_t pte, unsigned long addr)
+{
+	struct kvmmem_hostwalk *walk = piece->walk;
+	struct page *page;
+
+	if (piece->mapping &&
+	    xa_is_value(xa_load(&piece->mapping->i_pages,
+				linear_page_index(piece->vma, addr))))
+		walk->sum->swap--;	/* hidden by what is mapped here */
+	if (!pte_present(pte)) {
+		add_absent(piece, pte, KVMMEM_4K, 1);
+		return;
+	}
+	/* x86 marks what has no struct page of its own, and the zero page. */
+	if (pte_special(pte)) {
+		walk->sum->special++;
+		return;
+	}
+	walk->sum->mapped[KVMMEM_4K]++;
+	if (!piece->look)
+		return;
+	page = pte_page(pte);
+	add_node(walk, page, 1);
+	if (kvmmem_page_is_ksm(page))
+		walk->sum->ksm++;
+}
+
+static unsigned long walk_ptes(struct piece *piece, pmd_t pmd, unsigned long addr,
+			       unsigned long end)
+{
+	/* The address of a copy: the entry itself may change under us. */
+	const pte_t *ptep = pte_offset_kernel(&pmd, addr);
+	u64 mapped = 0;
+
+	piece->budget -= (end - addr) >> PAGE_SHIFT;
+	for (; addr < end; addr += PAGE_SIZE, ptep++) {
+		pte_t pte = READ_ONCE(*ptep);
+
+		if (pte_none(pte))
+			continue;
+		if (piece->look || !pte_present(pte) || pte_special(pte))
+			look_at_pte(piece, pte, addr);
+		else
+			mapped++;
+	}
+	piece->walk->sum->mapped[KVMMEM_4K] += mapped;
+	return addr;
+}
+
+/* A table of PMDs, up to and including the first table of PTEs in it. */
+static unsigned long walk_pmds(struct piece *piece, pud_t pud, unsigned long addr,
+			       unsigned long end)
+{
+	const pmd_t *pmdp = pmd_offset(&pud, addr);
+	unsigned long next;
+
+	for (; addr < end && piece->budget > 0; addr = next, pmdp++) {
+		pmd_t pmd = READ_ONCE(*pmdp);
+
+		next = pmd_addr_end(addr, end);
+		piece->budget--;
+		if (pmd_none(pmd))
+			continue;
+		if (!pmd_present(pmd)) {
+			add_absent(piece, __pte(pmd_val(pmd)), KVMMEM_2M,
+				   (next - addr) >> PAGE_SHIFT);
+		} else if (pmd_leaf(pmd)) {
+			if (piece->walk->nr_runs == KVMMEM_RUNS)
+				break;
+			add_huge(piece, addr, next,
+				 pmd_pfn(pmd) + ((addr & ~PMD_MASK) >> PAGE_SHIFT),
+				 KVMMEM_2M);
+		} else if (!pmd_bad(pmd)) {
+			return walk_ptes(piece, pmd, addr, next);
+		}
+	}
+	return addr;
+}
+
+/* From the top down to one table. Interrupts are off. */
+static unsigned long walk_table(struct piece *piece, unsigned long addr)
+{
+	unsigned long end = piece->end, next;
+	pgd_t pgd = READ_ONCE(*pgd_offset(piece->walk->mm, addr));
+	p4d_t p4d;
+	pud_t pud;
+
+	piece->budget -= 4;
+	if (pgd_none(pgd) || pgd_bad(pgd))
+		return pgd_addr_end(addr, end);
+	p4d = READ_ONCE(*p4d_offset_lockless(pgd_offset(piece->walk->mm, addr), pgd, addr));
+	if (p4d_none(p4d) || p4d_bad(p4d))
+		return p4d_addr_end(addr, end);
+	pud = READ_ONCE(*pud_offset_lockless(&p4d, p4d, addr));
+	next = pud_addr_end(addr, end);
+	if (pud_none(pud))
+		return next;
+	if (!pud_present(pud)) {
+		add_absent(piece, __pte(pud_val(pud)), KVMMEM_1G,
+			   (next - addr) >> PAGE_SHIFT);
+		return next;
+	}
+	if (pud_leaf(pud)) {
+		if (piece->walk->nr_runs == KVMMEM_RUNS)
+			return addr;
+		add_huge(piece, addr, next,
+			 pud_pfn(pud) + ((addr & ~PUD_MASK) >> PAGE_SHIFT), KVMMEM_1G);
+		return next;
+	}
+	if (pud_bad(pud))
+		return next;
+	return walk_pmds(piece, pud, addr, next);
+}
+
+static struct inode *shmem_inode(const struct vm_area_struct *vma)
+{
+	struct inode *inode;
+
+	if (!IS_ENABLED(CONFIG_SHMEM) || !vma->vm_file)
+		return NULL;
+	inode = file_inode(vma->vm_file);
+	return inode->i_sb->s_magic == TMPFS_MAGIC ? inode : NULL;
+}
+
+/*
+ * The swapped pages of shared memory: they have left nothing in the page tables
+ * but a place in the file. Until the end of the piece or of the budget.
+ */
+static void walk_shmem(struct piece *piece, struct inode *inode)
+{
+	struct kvmmem_hostwalk *walk = piece->walk;
+	unsigned long from = max(walk->shmem, walk->addr);
+	pgoff_t first = linear_page_index(piece->vma, from);
+	pgoff_t last = first + ((piece->end - from) >> PAGE_SHIFT) - 1;
+	XA_STATE(xas, &inode->i_mapping->i_pages, first);
+	void *entry;
+
+	rcu_read_lock();
+	xas_for_each(&xas, entry, last) {
+		pgoff_t begin, end;
+
+		if (xas_retry(&xas, entry))
+			continue;
+		if (xa_is_value(entry)) {
+			begin = max(xas.xa_index & ~(kvmmem_xas_pages(&xas) - 1), first);
+			end = min((xas.xa_index | (kvmmem_xas_pages(&xas) - 1)), last);
+			walk->sum->swap += end - begin + 1;
+		}
+		if (--piece->budget <= 0) {
+			end = xas.xa_index | (kvmmem_xas_pages(&xas) - 1);
+			walk->shmem = min(from + ((end - first + 1) << PAGE_SHIFT),
+					  piece->end);
+			break;
+		}
+	}
+	rcu_read_unlock();
+	if (!entry)
+		walk->shmem = piece->end;
+}
+
+static u32 kind_of(struct vm_area_struct *vma, bool shmem)
+{
+	if (is_vm_hugetlb_page(vma))
+		return KVMMEM_KIND_HUGETLB;
+	if (vma->vm_flags & (VM_PFNMAP | VM_IO))
+		return KVMMEM_KIND_DEVICE;
+	if (shmem)
+		return KVMMEM_KIND_SHMEM;
+	return vma->vm_file ? KVMMEM_KIND_FILE : KVMMEM_KIND_ANON;
+}
+
+/* The part of the walk in a VMA; false when the budget or the runs are used up. */
+static bool walk_vma(struct piece *piece)
+{
+	struct kvmmem_hostwalk *walk = piece->walk;
+	struct inode *inode = shmem_inode(piece->vma);
+
+	walk->sum->kinds |= kind_of(piece->vma, inode);
+	piece->look = walk->nodes || (piece->vma->vm_flags & VM_MERGEABLE);
+	piece->mapping = NULL;
+	if (inode && READ_ONCE(SHMEM_I(inode)->swapped)) {
+		if (walk->shmem < piece->end)
+			walk_shmem(piece, inode);
+		if (walk->shmem < piece->end)
+			return false;
+		if (!(piece->vma->vm_flags & VM_SHARED) &&
+		    (piece->vma->vm_flags & VM_WRITE)) {
+			piece->mapping = inode->i_mapping;
+			piece->look = true;
+		}
+	}
+
+	while (walk->addr < piece->end) {
+		unsigned long flags, addr;
+
+		if (piece->budget <= 0)
+			return false;
+		local_irq_save(flags);
+		addr = walk_table(piece, walk->addr);
+		local_irq_restore(flags);
+		if (addr == walk->addr)		/* no room for another run */
+			return false;
+		walk->addr = addr;
+	}
+	return true;
+}
+
+/**
+ * kvmmem_hostwalk_chunk - go on with a walk for a while
+ * @walk: the walk
+ *
+ * Takes the mmap lock for at most a chunk. When it returns, @walk->addr has
+ * moved, and @walk->runs holds what huge mappings were met.
+ *
+ * Context: may sleep. Return: 0; the walk is over when @walk->addr has reached
+ * @walk->end. -EINTR when the caller was killed.
+ */
+int kvmmem_hostwalk_chunk(struct kvmmem_hostwalk *walk)
+{
+	struct piece piece = { .walk = walk, .budget = CHUNK };
+
+	walk->nr_runs = 0;
+	if (fatal_signal_pending(current) || mmap_read_lock_killable(walk->mm))
+		return -EINTR;
+	while (walk->addr < walk->end) {
+		/* The first VMA that ends above the address. */
+		piece.vma = find_vma(walk->mm, walk->addr);
+		if (!piece.vma || piece.vma->vm_start >= walk->end) {
+			walk->addr = walk->end;
+			break;
+		}
+		walk->addr = max(walk->addr, piece.vma->vm_start);
+		piece.end = min(walk->end, piece.vma->vm_end);
+		piece.budget--;
+		if (!walk_vma(&piece) || piece.budget <= 0)
+			break;
+	}
+	mmap_read_unlock(walk->mm);
+	return 0;
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The registry: what readers ask of a record, and what has no record.
+ */
+#include <linux/percpu.h>
+#include <linux/pid.h>
+#include <linux/string.h>
+
+#include "vm.h"
+
+static DEFINE_PER_CPU(u64, lost);
+
+/**
+ * kvmmem_vm_alive - has KVM not destroyed this VM yet?
+ * @vm: its record
+ *
+ * Only a hint without @vm->lock. Context: any.
+ */
+bool kvmmem_vm_alive(const struct kvmmem_vm *vm)
+{
+	return READ_ONCE(vm->kvm);
+}
+
+/**
+ * kvmmem_vm_info - collect the facts of a VM
+ * @vm: its record
+ * @info: where to
+ *
+ * Context: rcu_read_lock(). Return: false when the VM is gone.
+ */
+bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info)
+{
+	struct task_struct *task;
+	bool alive;
+
+	raw_spin_lock(&vm->lock);
+	alive = vm->kvm;
+	if (alive) {
+		info->vcpus = atomic_read(&vm->kvm->online_vcpus);
+		info->mem_kb = kvmmem_memslot_pages(vm->kvm) << (PAGE_SHIFT - 10);
+	}
+	raw_spin_unlock(&vm->lock);
+
+	task = pid_task(vm->pid, PIDTYPE_TGID);
+	strscpy(info->comm, task ? task->comm : vm->comm, sizeof(info->comm));
+	return alive;
+}
+
+/**
+ * kvmmem_lost - count an event that has no record to go to
+ *
+ * Context: any.
+ */
+void kvmmem_lost(void)
+{
+	this_cpu_inc(lost);
+}
+
+/**
+ * kvmmem_lost_events - events that could not be counted, since load
+ */
+u64 kvmmem_lost_events(void)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(lost, cpu));
+	return sum;
+}
