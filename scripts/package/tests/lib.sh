@@ -48,6 +48,11 @@ says() {
 	}
 }
 
+# The regular expression of what is listed for a kernel that has the module.
+installed() {
+	printf '^kvmmem/%s, %s, x86_64: installed' "$1" "$2" | sed 's/[.+]/[&]/g'
+}
+
 not() {
 	! "$@"
 }
@@ -55,6 +60,12 @@ not() {
 kernels() {
 	ls /lib/modules
 }
+
+# dkms runs depmod only for kernels that are there as a whole, with more than
+# their headers.
+for kernel in $(kernels); do
+	[ -e "/lib/modules/$kernel/modules.dep" ] || depmod "$kernel"
+done
 
 # A kernel of another name: its headers are a copy of those of the first one,
 # without the options given.
