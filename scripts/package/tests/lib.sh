@@ -8,14 +8,17 @@ set -u
 version=$(/tree/scripts/package/install version)
 log=/tmp/log
 
+# Left out of the clean system with its manuals; dpkg does not make it for ours.
+mkdir -p /usr/share/man/man1
+
 # check NAME COMMAND...: it must succeed
 check() {
 	name=$1
 	shift
 	if "$@" >"$log" 2>&1; then
-		echo "ok $name"
+		printf 'ok %s\n' "$name"
 	else
-		echo "FAIL $name: status $? of: $*"
+		printf 'FAIL %s: status %s of: %s\n' "$name" $? "$*"
 		tail -n 20 "$log" | sed 's/^/    /'
 		for make_log in /var/lib/dkms/kvmmem/*/build/make.log; do
 			[ -e "$make_log" ] || continue
