@@ -147,7 +147,8 @@ def run(suite, argv, scratch, binds=(), timeout=600):
     for path in (root, changes):
         path.mkdir()
     words = [word for bind in binds for word in (*bind, "ro")[:3]]
-    command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child",
+    # Whoever kills us kills all of it.
+    command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child",
                "/bin/sh", "-c", _ENTER, "enter", get(suite), root, changes, *words, "--", *argv]
     with subprocess.Popen([os.fspath(word) for word in command], text=True, errors="replace",
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -23,14 +23,14 @@ check "... skips the kernel without KVM" dkms_says '^kvmmem/0.0.9: added'
 # A kernel is installed: its package calls this.
 mv "/tmp/kernels/$kernel" /lib/modules/
 check "a new kernel gets the module" /etc/kernel/postinst.d/dkms "$kernel"
-check "... which is listed" dkms_says "^kvmmem/0.0.9, $kernel, x86_64: installed"
+check "... which is listed" dkms_says "$(installed 0.0.9 "$kernel")"
 check "... is that version" says '^0.0.9$' modinfo -F version "$(module_of "$kernel")"
 check "... is signed by a key of dkms's" \
 	says '^DKMS module signing key$' modinfo -F signer "$(module_of "$kernel")"
 
 check "upgrading" install "/out/kvmmem-dkms_${version}_all.deb" \
 	"/out/kvmmem-tools_${version}_all.deb"
-check "... builds it" dkms_says "^kvmmem/$version, $kernel, x86_64: installed"
+check "... builds it" dkms_says "$(installed "$version" "$kernel")"
 check "... leaves no other version" not dkms_says "/0.0.9"
 check "... leaves no other source" test ! -e /usr/src/kvmmem-0.0.9
 check "... is this version" says "^$version$" modinfo -F version "$(module_of "$kernel")"

@@ -15,13 +15,13 @@ check "... is listed" dkms_says "^kvmmem/$version: added"
 for kernel in $(kernels); do
 	check "dkms build for $kernel" dkms build "kvmmem/$version" -k "$kernel"
 	check "dkms install for $kernel" dkms install "kvmmem/$version" -k "$kernel"
-	check "... is listed" dkms_says "^kvmmem/$version, $kernel, x86_64: installed"
+	check "... is listed" dkms_says "$(installed "$version" "$kernel")"
 	module=$(module_of "$kernel")
 	check "... is there" test -n "$module"
-	check "... is found by modprobe" says "^insmod $module" \
-		modprobe -S "$kernel" --show-depends kvmmem
+	check "... is found by modprobe" \
+		test "insmod $module " = "$(modprobe -S "$kernel" --show-depends kvmmem)"
 	modinfo "$module" >/tmp/info
-	check "... is of that kernel" grep "^vermagic: *$kernel " /tmp/info
+	check "... is of that kernel" grep -F "$kernel " /tmp/info
 	check "... is signed by the machine's key" grep "^signer: *a key of this machine$" /tmp/info
 	check "... has its version" grep "^version: *$version$" /tmp/info
 	check "... has a description" grep "^description: *[A-Z]" /tmp/info

@@ -8,14 +8,17 @@ set -u
 version=$(/tree/scripts/package/install version)
 log=/tmp/log
 
+# Left out of the clean system with its manuals; dpkg does not make it for ours.
+mkdir -p /usr/share/man/man1
+
 # check NAME COMMAND...: it must succeed
 check() {
 	name=$1
 	shift
 	if "$@" >"$log" 2>&1; then
-		echo "ok $name"
+		printf 'ok %s\n' "$name"
 	else
-		echo "FAIL $name: status $? of: $*"
+		printf 'FAIL %s: status %s of: %s\n' "$name" $? "$*"
 		tail -n 20 "$log" | sed 's/^/    /'
 		for make_log in /var/lib/dkms/kvmmem/*/build/make.log; do
 			[ -e "$make_log" ] || continue
@@ -48,6 +51,11 @@ says() {
 	}
 }
 
+# The regular expression of what is listed for a kernel that has the module.
+installed() {
+	printf '^kvmmem/%s, %s, x86_64: installed' "$1" "$2" | sed 's/[.+]/[&]/g'
+}
+
 not() {
 	! "$@"
 }
@@ -55,6 +63,12 @@ not() {
 kernels() {
 	ls /lib/modules
 }
+
+# dkms runs depmod only for kernels that are there as a whole, with more than
+# their headers.
+for kernel in $(kernels); do
+	[ -e "/lib/modules/$kernel/modules.dep" ] || depmod "$kernel"
+done
 
 # A kernel of another name: its headers are a copy of those of the first one,
 # without the options given.

@@ -42,6 +42,7 @@ check "... and files" says '^/tmp/proc/kvmmem$' words kvmmem --file /tmp/proc/k
 # Every option and command of the help is in the manual.
 gzip -dcf /usr/share/man/man1/kvmmem.1* | sed 's/\\//g' >/tmp/manual
 check "the manual is there" grep -q '^\.TH KVMMEM 1' /tmp/manual
-for word in $(words kvmmem '') $(words kvmmem stat ''); do
-	check "the manual explains $word" grep -Eq "^\.(SS|TP|B|BI|BR|RB) .*\\b?$word\\b" /tmp/manual
+for word in $({ words kvmmem ''; words kvmmem stat ''; } | sort -u); do
+	check "the manual explains $word" \
+		grep -Eq "^\.(SS|B|BI|BR) (.*[^a-z-])?$word([^a-z-]|\$)" /tmp/manual
 done
