@@ -18,6 +18,7 @@
  * Lock order: tracepoint_module_list_mutex or the module notifier's rwsem ->
  * hooks_mutex -> tracepoints_mutex, ftrace_lock (the kernel's own).
  */
+#include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
@@ -87,15 +88,32 @@ static void attach_tracepoint(struct kvmmem_hook *hook)
 		settle(hook, tracepoint_probe_register(hook->tp, hook->probe->func, hook));
 }
 
+/*
+ * Let ops hook a function. To find it by name ftrace looks up the name of every
+ * function that there is, which takes a good part of a second; kprobes know how
+ * to find one. Nothing is patched for a kprobe that is disabled from the start.
+ */
+static int set_filter(struct ftrace_ops *ops, const char *name)
+{
+	struct kprobe probe = { .symbol_name = name, .flags = KPROBE_FLAG_DISABLED };
+	int err = register_kprobe(&probe);
+
+	if (err == -ENOENT)
+		return -EINVAL;
+	if (err)
+		return ftrace_set_filter(ops, (unsigned char *)name, strlen(name), 1);
+	err = ftrace_set_filter_ip(ops, (unsigned long)probe.addr, 0, 1);
+	unregister_kprobe(&probe);
+	return err;
+}
+
 static void attach_function(struct kvmmem_hook *hook, bool module_here)
 {
 	int err;
 
 	if (hook->state == KVMMEM_HOOK_ATTACHED || hook->state == KVMMEM_HOOK_OFF)
 		return;
-	/* There is no way to ask ftrace for a name but to set a filter. */
-	err = ftrace_set_filter(&hook->ops, (unsigned char *)hook->name,
-				strlen(hook->name), 1);
+	err = set_filter(&hook->ops, hook->name);
 	if (err == -EINVAL) {
 		WRITE_ONCE(hook->state, module_here ? KVMMEM_HOOK_ABSENT :
 						      KVMMEM_HOOK_WAITING);

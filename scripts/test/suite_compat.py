@@ -128,7 +128,7 @@ def guests(name, load=_LOAD, check=check, kernels=(), **arguments):
 section "guest {guest}" kvmguest {options} --then '
     section "audit {guest}" cat /sys/kernel/debug/kvmmem/audit
     section "proc {guest}" cat /proc/kvmmem'""")
-    return Scenario(name, "\n".join([*lines, _READ]), check, kernels=kernels)
+    return Scenario(name, "\n".join([*lines, _READ]), check, limit=100, kernels=kernels)
 
 
 def check_wrong(out):
@@ -175,5 +175,5 @@ section hooks cat /sys/kernel/debug/kvmmem/hooks
 section "guest again" kvmguest --pages 64 --then '
     section "audit again" cat /sys/kernel/debug/kvmmem/audit
     section "proc again" cat /proc/kvmmem'
-""", check),
+""", check, limit=100),
 ]
