@@ -106,13 +106,17 @@ static inline u64 kvmmem_vcpu_pf_taken(const struct kvm_vcpu *vcpu)
  */
 static inline u64 kvmmem_memslot_pages(struct kvm *kvm)
 {
-	struct kvm_memory_slot *slot;
+	struct kvm_memslots *slots;
+	struct rb_node *node;
 	u64 pages = 0;
-	int bkt, idx;
+	int idx;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	kvm_for_each_memslot(slot, bkt, __kvm_memslots(kvm, 0))
-		pages += slot->npages;
+	slots = __kvm_memslots(kvm, 0);
+	/* kvm_for_each_memslot() goes through 128 hash chains for a few slots. */
+	for (node = rb_first(&slots->gfn_tree); node; node = rb_next(node))
+		pages += container_of(node, struct kvm_memory_slot,
+				      gfn_node[slots->node_idx])->npages;
 	srcu_read_unlock(&kvm->srcu, idx);
 	return pages;
 }
