@@ -6,6 +6,7 @@ A run is bounded in time, opens no socket, and ends with its process gone.
 """
 
 import contextlib
+import ctypes
 import dataclasses
 import os
 import pathlib
@@ -123,6 +124,11 @@ def _read(path, state):
     return True
 
 
+def _die_with_parent():
+    """In the child: be killed if whoever runs the emulator is."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)      # PR_SET_PDEATHSIG
+
+
 def _stop(process):
     """End the emulator and its helpers: its own process group, nothing else."""
     with contextlib.suppress(ProcessLookupError):
@@ -149,8 +155,8 @@ def run(machine, kernel, archive, progress, boot_limit, keep=None):
             try:
                 process = subprocess.Popen(
                     argv, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
-                    start_new_session=True, env={**os.environ, "TERM": "xterm",
-                                                 "LINES": "25", "COLUMNS": "80"})
+                    start_new_session=True, preexec_fn=_die_with_parent,
+                    env={**os.environ, "TERM": "xterm", "LINES": "25", "COLUMNS": "80"})
             except FileNotFoundError as error:
                 raise image.ImageError(
                     f"{argv[0]} is not installed: run scripts/lab/deps.sh") from error

@@ -10,6 +10,7 @@ what its scenarios need to the emulated host's files.
 import argparse
 import importlib
 import pathlib
+import signal
 import sys
 import time
 
@@ -127,6 +128,7 @@ def _arguments():
 def main():
     """The command line; the result is the exit status."""
     args = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # end the emulator, too
     suites = [importlib.import_module(f"suite_{name}") for name in args.suites]
     runner = Runner(args.verbose, args.keep)
     for vendor in args.vendors:

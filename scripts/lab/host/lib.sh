@@ -74,11 +74,10 @@ load_kvm() {
 	     [ "$(cat /lab/"$loaded".params)" != "$vendor" ]; then
 		rmmod "$loaded" || return 1
 	fi
+	# shellcheck disable=SC2086	# parameters are words
 	for module in $(cat /lab/modules/"$(kvm_vendor)".order); do
 		case $module in
-		# shellcheck disable=SC2086	# several words
 		kvm) _insmod kvm $core ;;
-		# shellcheck disable=SC2086
 		kvm-*) _insmod "$module" $vendor ;;
 		*) _insmod "$module" ;;
 		esac || return 1
