@@ -83,7 +83,7 @@ BUDGETS = (
     ("all", "io", 80),
 )
 # What two runs of the same differ by: see the row "unloaded".
-NOISE = 3
+NOISE = 2
 
 READ_PER_VM = 6000
 READ_PER_VCPU = 2000
