@@ -34,11 +34,12 @@ start_vms() {
 	local left=$1 vcpus=$2 n
 	mkfifo /tmp/hold
 	: >/tmp/held
+	_guests=
 	while [ "$left" -gt 0 ]; do
 		n=$((left < 64 ? left : 64))
 		kvmguest --vms $n --vcpus "$vcpus" --pages 8 --hold /tmp/hold >>/tmp/held &
+		_guests="$_guests $!"
 		left=$((left - n))
-		_vms=$((_vms + 1))
 	done
 	n=0
 	while [ "$(grep -c '^result' /tmp/held)" -lt "$1" ]; do
@@ -48,15 +49,11 @@ start_vms() {
 	done
 	sleep 1
 }
-_vms=0
 
 stop_vms() {
-	while [ $_vms -gt 0 ]; do
-		echo >/tmp/hold
-		_vms=$((_vms - 1))
-		sleep 0.2
-	done
-	wait
+	# shellcheck disable=SC2086	# several words
+	kill $_guests
+	wait || true
 	rm /tmp/hold
 }
 
