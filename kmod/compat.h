@@ -120,15 +120,6 @@ static inline u64 kvmmem_vcpu_pf_taken(const struct kvm_vcpu *vcpu)
 #endif
 }
 
-/* kvm_for_each_memslot(), with a cursor that older kernels do not need. */
-#ifdef KVMMEM_HAVE_MEMSLOT_ITERATOR
-#define kvmmem_for_each_memslot(slot, bkt, slots)	\
-	kvm_for_each_memslot(slot, bkt, slots)
-#else
-#define kvmmem_for_each_memslot(slot, bkt, slots)	\
-	for (bkt = 0; bkt < (slots)->used_slots && ((slot) = &(slots)->memslots[bkt]); bkt++)
-#endif
-
 /**
  * kvmmem_memslot_pages - pages of all memory slots of a VM
  * @kvm: a live VM
@@ -138,13 +129,26 @@ static inline u64 kvmmem_vcpu_pf_taken(const struct kvm_vcpu *vcpu)
  */
 static inline u64 kvmmem_memslot_pages(struct kvm *kvm)
 {
-	struct kvm_memory_slot *slot;
+	struct kvm_memslots *slots;
 	u64 pages = 0;
-	int bkt, idx;
+	int idx;
+#ifdef KVMMEM_HAVE_MEMSLOT_ITERATOR
+	struct rb_node *node;
+#else
+	int i;
+#endif
 
 	idx = srcu_read_lock(&kvm->srcu);
-	kvmmem_for_each_memslot(slot, bkt, __kvm_memslots(kvm, 0))
-		pages += slot->npages;
+	slots = __kvm_memslots(kvm, 0);
+#ifdef KVMMEM_HAVE_MEMSLOT_ITERATOR
+	/* kvm_for_each_memslot() goes through 128 hash chains for a few slots. */
+	for (node = rb_first(&slots->gfn_tree); node; node = rb_next(node))
+		pages += container_of(node, struct kvm_memory_slot,
+				      gfn_node[slots->node_idx])->npages;
+#else
+	for (i = 0; i < slots->used_slots; i++)
+		pages += slots->memslots[i].npages;
+#endif
 	srcu_read_unlock(&kvm->srcu, idx);
 	return pages;
 }

@@ -141,6 +141,9 @@ static inline void kvmmem_fault_add(struct kvmmem_fault_sum *sum, const u64 *cel
 	for (class = 0; class < KVMMEM_FAULT_CLASSES; class++) {
 		u64 n = READ_ONCE(cells[class]);
 
+		/* Most classes never happen. */
+		if (!n)
+			continue;
 		sum->violations += n;
 		if (class & KVMMEM_FAULT_EXEC)
 			sum->exec += n;

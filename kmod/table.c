@@ -202,7 +202,7 @@ void kvmmem_row_u64(struct kvmmem_row *row, u64 value)
 			*at = '-';
 		return;
 	}
-	len = kvmmem_digits(value);
+	len = value < 10 ? 1 : kvmmem_digits(value);
 	at = cell(row, len);
 	if (!at)
 		return;

@@ -439,9 +439,11 @@ unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags)
 	do {
 		seq = read_seqcount_begin(&rec->tags_seq);
 		for (i = 0, n = 0; i < KVMMEM_TAGS; i++) {
-			tags[n] = rec->tags[i];
-			/* In use, or with flushes from before its first entry. */
-			n += tags[n].moves || kvmmem_tag_flushes(&tags[n]);
+			const struct kvmmem_tag *tag = &rec->tags[i];
+
+			/* In use, or the first with flushes from before an entry. */
+			if (READ_ONCE(tag->moves) || (!i && kvmmem_tag_flushes(tag)))
+				tags[n++] = *tag;
 		}
 	} while (read_seqcount_retry(&rec->tags_seq, seq));
 	return n;

@@ -483,27 +483,6 @@ unsigned int kvmmem_vm_count(void)
 	return READ_ONCE(nr_vms);
 }
 
-/**
- * kvmmem_vcpu_for_all - call a function for the record of each vCPU
- * @fn: called under RCU
- */
-void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec))
-{
-	struct kvmmem_vcpu *rec;
-	struct kvmmem_vm *vm;
-	unsigned int slot;
-
-	rcu_read_lock();
-	for (slot = kvmmem_vm_next(0); slot < max_vms; slot = kvmmem_vm_next(slot + 1)) {
-		vm = kvmmem_vm_at(slot);
-		if (!vm)
-			continue;
-		kvmmem_vm_for_each_vcpu(rec, vm)
-			fn(rec);
-	}
-	rcu_read_unlock();
-}
-
 static void pool_usage(const struct kvmmem_pool *pool, size_t size,
 		       struct kvmmem_registry_usage *usage)
 {

@@ -4,6 +4,7 @@
  */
 #include <linux/percpu.h>
 #include <linux/pid.h>
+#include <linux/rculist.h>
 #include <linux/string.h>
 
 #include "vm.h"
@@ -44,6 +45,27 @@ bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info)
 	task = pid_task(vm->pid, PIDTYPE_TGID);
 	strscpy(info->comm, task ? task->comm : vm->comm, sizeof(info->comm));
 	return alive;
+}
+
+/**
+ * kvmmem_vcpu_for_all - call a function for the record of each vCPU
+ * @fn: called under RCU
+ */
+void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec))
+{
+	struct kvmmem_vcpu *rec;
+	struct kvmmem_vm *vm;
+	unsigned int slot;
+
+	rcu_read_lock();
+	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots(); slot = kvmmem_vm_next(slot + 1)) {
+		vm = kvmmem_vm_at(slot);
+		if (!vm)
+			continue;
+		kvmmem_vm_for_each_vcpu(rec, vm)
+			fn(rec);
+	}
+	rcu_read_unlock();
 }
 
 /**

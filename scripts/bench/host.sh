@@ -4,18 +4,19 @@
 
 # measure TOOL [VCPUS...]: run guests of two sizes, one for violations, one for
 # plain I/O exits; and guests with so many vCPUs. Each one twice, since a sleep
-# until the next tick may come in between.
+# until the next tick may come in between. The smaller one is longer than a
+# tick, so that what follows a VM's birth (kvmmem's worker) is in both.
 measure() {
 	local tool=$1 n vcpus
 	shift
-	for n in 500 4500 500 4500; do
+	for n in 1500 5500 1500 5500; do
 		_cell "$tool" violation $n --prefault --pages $n
 	done
-	for n in 1000 9000 1000 9000; do
+	for n in 4000 12000 4000 12000; do
 		_cell "$tool" io $n --pages 8 --op io --ops $n
 	done
 	for vcpus; do
-		for n in 512 4512 512 4512; do
+		for n in 1536 5536 1536 5536; do
 			_cell "$tool" "violation_x$vcpus" $n --prefault --pages $n --vcpus "$vcpus"
 		done
 	done
@@ -33,11 +34,12 @@ start_vms() {
 	local left=$1 vcpus=$2 n
 	mkfifo /tmp/hold
 	: >/tmp/held
+	_guests=
 	while [ "$left" -gt 0 ]; do
 		n=$((left < 64 ? left : 64))
 		kvmguest --vms $n --vcpus "$vcpus" --pages 8 --hold /tmp/hold >>/tmp/held &
+		_guests="$_guests $!"
 		left=$((left - n))
-		_vms=$((_vms + 1))
 	done
 	n=0
 	while [ "$(grep -c '^result' /tmp/held)" -lt "$1" ]; do
@@ -47,15 +49,11 @@ start_vms() {
 	done
 	sleep 1
 }
-_vms=0
 
 stop_vms() {
-	while [ $_vms -gt 0 ]; do
-		echo >/tmp/hold
-		_vms=$((_vms - 1))
-		sleep 0.2
-	done
-	wait
+	# shellcheck disable=SC2086	# several words
+	kill $_guests
+	wait || true
 	rm /tmp/hold
 }
 

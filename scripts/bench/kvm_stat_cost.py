@@ -16,6 +16,7 @@ def main():
     kvm_stat = importlib.util.module_from_spec(spec)
     loader.exec_module(kvm_stat)
     sys.argv = ["kvm_stat", "-1", "-d"]
+    kvm_stat.assign_globals()
     stats = kvm_stat.Stats(kvm_stat.get_options())
     stats.get()
     start = time.monotonic_ns()
