@@ -167,7 +167,12 @@ static inline u64 kvmmem_nx_splits(const struct kvm *kvm)
  */
 static inline u64 kvmmem_shadow_tables(const struct kvm *kvm)
 {
+	/* Moved between 6.12 and 7.3. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+	return READ_ONCE(kvm->stat.mmu_shadow_pages);
+#else
 	return READ_ONCE(kvm->arch.n_used_mmu_pages);
+#endif
 }
 
 /*
