@@ -207,9 +207,7 @@ bool kvmmem_backing_levels(struct kvmmem_vm *vm, struct kvmmem_levels *levels)
 	}
 	/* The older MMU counts its tables; where it has none, there is a walk. */
 	levels->table_kb = levels->host.table_kb;
-	if (shadow == KVMMEM_UNKNOWN)
-		levels->table_kb = KVMMEM_UNKNOWN;
-	else if (levels->table_kb == KVMMEM_UNKNOWN)
+	if (levels->table_kb == KVMMEM_UNKNOWN)
 		levels->table_kb = shadow ? shadow * PAGE_KB : KVMMEM_UNKNOWN;
 	else
 		levels->table_kb += shadow * PAGE_KB;

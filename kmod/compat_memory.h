@@ -165,16 +165,13 @@ static inline u64 kvmmem_nx_splits(const struct kvm *kvm)
 /**
  * kvmmem_shadow_tables - table pages of KVM's older MMU
  * @kvm: a live VM
- *
- * Return: KVMMEM_UNKNOWN (value.h) where there are some and KVM does not count
- * them.
  */
 static inline u64 kvmmem_shadow_tables(const struct kvm *kvm)
 {
 #ifdef KVMMEM_HAVE_USED_MMU_PAGES
 	return READ_ONCE(kvm->arch.n_used_mmu_pages);
 #else
-	return list_empty(&kvm->arch.active_mmu_pages) ? 0 : U64_MAX;
+	return READ_ONCE(kvm->stat.mmu_shadow_pages);
 #endif
 }
 

@@ -10,6 +10,10 @@
 
 #include "guest.h"
 
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT	21
+#endif
+
 static const uint32_t stub = 0xe3ff;	/* jmp *%rbx, two NULs */
 
 static bool is_hugetlb(const struct options *opt)
@@ -233,6 +237,9 @@ void check_drop(struct vm *vm)
 void advise_memory(struct vm *vm)
 {
 	advise(vm, vm->opt->advice, "--advise");
+	/* What the guest has touched is kept once, and only looked at anew. */
+	if (vm->opt->advice == MADV_PAGEOUT)
+		advise(vm, vm->opt->advice, "--advise");
 }
 
 void punch_memory(struct vm *vm)
