@@ -33,6 +33,7 @@ static LIST_HEAD(hooks);
 static void (*kvm_gone_fn)(void);
 static const struct module *kvm_module;		/* hooks_mutex */
 static bool kvm_present;			/* hooks_mutex */
+static bool stopped;				/* hooks_mutex */
 
 DEFINE_PER_CPU(u64[KVMMEM_NR_HOOKS], kvmmem_hook_events);
 
@@ -276,6 +277,11 @@ void kvmmem_hook_add(struct kvmmem_hook *hook)
 void kvmmem_hook_switch(struct kvmmem_hook *hook, bool on)
 {
 	mutex_lock(&hooks_mutex);
+	/* Parameters can be written until after the last step of unloading. */
+	if (stopped) {
+		mutex_unlock(&hooks_mutex);
+		return;
+	}
 	if (!on) {
 		detach(hook);
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_OFF);
@@ -341,6 +347,7 @@ static void detach_all(void)
 	struct kvmmem_hook *hook;
 
 	mutex_lock(&hooks_mutex);
+	stopped = true;
 	/* Backwards: events stop first, the deaths of VMs are heard last. */
 	list_for_each_entry_reverse(hook, &hooks, node)
 		detach(hook);
@@ -370,6 +377,7 @@ int kvmmem_hooks_start(void (*kvm_gone)(void))
 		return err;
 
 	mutex_lock(&hooks_mutex);
+	stopped = false;
 	list_for_each_entry(hook, &hooks, node)
 		if (!hook->probes)
 			attach_function(hook, false);

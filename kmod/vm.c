@@ -422,11 +422,7 @@ void kvmmem_registry_settle(void)
 	flush_work(&registry_work);
 }
 
-/**
- * kvmmem_vm_slots - size of the table
- *
- * Return: every slot number is below it.
- */
+/* kvmmem_vm_slots - size of the table: every slot number is below it */
 unsigned int kvmmem_vm_slots(void)
 {
 	return max_vms;
@@ -475,9 +471,7 @@ struct kvmmem_vm *kvmmem_vm_get(unsigned int slot)
 	return vm;
 }
 
-/**
- * kvmmem_vm_count - VMs in the table
- */
+/* kvmmem_vm_count - VMs in the table */
 unsigned int kvmmem_vm_count(void)
 {
 	return READ_ONCE(nr_vms);
