@@ -421,16 +421,15 @@ unsigned int kvmmem_vm_count(void)
 void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec))
 {
 	struct kvmmem_vcpu *rec;
-	struct kvmmem_vm *vm;
 	unsigned int slot;
 
 	rcu_read_lock();
 	for (slot = kvmmem_vm_next(0); slot < max_vms; slot = kvmmem_vm_next(slot + 1)) {
-		vm = kvmmem_vm_at(slot);
-		if (!vm)
-			continue;
-		kvmmem_vm_for_each_vcpu(rec, vm)
-			fn(rec);
+		struct kvmmem_vm *vm = kvmmem_vm_at(slot);
+
+		if (vm)
+			kvmmem_vm_for_each_vcpu(rec, vm)
+				fn(rec);
 	}
 	rcu_read_unlock();
 }
