@@ -407,6 +407,17 @@ err_detach:
 }
 
 /**
+ * kvmmem_hooks_forget - forget all hooks, none of which is attached
+ */
+void kvmmem_hooks_forget(void)
+{
+	mutex_lock(&hooks_mutex);
+	INIT_LIST_HEAD(&hooks);
+	kvm_gone_fn = NULL;
+	mutex_unlock(&hooks_mutex);
+}
+
+/**
  * kvmmem_hooks_stop - let go of KVM for good
  *
  * When it returns no hook is running and none will. Context: may sleep.
@@ -420,6 +431,5 @@ void kvmmem_hooks_stop(void)
 	tracepoint_synchronize_unregister();
 	/* A COMING may have slipped in between the two. */
 	detach_all();
-	INIT_LIST_HEAD(&hooks);
-	kvm_gone_fn = NULL;
+	kvmmem_hooks_forget();
 }

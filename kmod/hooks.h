@@ -119,6 +119,7 @@ u64 kvmmem_hook_events_seen(const struct kvmmem_hook *hook);
 
 int kvmmem_hooks_start(void (*kvm_gone)(void));
 void kvmmem_hooks_stop(void);
+void kvmmem_hooks_forget(void);
 
 /**
  * kvmmem_hooks_for_each - call a function for each hook

@@ -11,6 +11,7 @@
 #include <linux/proc_fs.h>
 #include <linux/rcupdate.h>
 #include <linux/seq_file.h>
+#include <linux/slab.h>
 
 #include "backing.h"
 #include "fault.h"
@@ -46,12 +47,12 @@ KVMMEM_TABLE(vpid_table, "vpid",
 	     { "tag", 6 }, { "other", 6 }, { "single", 6 }, { "moves", 6 });
 
 KVMMEM_TABLE(backing_table, "backing",
-	     { "vm", -11 }, { "host_4k_kb", 10 }, { "host_2m_kb", 10 },
+	     { "vm", -10 }, { "host_4k_kb", 10 }, { "host_2m_kb", 10 },
 	     { "host_1g_kb", 10 }, { "ept_4k_kb", 10 }, { "ept_2m_kb", 10 },
-	     { "ept_1g_kb", 10 }, { "ept_table_kb", 12 }, { "age_ms", 7 });
+	     { "ept_1g_kb", 10 }, { "ept_table_kb", 12 }, { "age_ms", 6 });
 
 KVMMEM_TABLE(huge_table, "huge",
-	     { "vm", -11 }, { "installed", 10 }, { "nx_split", 10 },
+	     { "vm", -10 }, { "installed", 10 }, { "nx_split", 10 },
 	     { "dirty_log_split", 15 }, { "recovered", 10 }, { "zapped", 10 },
 	     { "table_zapped", 12 });
 
@@ -102,33 +103,29 @@ static u64 guests_kb(void)
 
 static int host_head(struct seq_file *seq)
 {
-	struct kvmmem_host host;
+	const struct kvmmem_host *host = seq->private;
 	char key[40];
-	int i, err;
-
-	err = kvmmem_host_facts(&host);
-	if (err)
-		return err;
+	int i;
 
 	seq_printf(seq, "# kvmmem %d\n", KVMMEM_SCHEMA);
-	fact_text(seq, "isa", host.isa);
-	fact_text(seq, "ept", host.tdp);
-	fact_text(seq, "vpid", host.vpid);
+	fact_text(seq, "isa", host->isa);
+	fact_text(seq, "ept", host->tdp);
+	fact_text(seq, "vpid", host->vpid);
 	fact_u64(seq, "page_kb", PAGE_SIZE >> 10);
-	fact_text(seq, "thp", host.thp);
+	fact_text(seq, "thp", host->thp);
 	for (i = 0; i < KVMMEM_NR_POOLS; i++) {
-		if (!host.pools[i].size_kb)
+		if (!host->pools[i].size_kb)
 			continue;
-		snprintf(key, sizeof(key), "hugepages_%llukB_total", host.pools[i].size_kb);
-		fact_u64(seq, key, host.pools[i].total);
-		snprintf(key, sizeof(key), "hugepages_%llukB_free", host.pools[i].size_kb);
-		fact_u64(seq, key, host.pools[i].free);
+		snprintf(key, sizeof(key), "hugepages_%llukB_total", host->pools[i].size_kb);
+		fact_u64(seq, key, host->pools[i].total);
+		snprintf(key, sizeof(key), "hugepages_%llukB_free", host->pools[i].size_kb);
+		fact_u64(seq, key, host->pools[i].free);
 	}
-	fact_u64(seq, "mem_total_kb", host.mem_total_kb);
-	fact_u64(seq, "mem_available_kb", host.mem_available_kb);
-	fact_u64(seq, "swap_total_kb", host.swap_total_kb);
-	fact_u64(seq, "swap_used_kb", host.swap_used_kb);
-	fact_text(seq, "ksm", host.ksm);
+	fact_u64(seq, "mem_total_kb", host->mem_total_kb);
+	fact_u64(seq, "mem_available_kb", host->mem_available_kb);
+	fact_u64(seq, "swap_total_kb", host->swap_total_kb);
+	fact_u64(seq, "swap_used_kb", host->swap_used_kb);
+	fact_text(seq, "ksm", host->ksm);
 	fact_u64(seq, "vms", kvmmem_vm_count());
 	fact_u64(seq, "guest_kb", guests_kb());
 	fact_u64(seq, "lost", kvmmem_lost_events());
@@ -404,14 +401,38 @@ static int proc_open(struct inode *inode, struct file *file)
 	/* Root's open ignores the mode; writing has no meaning here. */
 	if (file->f_mode & FMODE_WRITE)
 		return -EACCES;
-	return seq_open(file, &proc_seq_ops);
+	return seq_open_private(file, &proc_seq_ops, sizeof(struct kvmmem_host));
+}
+
+/*
+ * The host's facts are read from other files, of which some are seq_files like
+ * this one: before this one's lock is taken, and at least once for each
+ * reading from the beginning.
+ */
+static ssize_t proc_read(struct file *file, char __user *buf, size_t size, loff_t *pos)
+{
+	struct seq_file *seq = file->private_data;
+	struct kvmmem_host *host = seq->private;
+
+	if (!*pos || !host->isa[0]) {
+		host = kmalloc(sizeof(*host), GFP_KERNEL);
+		if (!host || kvmmem_host_facts(host)) {
+			kfree(host);
+			return -ENOMEM;
+		}
+		mutex_lock(&seq->lock);
+		*(struct kvmmem_host *)seq->private = *host;
+		mutex_unlock(&seq->lock);
+		kfree(host);
+	}
+	return seq_read(file, buf, size, pos);
 }
 
 static const struct proc_ops proc_ops = {
 	.proc_open = proc_open,
-	.proc_read = seq_read,
+	.proc_read = proc_read,
 	.proc_lseek = seq_lseek,
-	.proc_release = seq_release,
+	.proc_release = seq_release_private,
 };
 
 /**

@@ -67,7 +67,8 @@ def check_before(out):
     assert text.host["isa"] in ("vmx", "svm"), text.host["isa"]
     equal("lost", text.host["lost"], 0)
     for name, row in states(out, "waiting").items():
-        equal(f"state of {name}", row["state"], "waiting")
+        assert row["state"] == "waiting" or row["why_not"] == "by-parameter", \
+            f"state of {name} is {row['state']}"
     equal("ept", check_counted(out).host["ept"], "on")
     equal("state of kvm_page_fault", states(out)["kvm_page_fault"]["state"], "attached")
     equal("state of kvm_arch_destroy_vm",
@@ -81,7 +82,8 @@ def check_again(out):
     check_empty(text)
     equal("ept", text.host["ept"], None)
     for name, row in states(out, "waiting").items():
-        equal(f"state of {name}", row["state"], "waiting")
+        assert row["state"] == "waiting" or row["why_not"] == "by-parameter", \
+            f"state of {name} is {row['state']}"
     check_counted(out, "guest2", "counted2", "stats2")
     check_registry_empty(out)
 
@@ -179,10 +181,25 @@ def check_hidden(out):
         equal(key, text.host[key], 0)
 
 
-def scenario(name, script, check, **host):
+def scenario(name, script, check, vendors=("amd", "intel"), **host):
     """One scenario; every script begins with what it may look at."""
-    return Scenario(f"life_{name}", LOOK + script, check, limit=100, host=host)
+    return Scenario(f"life_{name}", LOOK + script, check, limit=100, vendors=vendors,
+                    host=host)
 
+
+FULL_SPEED = """
+load_kvm
+kvmguest --pages 64 --rounds 2 --drop --forever >a.out &
+kvmguest --pages 64 --vcpus 2 --rounds 2 --drop --forever >b.out &
+wait_for grep -q expect a.out
+wait_for grep -q expect b.out
+for i in 1 2 3 4; do
+    load_kvmmem
+    sleep 0.1
+    section round proc
+    unload_kvmmem
+done
+"""
 
 SCENARIOS = [
     scenario("after_kvm", "load_kvm; load_kvmmem" + "\n" + GUEST, check_counted),
@@ -204,19 +221,9 @@ section guest cat guest.out
 section gone proc
 section registry registry
 """, check_older),
-    scenario("full_speed", """
-load_kvm
-kvmguest --pages 64 --rounds 2 --drop --forever >a.out &
-kvmguest --pages 64 --vcpus 2 --rounds 2 --drop --forever >b.out &
-wait_for grep -q expect a.out
-wait_for grep -q expect b.out
-for i in 1 2 3 4; do
-    load_kvmmem
-    sleep 0.1
-    section round proc
-    unload_kvmmem
-done
-""", check_full_speed, cpus=2),
+    # Bochs with two processors takes minutes to attach and detach so often.
+    scenario("full_speed", FULL_SPEED, check_full_speed, vendors=("amd",), cpus=2),
+    scenario("full_speed_one", FULL_SPEED, check_full_speed, vendors=("intel",)),
     scenario("closed_vm", """
 load_kvm; load_kvmmem
 mkfifo held
@@ -246,7 +253,7 @@ echo >one; echo >two
 wait $small $large
 """, check_two),
     scenario("bound", """
-load_kvm; load_kvmmem max_vms=1 flush_accounting=0
+load_kvm; load_kvmmem max_vms=1 flush_accounting=0 service_time=0
 mkfifo held
 kvmguest --pages 8 --hold held >first.out & first=$!
 wait_for grep -q result first.out

@@ -139,8 +139,9 @@ def moved(seen):
     """The vCPU went to another processor and back."""
     seen.none("guest", "nested", "remote")
     if seen.amd:
-        # A new ASID has no translations: nothing to flush, but another tag.
-        assert seen.sum("moves") >= 20, f"{seen.sum('moves')} moves"
+        # A new ASID has no translations: nothing to flush, but another tag, unless
+        # the other processor happens to give out the same number.
+        assert seen.sum("moves") >= 5, f"{seen.sum('moves')} moves"
     else:
         seen.at_least(tag=20)
         equal(f"{seen.what}: VPIDs", len(set(seen.tags())), 1)
