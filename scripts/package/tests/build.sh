@@ -34,10 +34,19 @@ END
 check "the spec is accepted without a warning" not says warning rpmbuild --nobuild --nodeps \
 	--define "_sourcedir /out" --define "_buildhost localhost" /out/kvmmem.spec
 
-# A version before this one, for upgrades.
+# A version before this one, for upgrades; of the module it has next to nothing,
+# which is quicker to build.
 mkdir /tmp/old
 tar -c -C /tree --exclude-vcs --exclude-vcs-ignores . | tar -x -C /tmp/old
 sed -i 's/^PACKAGE_VERSION=.*/PACKAGE_VERSION="0.0.9"/' /tmp/old/dkms.conf
+echo 'kvmmem-y := kmod/old.o' >>/tmp/old/Kbuild
+cat >/tmp/old/kmod/old.c <<END
+#include <linux/module.h>
+
+MODULE_DESCRIPTION("An older version, for tests");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(KVMMEM_VERSION);
+END
 mkdir /out/old
 check "make deb of the version before" make -C /tmp/old deb OUT=/out/old
 check "one line of dkms.conf is the version" test -s /out/old/kvmmem-dkms_0.0.9_all.deb

@@ -38,7 +38,6 @@ for what in KVM TRACEPOINTS DYNAMIC_FTRACE_WITH_REGS; do
 	make_kernel "$kernel" "CONFIG_$what"
 	check "a kernel without $what is skipped" \
 		status 77 dkms build "kvmmem/$version" -k "$kernel"
-	check "... and not listed" not dkms_says "$kernel"
 done
 for kernel in 4.19.0 5.9.16 5.1.0; do
 	mkdir "/lib/modules/$kernel"
@@ -48,6 +47,7 @@ for kernel in 4.19.0 5.9.16 5.1.0; do
 done
 check "another processor is skipped" \
 	status 77 dkms build "kvmmem/$version" -k 6.1.0-kvm -a aarch64
+check "none of them is listed" not dkms_says '6[.]1[.]0-[dkt]|4[.]19|5[.]'
 
 # What the packages of a new kernel call, for one that cannot have it.
 for hook in postinst.d header_postinst.d; do

@@ -67,7 +67,7 @@ kernels() {
 # dkms runs depmod only for kernels that are there as a whole, with more than
 # their headers.
 for kernel in $(kernels); do
-	[ -e "/lib/modules/$kernel/modules.dep" ] || depmod "$kernel"
+	[ -e "/lib/modules/$kernel/modules.dep" ] || depmod "$kernel" 2>/dev/null
 done
 
 # A kernel of another name: its headers are a copy of those of the first one,
