@@ -5,10 +5,12 @@ import pathlib
 import sys
 
 import debugkernel
+import image
 import kmod
 from host import Scenario
 from suite_lab import equal
 
+HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "kunit"))
 import ktap     # pylint: disable=wrong-import-position
 
@@ -16,11 +18,13 @@ SUITES = {"kvmmem-decode", "kvmmem-table", "kvmmem-host", "kvmmem-registry", "kv
           "kvmmem-btf", "kvmmem-latency", "kvmmem-backing"}
 
 
-def prepare(image, kernel, _vendor):
-    """Add the modules, with the KUnit suites."""
+def prepare(picture, kernel, _vendor):
+    """Add the modules, with the KUnit suites, and who loads them."""
     built = kmod.build(kernel, "KVMMEM_KUNIT=1", "W=1")
     for name in ("kvmmem.ko", "kvmmem-kunit.ko"):
-        image.add_file(built / name, f"lab/{name}")
+        picture.add_file(built / name, f"lab/{name}")
+    program = image.helper_program(HERE / "host/loadfail.c")
+    picture.add("lab/bin/loadfail", program.read_bytes(), 0o755)
 
 
 def check_kunit(out):
@@ -37,17 +41,18 @@ def check_kunit(out):
 def check_failed_loads(out):
     """A load that fails at any allocation leaves nothing; in the end it succeeds."""
     seen = out.values("loads")
-    assert 1 < seen["first"] < 4096, f"the loader's part ends at {seen['first']}"
-    # Of kvmmem's own vital allocations: tables, pools, notifiers, /proc.
-    assert seen["failed"] >= 8, f"only {seen['failed']} loads failed"
-    assert "kvmmem" not in out["loads"], out["loads"]
+    assert 0 < seen["first"] < seen["last"], f"allocations {seen['first']} to {seen['last']}"
+    equal("loads", seen["failed"] + seen["loaded"], seen["tried"])
+    # Of kvmmem's own vital allocations: tables, pools, /proc.
+    assert seen["failed"] >= 5, f"only {seen['failed']} loads failed"
+    equal("errors", seen["errors"], 0)
     equal("left behind", out["left"], "")
     assert "# kvmmem 1" in out["proc"], out["proc"]
 
 
-# fail-nth lets the n-th allocation of the task that writes it fail. The first
-# hundreds belong to the module loader: how many, is found by a load that the
-# parameters' check refuses, the last thing before kvmmem's own start.
+# The allocations of a load are those of the module loader and then kvmmem's own.
+# A load that the check of a parameter refuses, the last thing before kvmmem's own
+# start, tells how many the former are; a load that succeeds tells the sum.
 FAILED_LOADS = r"""
 load_kvm
 echo 0 >/sys/kernel/debug/failslab/verbose
@@ -58,36 +63,28 @@ left() {
     true
 }
 load() {
-    sh -c 'echo $0 >/proc/self/fail-nth; exec insmod /lab/kvmmem.ko "$@"' "$@" 2>&1
+    set -- $(loadfail "$@")
+    error=${1#error=} last_left=${2#left=}
 }
-loaders_part() {
-    low=1 high=4096
-    while [ $low -lt $high ]; do
-        middle=$(((low + high) / 2))
-        if load $middle max_vms=0 | grep -q range; then
-            high=$middle
-        else
-            low=$((middle + 1))
-        fi
-    done
-    echo $low
-}
-# The reserve's allocations are not vital, so a row of loads that succeed is the
-# end only when it is longer than the reserve.
 loads() {
-    first=$(loaders_part)
-    n=$((first - 5)) failed=0 loaded=0 row=0
-    while [ $row -lt 150 ]; do
-        n=$((n + 1))
-        if load $n >/dev/null; then
-            rmmod kvmmem
-            loaded=$((loaded + 1)) row=$((row + 1))
-        else
-            failed=$((failed + 1)) row=0
-            left
-        fi
+    load 100000 /lab/kvmmem.ko max_vms=0
+    first=$((100000 - last_left))
+    load 100000 /lab/kvmmem.ko
+    last=$((100000 - last_left))
+    rmmod kvmmem
+    n=$first failed=0 loaded=0 errors=0 tried=0 step=1
+    while [ $n -lt $last ]; do
+        n=$((n + step)) tried=$((tried + 1))
+        # The vital ones come first; of the others, every so-manieth.
+        [ $tried -lt 12 ] || step=$(((last - first) / 20 + 1))
+        load $n /lab/kvmmem.ko
+        case $error in
+        0) rmmod kvmmem; loaded=$((loaded + 1)) ;;
+        12) left; failed=$((failed + 1)) ;;
+        *) echo "allocation $n: error $error"; errors=$((errors + 1)) failed=$((failed + 1)) ;;
+        esac
     done
-    echo first=$first last=$n failed=$failed loaded=$loaded
+    echo first=$first last=$last failed=$failed loaded=$loaded errors=$errors tried=$tried
 }
 section loads loads
 section left left
@@ -103,5 +100,5 @@ section ktap dmesg
 rmmod kvmmem-kunit
 """, check_kunit, kernels=(debugkernel.NAME,), vendors=("amd",), limit=120),
     Scenario("failed_loads", FAILED_LOADS, check_failed_loads,
-             kernels=(debugkernel.NAME,), vendors=("amd",), limit=300),
+             kernels=(debugkernel.NAME,), vendors=("amd",), limit=600),
 ]
