@@ -44,7 +44,7 @@ def check_failed_loads(out):
     assert 0 < seen["first"] < seen["last"], f"allocations {seen['first']} to {seen['last']}"
     equal("loads", seen["failed"] + seen["loaded"], seen["tried"])
     # Of kvmmem's own vital allocations: tables, pools, /proc.
-    assert seen["failed"] >= 5, f"only {seen['failed']} loads failed"
+    assert seen["failed"] >= 4, f"only {seen['failed']} loads failed"
     equal("errors", seen["errors"], 0)
     equal("left behind", out["left"], "")
     assert "# kvmmem 1" in out["proc"], out["proc"]
