@@ -13,6 +13,8 @@ WITHOUT_BTF = ("5.10",)
 ATTACHED = ("attached", None)
 ABSENT = ("absent", "not-in-this-kernel")
 UNCHECKED = ("attached", "prototype-unchecked")
+# Of what nobody asks for by default, or what the suites switch off.
+OFF = ("off", "by-parameter")
 
 _PROTOTYPES = {
     "kvm_page_fault": {"5.10": "(u64,u32)", "": "(kvm_vcpu*,u64,u64)"},
@@ -39,7 +41,9 @@ def hooks(kernel, vendor):
               "kvm_arch_vcpu_postcreate": ATTACHED,
               "kvm_page_fault": tracepoint,
               "kvm_pv_tlb_flush": tracepoint,
-              "kvm_exit" if vendor == "amd" else "kvm_entry": tracepoint}
+              "kvm_tdp_mmu_spte_changed": OFF,
+              "kvm_exit" if vendor == "amd" else "kvm_entry": tracepoint,
+              "kvm_entry" if vendor == "amd" else "kvm_exit": OFF}
     if kernel == "5.10":
         wanted["kvm_flush_remote_tlbs"] = ATTACHED
     if vendor == "intel":
