@@ -43,7 +43,7 @@ struct kvmmem_slot {
 #else
 /* An array, the highest address first. */
 #define kvmmem_for_each_slot_from(slot, slots, gfn)				\
-	for ((slot) = &(slots)->memslots[(slots)->used_slots];			\
+	for ((void)(gfn), (slot) = &(slots)->memslots[(slots)->used_slots];			\
 	     (slot)-- > &(slots)->memslots[0];)
 #endif
 

@@ -5,7 +5,7 @@
  * Three probes work on it, all in the vCPU's thread: that on kvm_exit notes the
  * TSC in the vCPU's record, the fault probe says that this exit is a fault's,
  * and that on kvm_entry, when it finds a fault begun, counts the time passed.
- * The vCPU may be preempted or sleep in between and go on on another processor;
+ * The vCPU may be preempted or sleep in between and continue on another processor;
  * a TSC that then lies behind is counted apart.
  */
 #include <linux/module.h>

@@ -310,7 +310,8 @@ static struct kvmmem_hook remote_hook = {
 	.ops.func = on_remote_flush,
 };
 
-static void for_each_tlb_hook(void (*fn)(struct kvmmem_hook *hook, bool on), bool on)
+static void for_each_tlb_hook(void (*fn)(struct kvmmem_hook *hook, bool on),
+			      bool on)
 {
 	int i;
 

@@ -117,7 +117,7 @@ struct kvmmem_vm {
 	struct list_head vcpus;
 	unsigned int nr_vcpus;
 	refcount_t refs;
-	struct mutex walk_lock;
+	struct mutex walk_lock;	/* one walk at a time */
 	struct kvmmem_backing backing;
 	const struct mm_struct *mm;
 	bool mm_shared;
