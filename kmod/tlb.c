@@ -310,7 +310,7 @@ static struct kvmmem_hook remote_hook = {
 	.ops.func = on_remote_flush,
 };
 
-static void for_each_tlb_hook(void (*fn)(struct kvmmem_hook *hook, bool on),
+static void apply_to_hooks(void (*fn)(struct kvmmem_hook *hook, bool on),
 			      bool on)
 {
 	int i;
@@ -344,7 +344,7 @@ static int set_flush_accounting(const char *val, const struct kernel_param *kp)
 	/* At load the parameters come before kvmmem_tlb_init(). */
 	if (err || !initialized || was == flush_accounting)
 		return err;
-	for_each_tlb_hook(kvmmem_hook_switch, flush_accounting);
+	apply_to_hooks(kvmmem_hook_switch, flush_accounting);
 	if (flush_accounting) {
 		kvmmem_run_want(KVMMEM_RUN_TAG, true, NULL);
 		static_branch_enable(&kvmmem_tlb_key);
@@ -378,7 +378,7 @@ static void add_hook(struct kvmmem_hook *hook, bool on)
  */
 void kvmmem_tlb_init(void)
 {
-	for_each_tlb_hook(add_hook, flush_accounting);
+	apply_to_hooks(add_hook, flush_accounting);
 	kvmmem_run_want(KVMMEM_RUN_TAG, flush_accounting, NULL);
 	if (flush_accounting)
 		static_branch_enable(&kvmmem_tlb_key);
