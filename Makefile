@@ -36,7 +36,7 @@ clean:
 	rm -f Module.symvers modules.order scripts/guest/kvmguest
 
 check:
-	@sh scripts/lab/deps.sh build amd intel kunit
+	@sh scripts/lab/deps.sh build kernels amd intel kunit style
 	@scripts/test/check
 
 bench:

@@ -310,8 +310,7 @@ static struct kvmmem_hook remote_hook = {
 	.ops.func = on_remote_flush,
 };
 
-static void apply_to_hooks(void (*fn)(struct kvmmem_hook *hook, bool on),
-			      bool on)
+static void apply_to_hooks(void (*fn)(struct kvmmem_hook *hook, bool on), bool on)
 {
 	int i;
 

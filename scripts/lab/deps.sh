@@ -34,12 +34,12 @@ packages() {
 	intel) echo "$host" bochs bochs-term bochsbios vgabios xorriso \
 		isolinux syslinux-common bsdutils ;;
 	bochs) echo g++ make xz-utils ;;
-	kunit) echo gcc make libc6-dev flex bison bc libelf-dev libssl-dev \
-		linux-source-6.12 xz-utils python3 qemu-system-x86 ;;
+	kunit) echo gcc make libc6-dev flex bison bc libelf-dev libssl-dev pahole \
+		linux-source-6.12 xz-utils python3 qemu-system-x86 busybox-static kmod ;;
 	deb) echo debhelper dh-dkms dh-python dpkg-dev make ;;
 	rpm) echo rpm make ;;
 	packages) echo python3 apt mmdebstrap util-linux ;;
-	style) echo gcc make perl python3 shellcheck sparse coccinelle pylint ;;
+	style) echo gcc make perl python3 sparse linux-source-6.12 ;;
 	bench) echo linux-perf trace-cmd bpftrace pahole linux-source-6.1 ;;
 	all) for group in build kernels amd intel bochs kunit style bench; do
 			packages $group
