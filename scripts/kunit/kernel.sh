@@ -138,11 +138,11 @@ log=$cache/$key.log
 echo "kernel.sh: building the $flavour kernel from ${source##*/}, some minutes, log in $log" >&2
 
 finish() {
-	status=$?
+	if [ $? != 0 ]; then
+		grep -m 5 -B 2 -E '\*\*\* |: error:' "$log" >&4 || tail -n 20 "$log" >&4
+		echo "kernel.sh: the build failed, see $log" >&4
+	fi
 	rm -rf "$work"
-	[ $status = 0 ] && return
-	grep -m 5 -B 2 -E '\*\*\* |: error:' "$log" >&4 || tail -n 20 "$log" >&4
-	echo "kernel.sh: the build failed, see $log" >&4
 }
 
 exec 3>&1 4>&2 >"$log" 2>&1
