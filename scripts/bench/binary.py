@@ -7,7 +7,7 @@ import subprocess
 import image
 
 # Every function on the way of an exit, but for the first one of a vCPU.
-_PATHS = re.compile(r"probe_page_fault_\w+|count_special|probe_(entry|exit)_(vmx|svm)"
+_PATHS = re.compile(r"fault_(vmx|svm)_probe|count_special|(entry|exit)_(vmx|svm)_probe"
                     r"|kvmmem_latency_served|kvmmem_tlb_resync|change_tag|track|flushed")
 _BAD = re.compile(r"\tlock |\txchg\s.*\(|\txadd|\tcmpxchg|\ti?div|\tmfence")
 

@@ -6,6 +6,7 @@ Builds are cached by content: the same sources for the same kernel with the
 same options are built once.
 """
 
+import fcntl
 import hashlib
 import pathlib
 import shutil
@@ -56,6 +57,15 @@ def build(kernel, *options):
     done = kernels.cache() / "kvmmem" / f"{kernel.name}-{_key(kernel.release, options)}"
     if (done / "kvmmem.ko").is_file():
         return done
+    done.parent.mkdir(parents=True, exist_ok=True)
+    with done.with_name(done.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (done / "kvmmem.ko").is_file():
+            _build(kernel, options, done)
+    return done
+
+
+def _build(kernel, options, done):
     work = done.with_name(done.name + ".new")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -67,7 +77,6 @@ def build(kernel, *options):
         raise BuildError(f"kvmmem does not build for {kernel.name}:\n{made.stdout}")
     shutil.rmtree(done, ignore_errors=True)
     work.rename(done)
-    return done
 
 
 def prepare(image, kernel, _vendor):
