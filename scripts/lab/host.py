@@ -39,6 +39,7 @@ class Scenario:
     vendors: tuple = ("amd", "intel")
     kernels: tuple = ()                 # names; empty: all
     tolerate: str = ""                  # log lines that are no splat (regex)
+    expected: str = ""                  # whole reports that are none (regex)
     host: dict = dataclasses.field(default_factory=dict)    # fields of Machine
 
     def machine(self, vendor):
@@ -123,8 +124,10 @@ class Result:
         return not self.reason
 
 
-def splat(log, tolerate=""):
+def splat(log, tolerate="", expected=""):
     """The first line of a kernel log that must not be there, or None."""
+    if expected:
+        log = re.sub(expected, "", log)
     for line in log.splitlines():
         if SPLAT.search(line) and not (tolerate and re.search(tolerate, line)):
             return line.strip()
@@ -254,7 +257,7 @@ class Host:
     @staticmethod
     def _judge(scenario, result, frame, status):
         out = Output(result.output)
-        bad = splat(result.log, scenario.tolerate)
+        bad = splat(result.log, scenario.tolerate, scenario.expected)
         if bad:
             return f"splat: {bad}"
         stuck = Output(frame.get("status", "")).stuck
