@@ -35,7 +35,7 @@ static void *read_all(const char *name, size_t *size)
 		return NULL;
 	end = i_size_read(file_inode(file));
 	if (end > 0 && end <= MAX_SIZE)
-		data = vmalloc(end);
+		data = __vmalloc(end, GFP_KERNEL | __GFP_NOWARN);
 	while (data && pos < end) {
 		n = kernel_read(file, data + pos, end - pos, &pos);
 		if (n <= 0)
