@@ -148,6 +148,17 @@ static bool young(const struct kvmmem_vm *vm, u64 now)
 }
 
 /**
+ * kvmmem_backing_due - would kvmmem_backing_refresh() walk?
+ * @vm: the record
+ *
+ * Context: any; a hint, and cheap.
+ */
+bool kvmmem_backing_due(const struct kvmmem_vm *vm)
+{
+	return !young(vm, ktime_get_ns());
+}
+
+/**
  * kvmmem_backing_refresh - walk a VM's memory unless the last walk will do
  * @vm: the record, which the caller has a reference on
  *
@@ -169,6 +180,26 @@ int kvmmem_backing_refresh(struct kvmmem_vm *vm)
 		err = refresh(vm);
 	mutex_unlock(&vm->walk_lock);
 	return err == -EINTR ? err : 0;
+}
+
+/**
+ * kvmmem_backing_host - what the last walk has found
+ * @vm: the record
+ * @host: where to; all unknown if there was none yet
+ *
+ * Context: any in which vm->lock can be taken. Return: false when the VM is gone.
+ */
+bool kvmmem_backing_host(struct kvmmem_vm *vm, struct kvmmem_backing *host)
+{
+	bool alive;
+
+	raw_spin_lock(&vm->lock);
+	alive = vm->kvm;
+	*host = vm->backing;
+	raw_spin_unlock(&vm->lock);
+	if (!host->walked)
+		memset(host, 0xff, sizeof(*host));
+	return alive;
 }
 
 /**

@@ -24,7 +24,9 @@ struct kvmmem_levels {
 	u64 table_kb;
 };
 
+bool kvmmem_backing_due(const struct kvmmem_vm *vm);
 int kvmmem_backing_refresh(struct kvmmem_vm *vm);
+bool kvmmem_backing_host(struct kvmmem_vm *vm, struct kvmmem_backing *host);
 bool kvmmem_backing_levels(struct kvmmem_vm *vm, struct kvmmem_levels *levels);
 
 /**

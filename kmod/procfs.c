@@ -142,16 +142,16 @@ static int vm_row(struct seq_file *seq, struct kvmmem_vm *vm)
 {
 	struct kvmmem_vm_info info;
 	char comm[4 * TASK_COMM_LEN + 1];
-	struct kvmmem_levels levels;
+	struct kvmmem_backing host;
 	struct kvmmem_row row;
 	u64 resident = 0;
 	int i;
 
-	if (!kvmmem_vm_info(vm, &info) || !kvmmem_backing_levels(vm, &levels))
+	if (!kvmmem_vm_info(vm, &info) || !kvmmem_backing_host(vm, &host))
 		return SEQ_SKIP;
 	for (i = 0; i < KVMMEM_NR_SIZES; i++)
-		resident += levels.host.host_kb[i];
-	if (levels.age_ms == KVMMEM_UNKNOWN)
+		resident += host.host_kb[i];
+	if (host.walked == KVMMEM_UNKNOWN)
 		resident = KVMMEM_UNKNOWN;
 	kvmmem_escape(comm, sizeof(comm), info.comm);
 
@@ -163,8 +163,8 @@ static int vm_row(struct seq_file *seq, struct kvmmem_vm *vm)
 	kvmmem_row_text(&row, mode_name(vm->mode));
 	kvmmem_row_u64(&row, info.mem_kb);
 	kvmmem_row_u64(&row, resident);
-	kvmmem_row_u64(&row, levels.host.swap_kb);
-	kvmmem_row_u64(&row, levels.host.ksm_kb);
+	kvmmem_row_u64(&row, host.swap_kb);
+	kvmmem_row_u64(&row, host.ksm_kb);
 	kvmmem_row_end(&row);
 	return 0;
 }
@@ -295,18 +295,20 @@ static int huge_row(struct seq_file *seq, struct kvmmem_vm *vm)
  * struct section - a part of the file
  * @head: prints what stands before the rows; may sleep
  * @row: prints the rows of a VM, under RCU; NULL: there are none
+ * @due: does @prepare have anything to do? Under RCU
  * @prepare: called before @row, may sleep; NULL: nothing to do. Other sections
  *	print what it has found, so that one reading shows one state.
  */
 struct section {
 	int (*head)(struct seq_file *seq);
 	int (*row)(struct seq_file *seq, struct kvmmem_vm *vm);
+	bool (*due)(const struct kvmmem_vm *vm);
 	int (*prepare)(struct kvmmem_vm *vm);
 };
 
 static const struct section sections[] = {
 	{ host_head, NULL },
-	{ vm_head, vm_row, kvmmem_backing_refresh },
+	{ vm_head, vm_row, kvmmem_backing_due, kvmmem_backing_refresh },
 	{ fault_head, fault_row },
 	{ flush_head, flush_row },
 	{ vpid_head, vpid_rows },
@@ -355,9 +357,16 @@ static void proc_stop(struct seq_file *seq, void *v)
 static int prepare(const struct section *section, unsigned int slot)
 {
 	struct kvmmem_vm *vm;
+	bool due;
 	int err;
 
 	if (!section->prepare)
+		return 0;
+	rcu_read_lock();
+	vm = kvmmem_vm_at(slot);
+	due = vm && section->due(vm);
+	rcu_read_unlock();
+	if (!due)
 		return 0;
 	vm = kvmmem_vm_get(slot);
 	if (!vm)

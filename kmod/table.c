@@ -4,8 +4,6 @@
 
 #include "table.h"
 
-#define TYPE_WIDTH	8	/* "backing " */
-
 static const char blanks[] = "                                        ";
 
 /* A string of n blanks, as many as there are. */
@@ -92,7 +90,7 @@ void kvmmem_table_header(struct seq_file *seq, const struct kvmmem_table *table)
 	unsigned int i;
 
 	seq_puts(seq, "# ");
-	put_text(seq, -(TYPE_WIDTH - 2), table->type);
+	put_text(seq, -(KVMMEM_TYPE_WIDTH - 2), table->type);
 	for (i = 0; i < table->nr; i++) {
 		seq_putc(seq, ' ');
 		/* No blanks behind the last column. */
@@ -102,26 +100,25 @@ void kvmmem_table_header(struct seq_file *seq, const struct kvmmem_table *table)
 	seq_putc(seq, '\n');
 }
 
-/* So much may be written behind what was asked for. */
-#define SLACK	8
+/* Blanks come in pieces of so many, which may reach beyond what was asked for. */
+#define PIECE	32
 
-/* n blanks, a word at a time. */
-static void fill(char *at, unsigned int n)
+/* Blanks up to there. If there is no room, seq_file will ask for the row again. */
+static noinline bool more_blanks(struct kvmmem_row *row, const char *until)
 {
-	static const char blank_word[SLACK] = "        ";
-	unsigned int i;
-
-	for (i = 0; i < n; i += SLACK)
-		memcpy(at + i, blank_word, SLACK);
+	if (!row->end || row->end - until < PIECE) {
+		row->end = NULL;
+		row->blank = NULL;
+		return false;
+	}
+	for (; row->blank < until; row->blank += PIECE)
+		memcpy(row->blank, blanks, PIECE);
+	return true;
 }
 
-/* Is there room for so many characters? If not, seq_file will ask again. */
-static bool room(struct kvmmem_row *row, unsigned int n)
+static bool blanks_until(struct kvmmem_row *row, const char *until)
 {
-	if (likely(row->end && row->end - row->at >= n + SLACK))
-		return true;
-	row->end = NULL;
-	return false;
+	return likely(until <= row->blank) || more_blanks(row, until);
 }
 
 /**
@@ -134,42 +131,44 @@ static bool room(struct kvmmem_row *row, unsigned int n)
  */
 struct kvmmem_row kvmmem_row_begin(struct seq_file *seq, const struct kvmmem_table *table)
 {
-	struct kvmmem_row row = { .seq = seq, .table = table };
-	unsigned int len = strlen(table->type);
+	struct kvmmem_row row = {
+		.seq = seq,
+		.column = table->columns,
+		.last = table->columns + table->nr - 1,
+	};
 	size_t size = seq_get_buf(seq, &row.at);
 
+	row.blank = row.at;
 	row.end = size ? row.at + size : NULL;
-	if (room(&row, max_t(unsigned int, len, TYPE_WIDTH))) {
-		fill(row.at, TYPE_WIDTH);
-		memcpy(row.at, table->type, len);
-		row.at += max_t(unsigned int, len, TYPE_WIDTH);
+	/* Enough for most rows. */
+	if (blanks_until(&row, row.at + 4 * PIECE)) {
+		memcpy(row.at, table->first, KVMMEM_TYPE_WIDTH);
+		row.at += KVMMEM_TYPE_WIDTH;
 	}
 	return row;
 }
 
 static int next_width(struct kvmmem_row *row)
 {
-	const struct kvmmem_table *table = row->table;
 	int width;
 
-	if (WARN_ON_ONCE(row->next >= table->nr))
+	if (WARN_ON_ONCE(row->column > row->last))
 		return 0;
-	width = table->columns[row->next++].width;
+	width = row->column->width;
 	/* No blanks behind the last column. */
-	return row->next < table->nr ? width : max(width, 0);
+	return row->column++ == row->last ? max(width, 0) : width;
 }
 
 /* A blank and a cell of blanks; returns where its len characters go, or NULL. */
-static char *cell(struct kvmmem_row *row, unsigned int len)
+static char *cell(struct kvmmem_row *row, int width, unsigned int len)
 {
-	int width = next_width(row);
-	unsigned int size = max_t(unsigned int, len, abs(width));
+	char *end = row->at + 1 + max_t(unsigned int, len, abs(width));
 
-	if (!room(row, size + 1))
+	if (!blanks_until(row, end))
 		return NULL;
-	fill(row->at, size + 1);
-	row->at += size + 1;
-	return row->at - (width < 0 ? size : len);
+	len = width < 0 ? end - row->at - 1 : len;
+	row->at = end;
+	return end - len;
 }
 
 /**
@@ -180,10 +179,46 @@ static char *cell(struct kvmmem_row *row, unsigned int len)
 void kvmmem_row_text(struct kvmmem_row *row, const char *text)
 {
 	unsigned int len = strlen(text);
-	char *at = cell(row, len);
+	char *at = cell(row, next_width(row), len);
 
 	if (at)
 		memcpy(at, text, len);
+}
+
+/* The digits of a number, in front of end and not in front of begin; what is left. */
+static u64 put_digits(char *begin, char *end, u64 value)
+{
+	do {
+		*--end = '0' + value % 10;
+		value /= 10;
+	} while (value && end > begin);
+	return value;
+}
+
+static noinline void put_number(struct kvmmem_row *row, u64 value)
+{
+	int width = next_width(row);
+	char *begin = row->at + 1, *end = begin + width;
+	unsigned int len = 1;
+
+	/* Nearly always it fits, aligned to the right, without being measured. */
+	if (width > 0 && value != KVMMEM_UNKNOWN) {
+		if (!blanks_until(row, end))
+			return;
+		if (likely(!put_digits(begin, end, value))) {
+			row->at = end;
+			return;
+		}
+	}
+	if (value != KVMMEM_UNKNOWN)
+		len = kvmmem_digits(value);
+	begin = cell(row, width, len);
+	if (!begin)
+		return;
+	if (value == KVMMEM_UNKNOWN)
+		*begin = '-';
+	else
+		put_digits(begin, begin + len, value);
 }
 
 /**
@@ -193,22 +228,18 @@ void kvmmem_row_text(struct kvmmem_row *row, const char *text)
  */
 void kvmmem_row_u64(struct kvmmem_row *row, u64 value)
 {
-	unsigned int len;
-	char *at;
+	int width = row->column->width;
+	char *end = row->at + 1 + width;
 
-	if (value == KVMMEM_UNKNOWN) {
-		at = cell(row, 1);
-		if (at)
-			*at = '-';
+	/* Most are a single character where blanks are already. */
+	if ((value < 10 || value == KVMMEM_UNKNOWN) && width > 0 && end <= row->blank &&
+	    row->column <= row->last) {
+		end[-1] = value == KVMMEM_UNKNOWN ? '-' : '0' + value;
+		row->at = end;
+		row->column++;
 		return;
 	}
-	len = value < 10 ? 1 : kvmmem_digits(value);
-	at = cell(row, len);
-	if (!at)
-		return;
-	for (; value >= 10; value /= 10)
-		at[--len] = '0' + value % 10;
-	*at = '0' + value;
+	put_number(row, value);
 }
 
 /**
@@ -232,8 +263,8 @@ void kvmmem_row_end(struct kvmmem_row *row)
 {
 	char *begin;
 
-	WARN_ON_ONCE(row->next != row->table->nr);
-	if (room(row, 1))
+	WARN_ON_ONCE(row->column != row->last + 1);
+	if (blanks_until(row, row->at + 1))
 		*row->at++ = '\n';
 	seq_get_buf(row->seq, &begin);
 	seq_commit(row->seq, row->end ? row->at - begin : -1);

@@ -6,6 +6,7 @@
 #ifndef _KVMMEM_TABLE_H
 #define _KVMMEM_TABLE_H
 
+#include <linux/build_bug.h>
 #include <linux/kernel.h>
 #include <linux/seq_file.h>
 
@@ -22,22 +23,28 @@ struct kvmmem_column {
 	int width;
 };
 
+#define KVMMEM_TYPE_WIDTH	8	/* "backing " */
+
 /**
  * struct kvmmem_table - the layout of one type of rows
  * @type: first word of each row
+ * @first: the same, with blanks to at least KVMMEM_TYPE_WIDTH characters
  * @nr: number of columns
  * @columns: the columns
  */
 struct kvmmem_table {
 	const char *type;
+	const char *first;
 	unsigned int nr;
 	const struct kvmmem_column *columns;
 };
 
 #define KVMMEM_TABLE(_name, _type, ...)						\
+	static_assert(sizeof(_type) - 1 <= KVMMEM_TYPE_WIDTH);			\
 	static const struct kvmmem_column _name##_columns[] = { __VA_ARGS__ };	\
 	static const struct kvmmem_table _name = {				\
 		.type = _type,							\
+		.first = _type "        ",					\
 		.nr = ARRAY_SIZE(_name##_columns),				\
 		.columns = _name##_columns,					\
 	}
@@ -45,16 +52,18 @@ struct kvmmem_table {
 /**
  * struct kvmmem_row - a row being printed
  * @seq: where to
- * @table: its layout
- * @next: index of the next column
+ * @column: the next one
+ * @last: the last one
  * @at: where the next character goes, in @seq's buffer
- * @end: end of that buffer; NULL once there was no room
+ * @blank: up to here there are blanks from @at on
+ * @end: end of that buffer; NULL, as is @blank, once there was no room
  */
 struct kvmmem_row {
 	struct seq_file *seq;
-	const struct kvmmem_table *table;
-	unsigned int next;
+	const struct kvmmem_column *column;
+	const struct kvmmem_column *last;
 	char *at;
+	char *blank;
 	char *end;
 };
 
