@@ -100,11 +100,13 @@ reading() {
 
 # walking PAGES: the backing walk against smaps, on one guest of so many pages.
 walking() {
-	load_kvmmem
-	grep -q '^# backing' /proc/kvmmem || { unload_kvmmem; return 0; }
+	local age=/sys/module/kvmmem/parameters/backing_max_age_ms
+	load_kvmmem backing_max_age_ms=3600000
 	mkfifo /tmp/hold
 	kvmguest --pages "$1" --hold /tmp/hold >/tmp/held &
 	while ! grep -q ^result /tmp/held; do sleep 0.1; done
+	echo "walk pages=$1 file=kvmmem,no_walk_due $(readcost 2 /proc/kvmmem)"
+	echo 0 >$age
 	for file in /proc/kvmmem /proc/$!/smaps /proc/$!/smaps_rollup; do
 		echo "walk pages=$1 file=${file##*/} $(readcost 2 "$file")"
 	done

@@ -86,6 +86,7 @@ BUDGETS = (
 # What two runs of the same differ by: see the row "unloaded".
 NOISE = 2
 
+WALK_PERCENT = 20
 READ_PER_VM = 6000
 READ_PER_VCPU = 2000
 BYTES_PER_VM = 4096
