@@ -60,6 +60,7 @@ static void track(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 flush)
 	/* KVM's thread asks for a full flush whenever the processor changes. */
 	rec->flush_cpu = -1;
 	rec->hflags = vcpu->arch.hflags;
+	rec->entered = false;
 	rec->flush_base = flush - ours;
 	smp_wmb(); /* the base before the word that there is one */
 	WRITE_ONCE(rec->tracked, true);
@@ -152,13 +153,14 @@ noinline void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 	rec->seen = rec->seen_flush + rec->seen_single;
 	rec->hflags = vcpu->arch.hflags;
 	rec->now->entries++;
+	rec->entered = true;
 }
 
 static enum kvmmem_asker asker(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
 {
 	const struct vmcb *vmcb;
 
-	if (!rec->now->entries)
+	if (!rec->entered)
 		return KVMMEM_ASKER_NOBODY;
 	if (!kvmmem_cpu_is_svm())
 		return kvmmem_vcpu_has_vmcs(vcpu) ?
@@ -213,7 +215,7 @@ static void flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 	signs.asker = asker(rec, vcpu);
 	signs.remote = requests != rec->remote_seen;
 	signs.moved = vcpu->cpu != rec->flush_cpu;
-	signs.switched = rec->now->entries &&
+	signs.switched = rec->entered &&
 			 ((vcpu->arch.hflags ^ rec->hflags) & HF_GUEST_MASK);
 	signs.pv = take_pv_mark();
 	signs.hyperv = kvmmem_vcpu_hyperv(vcpu);
@@ -224,7 +226,9 @@ static void flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 
 	rec->now->flushes[kvmmem_flush_cause(&signs)]++;
 	rec->seen_flush = flush;
-	rec->seen = rec->seen_flush + rec->seen_single;
+	/* Else the run probe has to go the other way, which notes what is new. */
+	if (rec->entered && !signs.switched)
+		rec->seen = rec->seen_flush + rec->seen_single;
 }
 
 static KVMMEM_FTRACE_FUNC(on_flush_all)

@@ -185,6 +185,7 @@ extern struct kvmmem_tag kvmmem_no_tag;
  * @tags_seq: guards @tags against readers while cells are moved
  * @next_evicted: the cell whose turn it is to make room
  * @tracked: the fields above are in step with KVM's
+ * @entered: there was an entry since, so there is a last exit
  * @clock_back: faults that ended before they began, by the TSC
  * @tags: a cell for each tag
  * @served: faults by the bucket of their service time
@@ -222,6 +223,7 @@ struct kvmmem_vcpu {
 	seqcount_t tags_seq;
 	u8 next_evicted;
 	bool tracked;
+	bool entered;
 	struct kvmmem_tag tags[KVMMEM_TAGS];
 
 	u64 served[KVMMEM_LATENCY_BUCKETS] ____cacheline_aligned;
