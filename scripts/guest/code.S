@@ -108,6 +108,55 @@ code\bits\()_spin:
 code\bits\()_wrmsr:
 	wrmsr
 
+	jmp	.Ldone\bits
+
+	/* AMD: ax is the address of the VMCB, whose guest executes HLT. */
+	.globl	code\bits\()_vmrun
+code\bits\()_vmrun:
+1:	vmrun	\ax
+	dec	\si
+	jnz	1b
+	jmp	.Ldone\bits
+
+	/*
+	 * Intel: at di the addresses of VMXON region and VMCS, then dx pairs of a
+	 * field and its value. An exit comes back below; each must be by HLT.
+	 */
+	.globl	code\bits\()_vmx
+code\bits\()_vmx:
+	vmxon	(\di)
+	jbe	3f
+	vmclear	8(\di)
+	jbe	3f
+	vmptrld	8(\di)
+	jbe	3f
+	lea	16(\di), \bx
+1:	mov	(\bx), \ax
+	vmwrite	8(\bx), \ax
+	jbe	3f
+	add	$16, \bx
+	dec	\dx
+	jnz	1b
+	vmlaunch
+	jmp	3f
+	.globl	code\bits\()_vmx_exit
+code\bits\()_vmx_exit:
+	mov	$0x4402, %eax
+	vmread	\ax, \dx
+	cmp	$12, %edx
+	jne	3f
+	dec	\si
+	jz	2f
+	vmresume
+3:	ud2
+2:	vmxoff
+	jmp	.Ldone\bits
+
+	.globl	code\bits\()_l2
+code\bits\()_l2:
+	hlt
+	jmp	code\bits\()_l2
+
 .Ldone\bits:
 	out	%al, $PORT_DONE
 	jmp	.Ldone\bits

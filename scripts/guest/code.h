@@ -13,6 +13,8 @@
 		code##bits##_invpcid[], code##bits##_cr4pge[],		\
 		code##bits##_hlt[], code##bits##_io[],			\
 		code##bits##_spin[], code##bits##_wrmsr[],		\
+		code##bits##_vmrun[], code##bits##_vmx[],		\
+		code##bits##_vmx_exit[], code##bits##_l2[],		\
 		code##bits##_desc[]
 
 DECLARE_CODE(64);

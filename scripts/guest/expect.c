@@ -471,7 +471,7 @@ void compute_expect(const struct vm *vm, const struct host *host,
 	 * page, or be sent back for a table that another was installing. Up to
 	 * 5.12 another VM of this process that drops memory does it, too.
 	 */
-	exp->exact = !opt->forever && !opt->drop_thread &&
+	exp->exact = !opt->forever && !opt->drop_thread && !is_nested(opt->op) &&
 		     (opt->vcpus == 1 || opt->turns) &&
 		     (opt->vms == 1 || !opt->drop || host->release >= 5013);
 	free_slot(&sim.ctl);

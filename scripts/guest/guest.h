@@ -30,7 +30,7 @@ enum access { ACC_READ, ACC_WRITE, ACC_EXEC };
 
 enum op {
 	OP_NONE, OP_CR3, OP_INVLPG, OP_INVPCID, OP_CR4PGE, OP_HLT, OP_IO,
-	OP_SPIN, OP_PVFLUSH,
+	OP_SPIN, OP_PVFLUSH, OP_NESTED, OP_NESTED_VPID,
 };
 
 struct options {
@@ -66,6 +66,7 @@ struct options {
 	enum op op;
 	unsigned long ops;
 	bool steal_time;
+	bool fail_entry;
 	unsigned int migrate;
 	int pin[MAX_VCPUS];
 	unsigned int nr_pin;
@@ -101,6 +102,8 @@ struct vcpu {
 	unsigned long ctl_pml4, ctl_pdpt, ctl_pd, ctl_code, ctl_steal;
 	unsigned long ctl_walk;	/* PDPT, PDs, PTs of --walk */
 	unsigned long walk_pds;
+	unsigned long ctl_nested;	/* two pages of --op nested */
+	unsigned long nested_fields;
 	/* What it touches: pages [first, first + count) of all slots' pages. */
 	unsigned long first, count;
 	unsigned long io_exits, mmio_exits, hlt_exits, eintr;
@@ -109,6 +112,7 @@ struct vcpu {
 struct vm {
 	const struct options *opt;
 	int kvm_fd, fd;
+	bool amd;
 	char id[32];
 	struct slot ctl;
 	struct slot *data;
@@ -159,6 +163,14 @@ struct expect {
 #define DATA_GPA_FLAT	0x40000000UL
 #define WALK_GVA	(1UL << 39)
 
+/* In the code page: what --op nested reads on Intel. */
+#define NESTED_BLOCK	2048
+
+static inline bool is_nested(enum op op)
+{
+	return op == OP_NESTED || op == OP_NESTED_VPID;
+}
+
 /* options.c */
 void parse_options(int argc, char **argv, struct options *opt);
 
@@ -188,6 +200,11 @@ void plan_vcpus(struct vm *vm);
 void build_tables(struct vm *vm);
 void create_vcpu(struct vcpu *vcpu);
 void destroy_vcpu(struct vcpu *vcpu);
+
+/* nested.c */
+void setup_nested(struct vcpu *vcpu, struct kvm_sregs *sregs);
+void check_nested(const struct vcpu *vcpu);
+void fail_entry(struct vcpu *vcpu);
 
 /* run.c */
 void run_vcpu(struct vcpu *vcpu);

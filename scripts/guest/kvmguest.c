@@ -64,6 +64,7 @@ static void setup_vm(struct vm *vm, const struct options *opt,
 	unsigned int i;
 
 	vm->opt = opt;
+	vm->amd = host->amd;
 	vm->kvm_fd = open_kvm();
 	vm->fd = create_vm(vm->kvm_fd);
 	snprintf(vm->id, sizeof(vm->id), "%d-%d", getpid(), vm->fd);
@@ -272,7 +273,7 @@ int main(int argc, char **argv)
 	struct host host;
 	unsigned long long start, run_ns;
 	struct vm *vms;
-	unsigned int v;
+	unsigned int v, i;
 	int status;
 
 	parse_options(argc, argv, &opt);
@@ -304,6 +305,9 @@ int main(int argc, char **argv)
 
 	for (v = 0; v < opt.vms; v++)
 		report(&vms[v], run_ns);
+	for (v = 0; v < opt.vms && opt.fail_entry; v++)
+		for (i = 0; i < vms[v].nr_vcpus; i++)
+			fail_entry(&vms[v].vcpu[i]);
 	if (!opt.drop_thread)
 		check_huge(vms);
 	for (v = 0; v < opt.vms && opt.advice >= 0; v++)

@@ -47,8 +47,9 @@ static const char help[] =
 "  --mmio-pages M      over M different pages (1)\n"
 "  --walk              map each page by a page table of its own\n"
 "  --mode long|flat    64-bit with page tables, or 32-bit without (long)\n"
-"  --op OP --ops N     N times cr3, invlpg, invpcid, cr4pge, hlt, io, spin or\n"
-"                      pvflush (with --steal-time) in round 1, after touching\n"
+"  --op OP --ops N     N times cr3, invlpg, invpcid, cr4pge, hlt, io, spin,\n"
+"                      pvflush (with --steal-time), nested or nested-vpid (a\n"
+"                      guest of the guest runs) in round 1, after touching\n"
 "  --steal-time        the guest enables MSR_KVM_STEAL_TIME first\n"
 "Processors and life\n"
 "  --vcpus N           one thread each; the pages are divided (1)\n"
@@ -63,6 +64,7 @@ static const char help[] =
 "After the run, while the VM lives\n"
 "  --then CMD          sh -c CMD with KVMGUEST_ID (as in KVM's debugfs: pid-fd;\n"
 "                      KVMGUEST_IDS for all VMs) and KVMGUEST_PID\n"
+"  --fail-entry        first, each vCPU fails a VM entry, as KVM may log\n"
 "  --hold FIFO         wait until somebody writes to FIFO\n"
 "  --close-then-hold   close the VM before that\n"
 "  --help\n"
@@ -75,7 +77,8 @@ enum {
 	O_ROUNDS, O_DROP, O_DROP_THREAD, O_DIRTY_LOG, O_DIRTY_OFF, O_MMIO,
 	O_MMIO_PAGES, O_WALK, O_MODE, O_OP, O_OPS, O_STEAL, O_VCPUS, O_SHARE,
 	O_TURNS, O_PIN, O_MIGRATE, O_VMS, O_FOREVER, O_SECONDS, O_CREATE,
-	O_THEN, O_HOLD, O_CLOSE, O_ALIAS, O_PUNCH, O_HELP,
+	O_THEN, O_HOLD, O_CLOSE, O_ALIAS, O_PUNCH,
+	O_FAIL, O_HELP,
 };
 
 static const struct option longopts[] = {
@@ -98,7 +101,8 @@ static const struct option longopts[] = {
 	{ "seconds", 1, 0, O_SECONDS }, { "create-only", 1, 0, O_CREATE },
 	{ "then", 1, 0, O_THEN }, { "hold", 1, 0, O_HOLD },
 	{ "close-then-hold", 0, 0, O_CLOSE },
-	{ "alias", 0, 0, O_ALIAS }, { "punch", 1, 0, O_PUNCH }, { "help", 0, 0, O_HELP },
+	{ "alias", 0, 0, O_ALIAS }, { "punch", 1, 0, O_PUNCH },
+	{ "fail-entry", 0, 0, O_FAIL }, { "help", 0, 0, O_HELP },
 	{ 0, 0, 0, 0 }
 };
 
@@ -114,7 +118,8 @@ static const struct word accesses[] = {
 static const struct word ops[] = {
 	{ "none", OP_NONE }, { "cr3", OP_CR3 }, { "invlpg", OP_INVLPG },
 	{ "invpcid", OP_INVPCID }, { "cr4pge", OP_CR4PGE }, { "hlt", OP_HLT },
-	{ "io", OP_IO }, { "spin", OP_SPIN }, { "pvflush", OP_PVFLUSH }, {}
+	{ "io", OP_IO }, { "spin", OP_SPIN }, { "pvflush", OP_PVFLUSH },
+	{ "nested", OP_NESTED }, { "nested-vpid", OP_NESTED_VPID }, {}
 };
 
 static const struct word advices[] = {
@@ -192,6 +197,8 @@ static void check(struct options *opt)
 		die(EXIT_USAGE, "--mmio must be a multiple of --mmio-pages");
 	if (opt->op == OP_PVFLUSH && !opt->steal_time)
 		die(EXIT_USAGE, "--op pvflush needs --steal-time");
+	if (is_nested(opt->op) && opt->flat)
+		die(EXIT_USAGE, "--op nested needs --mode long");
 	if (opt->dirty_off && opt->dirty_off <= opt->dirty_on)
 		die(EXIT_USAGE, "--dirty-log-off must come after --dirty-log");
 	if (opt->dirty_off && !opt->dirty_on)
@@ -339,6 +346,9 @@ void parse_options(int argc, char **argv, struct options *opt)
 			break;
 		case O_PUNCH:
 			opt->punch = number("punch", optarg, 1, UINT_MAX);
+			break;
+		case O_FAIL:
+			opt->fail_entry = true;
 			break;
 		case O_HELP:
 			fputs(help, stdout);

@@ -186,8 +186,17 @@ static void run_op(struct vcpu *vcpu)
 	case OP_PVFLUSH:
 		phase.entry = ENTRY(vcpu, io);
 		break;
+	case OP_NESTED:
+	case OP_NESTED_VPID:
+		phase.entry = vcpu->vm->amd ? ENTRY(vcpu, vmrun) : ENTRY(vcpu, vmx);
+		phase.ax = CTL_GPA + vcpu->ctl_nested * PAGE;
+		phase.di = code_gpa(vcpu) + NESTED_BLOCK;
+		phase.dx = vcpu->nested_fields;
+		break;
 	}
 	run_phase(vcpu, &phase);
+	if (is_nested(opt->op))
+		check_nested(vcpu);
 }
 
 static void first_round(struct vcpu *vcpu)

@@ -65,6 +65,10 @@ void plan_vcpus(struct vm *vm)
 		next = ROUND_UP(next, 8);
 		vcpu->ctl_code = next++;
 		vcpu->ctl_steal = next++;
+		if (is_nested(opt->op)) {
+			vcpu->ctl_nested = next;
+			next += 2;
+		}
 		if (opt->flat)
 			continue;
 		vcpu->ctl_pml4 = next++;
@@ -204,6 +208,8 @@ void create_vcpu(struct vcpu *vcpu)
 		sregs.cr4 |= CR4_PAE;
 		sregs.efer = EFER_LME | EFER_LMA;
 	}
+	if (is_nested(vm->opt->op))
+		setup_nested(vcpu, &sregs);
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs))
 		die_errno("KVM_SET_SREGS");
 }

@@ -78,6 +78,7 @@ def pge_is_counted(release):
 _LACKING = {
     "btf": ("the modules of this kernel have no BTF",
             lambda kernel, vendor: kernel not in WITHOUT_BTF),
+    "vmcs": ("the processor has no VMCS", lambda kernel, vendor: vendor == "intel"),
     "invpcid": ("the emulated processor has no INVPCID",
                 lambda kernel, vendor: vendor == "intel"),
     "no-invpcid": ("the emulated processor has INVPCID",
@@ -86,6 +87,8 @@ _LACKING = {
 _NEEDS = {
     "compat_wrong_prototype": "btf",
     "invpcid": "invpcid",
+    "tlb_invpcid": "invpcid",
+    "tlb_vmcs": "vmcs",
     "invpcid_lacking": "no-invpcid",
 }
 

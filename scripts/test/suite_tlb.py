@@ -5,6 +5,8 @@ Each guest drives one cause. The sum over causes and tags is what KVM counts in
 tlb_flush, for each vCPU; the cause that was driven shows, and others do not.
 """
 
+import dataclasses
+
 import features
 import kmod
 import procfile
@@ -147,6 +149,24 @@ def moved(seen):
         equal(f"{seen.what}: VPIDs", len(set(seen.tags())), 1)
 
 
+def nested(seen):
+    """A guest of the guest runs, without a tag of its own: each switch flushes."""
+    seen.none("remote", "guest", "other")
+    seen.at_least(nested=100)
+
+
+def nested_tag(seen):
+    """The same with a VPID: Intel's KVM runs it under one of its own."""
+    seen.none("remote", "guest")
+    if seen.amd:
+        seen.at_least(nested=100)
+        return
+    entries = {row["vpid"]: row["entries"] for row in seen.rows}
+    equal(f"{seen.what}: VPIDs", len(entries), 2)
+    equal(f"{seen.what}: other", seen.sum("other"), 0)
+    assert min(entries.values()) >= 50, f"entries by VPID: {entries}"
+
+
 def shadow_asks(column, number):
     """Under shadow paging the guest's own flushes reach KVM."""
     def look(seen):
@@ -183,14 +203,15 @@ def distinct(seen):
             equal(f"{seen.what}: moves", row["moves"], 1)
 
 
-def check_apart(out):
-    """No two of the vCPUs of two VMs share a VPID."""
-    if "kvm-amd" in out["vendor"]:
-        return
+def check_vmcs(out):
+    """Of two VMs with three vCPUs no two share a VPID, and KVM's dump of each VMCS
+    has the VPID that kvmmem has read from it."""
     proc = procfile.ProcFile(out["proc three"])
     used = [row["vpid"] for record in out.records("guest three", "guest ")
             for row in proc.all("vpid", vm=record["id"])]
     equal("distinct VPIDs of 2 VMs with 3 vCPUs", len(set(used)), 6)
+    dumped = [int(line.split()[-1], 16) for line in out["dumps"].splitlines()]
+    equal("VPIDs by KVM's dump of the VMCS", dumped, used)
 
 
 def tag_zero(seen):
@@ -241,14 +262,16 @@ wait $busy || true
 export GUEST=on
 section "guest on" kvmguest --pages 16 --then '""" + ASK + "'\n"
 
-def also(scenario, check):
-    """A scenario with one more check."""
-    def both(out, first=scenario.check):
-        first(out)
-        check(out)
-    return Scenario(scenario.name, scenario.script, both, limit=scenario.limit,
-                    host=scenario.host)
-
+VMCS = """
+load_kvm dump_invalid_vmcs=1
+load_kvmmem
+section vendor kvm_vendor
+section release uname -r
+dmesg -c >/dev/null
+export GUEST=three
+section "guest three" kvmguest --pages 30 --vcpus 3 --vms 2 --turns --fail-entry --then '""" + ASK + """'
+section dumps sh -c 'dmesg | grep "Virtual processor ID"'
+"""
 
 SCENARIOS = [
     flushes("quiet",
@@ -261,14 +284,22 @@ SCENARIOS = [
     flushes("remote",
             dropped=("--pages 32 --vcpus 2 --drop-thread 20", dropped),
             logged=("--pages 64 --rounds 4 --dirty-log=1 --dirty-log-off=2", logged)),
+    flushes("nested",
+            nested=("--pages 8 --op nested --ops 50", nested),
+            tagged=("--pages 8 --op nested-vpid --ops 50", nested_tag)),
     flushes("shadow", load="load_kvm_shadow; load_kvmmem",
             cr3=("--pages 8 --op cr3 --ops 100", shadow_asks("guest", 100)),
             invlpg=("--pages 8 --op invlpg --ops 100", shadow_asks("single", 100)),
             pge=("--pages 8 --op cr4pge --ops 50", shadow_pge)),
-    also(flushes("tags",
-                 three=("--pages 30 --vcpus 3 --vms 2 --turns", distinct),
-                 twenty=("--pages 40 --vcpus 20 --turns --rounds 3", recycled)),
-         check_apart),
+    flushes("tags",
+            three=("--pages 30 --vcpus 3 --vms 2 --turns", distinct),
+            twenty=("--pages 40 --vcpus 20 --turns --rounds 3", recycled)),
+    Scenario("tlb_vmcs", VMCS, check_vmcs, limit=60, vendors=("intel",)),
+    # No AMD processor that is emulated here has INVPCID.
+    dataclasses.replace(
+        flushes("invpcid", load="load_kvm_shadow; load_kvmmem",
+                invpcid=("--pages 8 --op invpcid --ops 100", shadow_asks("guest", 100))),
+        vendors=("intel",)),
     Scenario("tlb_switch", SWITCH, check_switched, limit=60),
     flushes("two_processors", cpus=2, limit=100,
             moved=("--pages 8 --migrate 20 --op io --ops 40", moved),
