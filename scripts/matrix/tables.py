@@ -22,6 +22,10 @@ _COLUMNS = (
     ("flushes by cause", "vpid remote"),
     ("one-address flushes", "vpid single"),
     ("memory of a VM", "vm mem_kb"),
+    ("resident memory, swap, KSM", "vm resident_kb"),
+    ("the host's mappings by size", "backing host_4k_kb"),
+    ("KVM's mappings by size", "backing ept_4k_kb"),
+    ("KVM's page tables", "backing ept_table_kb"),
 )
 
 
