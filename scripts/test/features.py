@@ -83,10 +83,6 @@ _LACKING = {
     "no-disks": ("swapped has a disk to swap to", lambda kernel, vendor: vendor == "intel"),
     "icount": ("the emulator's clock counts no instructions",
                lambda kernel, vendor: vendor == "amd"),
-    "fast-smp": ("two processors take minutes in this emulator; life_full_speed_one has one",
-                 lambda kernel, vendor: vendor == "amd"),
-    "slow-smp": ("life_full_speed has two processors",
-                 lambda kernel, vendor: vendor == "intel"),
     "vmcs": ("the processor has no VMCS", lambda kernel, vendor: vendor == "intel"),
     "invpcid": ("the emulated processor has no INVPCID",
                 lambda kernel, vendor: vendor == "intel"),
@@ -103,8 +99,6 @@ _NEEDS = {
     "swapped_brd": "no-disks",
     "cost": "icount",
     "cost_of_nothing": "icount",
-    "life_full_speed": "fast-smp",
-    "life_full_speed_one": "slow-smp",
     "invpcid_lacking": "no-invpcid",
 }
 
