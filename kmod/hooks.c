@@ -90,52 +90,118 @@ static void attach_tracepoint(struct kvmmem_hook *hook)
 }
 
 /*
- * Let ops hook a function. To find it by name ftrace looks up the name of every
+ * Where a function is. To find it by name ftrace looks up the name of every
  * function that there is, which takes a good part of a second; kprobes know how
  * to find one. Nothing is patched for a kprobe that is disabled from the start.
  */
-static int set_filter(struct ftrace_ops *ops, const char *name)
+static int find_function(const char *name, unsigned long *addr)
 {
 	struct kprobe probe = { .symbol_name = name, .flags = KPROBE_FLAG_DISABLED };
 	int err = register_kprobe(&probe);
 
-	if (err == -ENOENT)
-		return -EINVAL;
 	if (err)
-		return ftrace_set_filter(ops, (unsigned char *)name, strlen(name), 1);
-	err = ftrace_set_filter_ip(ops, (unsigned long)probe.addr, 0, 1);
+		return err;
+	*addr = (unsigned long)probe.addr;
 	unregister_kprobe(&probe);
-	return err;
+	return 0;
 }
 
-static void attach_function(struct kvmmem_hook *hook, bool module_here)
+/* Called at each function of a group. */
+static notrace KVMMEM_FTRACE_FUNC(dispatch)
 {
+	const struct kvmmem_hook_group *group;
+	unsigned int i;
+
+	group = container_of(ops, struct kvmmem_hook_group, ops);
+	for (i = 0; i < group->nr; i++)
+		/* An ENDBR may stand between. */
+		if (ip - group->places[i].addr < 16) {
+			group->places[i].func(ip, parent_ip, ops, fregs);
+			return;
+		}
+}
+
+static int add_place(struct kvmmem_hook_group *group, const struct kvmmem_hook *hook)
+{
+	unsigned long addr;
 	int err;
 
-	if (hook->state == KVMMEM_HOOK_ATTACHED || hook->state == KVMMEM_HOOK_OFF)
-		return;
-	err = set_filter(&hook->ops, hook->name);
-	if (err == -EINVAL) {
-		WRITE_ONCE(hook->state, module_here ? KVMMEM_HOOK_ABSENT :
-						      KVMMEM_HOOK_WAITING);
-		return;
-	}
+	if (WARN_ON_ONCE(group->nr == KVMMEM_GROUP_PLACES))
+		return -E2BIG;
+	err = find_function(hook->name, &addr);
 	if (!err)
-		err = register_ftrace_function(&hook->ops);
-	settle(hook, err);
+		err = ftrace_set_filter_ip(&group->ops, addr, 0, !group->nr);
+	if (err)
+		return err;
+	group->places[group->nr].addr = addr;
+	group->places[group->nr].func = hook->func;
+	group->nr++;
+	return 0;
 }
 
-/* After this no call of the hook is under way and none will come. */
-static void detach(struct kvmmem_hook *hook)
+/* Whatever of a group is there, if its module is. */
+static void attach_group(struct kvmmem_hook_group *group, bool module_here)
 {
-	if (hook->state == KVMMEM_HOOK_ATTACHED && hook->probes) {
-		tracepoint_probe_unregister(hook->tp, hook->probe->func, hook);
-		tracepoint_synchronize_unregister();
-	} else if (hook->state == KVMMEM_HOOK_ATTACHED) {
-		unregister_ftrace_function(&hook->ops);
+	struct kvmmem_hook *hook;
+	int err;
+
+	if (group->nr)
+		return;
+	list_for_each_entry(hook, &hooks, node) {
+		if (hook->group != group || hook->state == KVMMEM_HOOK_OFF)
+			continue;
+		err = add_place(group, hook);
+		if (err == -ENOENT)
+			WRITE_ONCE(hook->state, module_here ? KVMMEM_HOOK_ABSENT :
+							      KVMMEM_HOOK_WAITING);
+		else
+			settle(hook, err ?: -EINPROGRESS);
 	}
+	if (!group->nr)
+		return;
+	err = register_ftrace_function(&group->ops);
+	list_for_each_entry(hook, &hooks, node)
+		if (hook->group == group && hook->err == -EINPROGRESS)
+			settle(hook, err);
+	if (err)
+		group->nr = 0;
+}
+
+static void let_go(struct kvmmem_hook *hook)
+{
+	hook->err = 0;
 	if (hook->state != KVMMEM_HOOK_OFF)
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_WAITING);
+}
+
+/* After this no call of the group's hooks is under way and none will come. */
+static void detach_group(struct kvmmem_hook_group *group)
+{
+	struct kvmmem_hook *hook;
+
+	if (group->nr) {
+		unregister_ftrace_function(&group->ops);
+		/* The filter is the kernel's memory, and ours to give back. */
+		ftrace_set_filter(&group->ops, NULL, 0, 1);
+	}
+	group->nr = 0;
+	list_for_each_entry(hook, &hooks, node)
+		if (hook->group == group)
+			let_go(hook);
+}
+
+/* The same of one hook, and of its group. */
+static void detach(struct kvmmem_hook *hook)
+{
+	if (hook->group) {
+		detach_group(hook->group);
+		return;
+	}
+	if (hook->state == KVMMEM_HOOK_ATTACHED) {
+		tracepoint_probe_unregister(hook->tp, hook->probe->func, hook);
+		tracepoint_synchronize_unregister();
+	}
+	let_go(hook);
 }
 
 static void tracepoint_found(struct tracepoint *tp, void *unused)
@@ -237,7 +303,7 @@ static int on_module(struct notifier_block *nb, unsigned long action, void *data
 		if (hook->probes || strcmp(hook->module, mod->name))
 			continue;
 		if (action == MODULE_STATE_COMING)
-			attach_function(hook, true);
+			attach_group(hook->group, true);
 		else
 			detach(hook);
 	}
@@ -259,15 +325,17 @@ static struct notifier_block module_nb = {
  */
 void kvmmem_hook_add(struct kvmmem_hook *hook)
 {
-	if (!hook->probes)
-		hook->ops.flags = FTRACE_OPS_FL_PERMANENT | KVMMEM_FTRACE_FLAGS;
+	if (hook->group) {
+		hook->group->ops.func = dispatch;
+		hook->group->ops.flags = FTRACE_OPS_FL_PERMANENT | KVMMEM_FTRACE_FLAGS;
+	}
 	mutex_lock(&hooks_mutex);
 	list_add_tail(&hook->node, &hooks);
 	mutex_unlock(&hooks_mutex);
 }
 
 /**
- * kvmmem_hook_switch - switch a hook on or off
+ * kvmmem_hook_switch - switch a tracepoint's hook on or off
  * @hook: a hook that was added
  * @on: which
  *
@@ -287,12 +355,42 @@ void kvmmem_hook_switch(struct kvmmem_hook *hook, bool on)
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_OFF);
 	} else if (hook->state == KVMMEM_HOOK_OFF) {
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_WAITING);
-		if (!hook->probes)
-			attach_function(hook, false);
-		else if (hook->tp)
+		if (hook->tp)
 			attach_tracepoint(hook);
 		else if (kvm_present)
 			WRITE_ONCE(hook->state, KVMMEM_HOOK_ABSENT);
+	}
+	mutex_unlock(&hooks_mutex);
+}
+
+/**
+ * kvmmem_hook_group_switch - switch all hooks of a group on or off
+ * @group: a group whose hooks were added
+ * @on: which
+ *
+ * As kvmmem_hook_switch().
+ */
+void kvmmem_hook_group_switch(struct kvmmem_hook_group *group, bool on)
+{
+	struct kvmmem_hook *hook;
+
+	mutex_lock(&hooks_mutex);
+	if (stopped) {
+		mutex_unlock(&hooks_mutex);
+		return;
+	}
+	if (!on)
+		detach_group(group);
+	list_for_each_entry(hook, &hooks, node) {
+		if (hook->group != group)
+			continue;
+		if (!on)
+			WRITE_ONCE(hook->state, KVMMEM_HOOK_OFF);
+		else if (hook->state == KVMMEM_HOOK_OFF)
+			WRITE_ONCE(hook->state, KVMMEM_HOOK_WAITING);
+	}
+	if (on) {
+		attach_group(group, false);
 		functions_done();
 	}
 	mutex_unlock(&hooks_mutex);
@@ -379,8 +477,8 @@ int kvmmem_hooks_start(void (*kvm_gone)(void))
 	mutex_lock(&hooks_mutex);
 	stopped = false;
 	list_for_each_entry(hook, &hooks, node)
-		if (!hook->probes)
-			attach_function(hook, false);
+		if (hook->group)
+			attach_group(hook->group, false);
 	functions_done();
 	mutex_unlock(&hooks_mutex);
 

@@ -73,6 +73,24 @@ struct kvmmem_probe {
 	const char *proto;
 };
 
+#define KVMMEM_GROUP_PLACES	5
+
+/**
+ * struct kvmmem_hook_group - functions of one module that are hooked together
+ * @ops: one for all, since the kernel takes its time for each
+ * @nr: of @places; 0: the group is not attached
+ * @places: addresses of the functions and what is called there; they change only
+ *	while nothing is attached
+ */
+struct kvmmem_hook_group {
+	struct ftrace_ops ops;
+	unsigned int nr;
+	struct {
+		unsigned long addr;
+		ftrace_func_t func;
+	} places[KVMMEM_GROUP_PLACES];
+};
+
 /**
  * struct kvmmem_hook - one hook
  * @id: index of its event counter
@@ -81,8 +99,9 @@ struct kvmmem_probe {
  * @purpose: what for, a word for the reader
  * @probes: for a tracepoint: a probe for each prototype that it has on one kernel
  *	or another, the likeliest on this one first; ends with an empty one
- * @ops: for a function: @ops.func is called at its entry. Exactly one of
- *	@probes and @ops.func is set. The kernel may call it with preemption on.
+ * @func: for a function: what is called at its entry. Exactly one of @probes and
+ *	@func is set. The kernel may call it with preemption on.
+ * @group: for a function: with which others it is hooked
  * @node: list of all hooks; hooks_mutex, as everything below
  * @tp: the tracepoint while KVM is there
  * @probe: the one of @probes that is or will be attached
@@ -100,7 +119,8 @@ struct kvmmem_hook {
 	const char *module;
 	const char *purpose;
 	const struct kvmmem_probe *probes;
-	struct ftrace_ops ops;
+	ftrace_func_t func;
+	struct kvmmem_hook_group *group;
 
 	struct list_head node;
 	struct tracepoint *tp;
@@ -114,6 +134,7 @@ struct kvmmem_hook {
 
 void kvmmem_hook_add(struct kvmmem_hook *hook);
 void kvmmem_hook_switch(struct kvmmem_hook *hook, bool on);
+void kvmmem_hook_group_switch(struct kvmmem_hook_group *group, bool on);
 bool kvmmem_hook_attached(const struct kvmmem_hook *hook);
 u64 kvmmem_hook_events_seen(const struct kvmmem_hook *hook);
 

@@ -12,21 +12,27 @@ static const char *pad(int n)
 	return blanks + sizeof(blanks) - 1 - clamp_t(int, n, 0, sizeof(blanks) - 1);
 }
 
+#define DIGITS_MAX	20	/* of U64_MAX */
+
+/* The smallest numbers of 2, 3, ... digits. */
+static const u64 powers[DIGITS_MAX - 1] = {
+	10ULL, 100ULL, 1000ULL, 10000ULL, 100000ULL, 1000000ULL, 10000000ULL,
+	100000000ULL, 1000000000ULL, 10000000000ULL, 100000000000ULL,
+	1000000000000ULL, 10000000000000ULL, 100000000000000ULL,
+	1000000000000000ULL, 10000000000000000ULL, 100000000000000000ULL,
+	1000000000000000000ULL, 10000000000000000000ULL,
+};
+
 /**
  * kvmmem_digits - decimal digits of a number
  * @value: the number
  */
 unsigned int kvmmem_digits(u64 value)
 {
-	u64 limit = 10;
 	unsigned int n = 1;
 
-	while (value >= limit) {
+	while (n < DIGITS_MAX && value >= powers[n - 1])
 		n++;
-		if (limit > U64_MAX / 10)
-			break;
-		limit *= 10;
-	}
 	return n;
 }
 
@@ -68,8 +74,8 @@ size_t kvmmem_escape(char *dst, size_t size, const char *src)
 	return out - dst;
 }
 
-/* For header lines; rows are put together in place. */
-static void put_text(struct seq_file *seq, int width, const char *text)
+/* Rows are put together in place. */
+static void header_text(struct seq_file *seq, int width, const char *text)
 {
 	int len = strlen(text);
 
@@ -90,11 +96,11 @@ void kvmmem_table_header(struct seq_file *seq, const struct kvmmem_table *table)
 	unsigned int i;
 
 	seq_puts(seq, "# ");
-	put_text(seq, -(KVMMEM_TYPE_WIDTH - 2), table->type);
+	header_text(seq, -(KVMMEM_TYPE_WIDTH - 2), table->type);
 	for (i = 0; i < table->nr; i++) {
 		seq_putc(seq, ' ');
 		/* No blanks behind the last column. */
-		put_text(seq, i + 1 < table->nr ? table->columns[i].width :
+		header_text(seq, i + 1 < table->nr ? table->columns[i].width :
 			 max(table->columns[i].width, 0), table->columns[i].name);
 	}
 	seq_putc(seq, '\n');
@@ -171,12 +177,7 @@ static char *cell(struct kvmmem_row *row, int width, unsigned int len)
 	return end - len;
 }
 
-/**
- * kvmmem_row_text - print a word
- * @row: the row
- * @text: a word without blanks, see kvmmem_escape()
- */
-void kvmmem_row_text(struct kvmmem_row *row, const char *text)
+static noinline void put_text(struct kvmmem_row *row, const char *text)
 {
 	unsigned int len = strlen(text);
 	char *at = cell(row, next_width(row), len);
@@ -185,40 +186,60 @@ void kvmmem_row_text(struct kvmmem_row *row, const char *text)
 		memcpy(at, text, len);
 }
 
-/* The digits of a number, in front of end and not in front of begin; what is left. */
-static u64 put_digits(char *begin, char *end, u64 value)
+/**
+ * kvmmem_row_text - print a word
+ * @row: the row
+ * @text: a word without blanks, see kvmmem_escape()
+ */
+void kvmmem_row_text(struct kvmmem_row *row, const char *text)
 {
-	do {
+	char *at = row->at + 1, *end = at - row->column->width;
+	const char *from = text;
+
+	/* Most fit, aligned to the left, where blanks are already. */
+	if (row->column < row->last && end > at && end <= row->blank) {
+		while (*from && at < end)
+			*at++ = *from++;
+		if (!*from) {
+			row->at = end;
+			row->column++;
+			return;
+		}
+	}
+	put_text(row, text);
+}
+
+/* The digits of a number, in front of end. */
+static void put_digits(char *end, u64 value)
+{
+	for (; value >= 10; value /= 10)
 		*--end = '0' + value % 10;
-		value /= 10;
-	} while (value && end > begin);
-	return value;
+	*--end = '0' + value;
 }
 
 static noinline void put_number(struct kvmmem_row *row, u64 value)
 {
 	int width = next_width(row);
-	char *begin = row->at + 1, *end = begin + width;
+	char *end = row->at + 1 + width;
 	unsigned int len = 1;
 
 	/* Nearly always it fits, aligned to the right, without being measured. */
-	if (width > 0 && value != KVMMEM_UNKNOWN) {
-		if (!blanks_until(row, end))
-			return;
-		if (likely(!put_digits(begin, end, value))) {
+	if (width > 0 && width < DIGITS_MAX && value < powers[width - 1]) {
+		if (blanks_until(row, end)) {
+			put_digits(end, value);
 			row->at = end;
-			return;
 		}
+		return;
 	}
 	if (value != KVMMEM_UNKNOWN)
 		len = kvmmem_digits(value);
-	begin = cell(row, width, len);
-	if (!begin)
+	end = cell(row, width, len);
+	if (!end)
 		return;
 	if (value == KVMMEM_UNKNOWN)
-		*begin = '-';
+		*end = '-';
 	else
-		put_digits(begin, begin + len, value);
+		put_digits(end + len, value);
 }
 
 /**

@@ -277,9 +277,11 @@ static __always_inline void pv_flush(bool need_flush)
 
 KVMMEM_PV_FLUSH_PROBES(pv_flush);
 
+static struct kvmmem_hook_group flush_group, remote_group;
+
 #define FLUSH_HOOK(_id, _name, _module, _func)					\
 	{ .id = _id, .name = _name, .module = _module,				\
-	  .purpose = "flush-cause", .ops.func = _func }
+	  .purpose = "flush-cause", .func = _func, .group = &flush_group }
 
 static struct kvmmem_hook vmx_flush_hooks[] = {
 	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ALL, "vmx_flush_tlb_all", "kvm_intel", on_flush_all),
@@ -311,22 +313,37 @@ static struct kvmmem_hook remote_hook = {
 	.name = "kvm_flush_remote_tlbs",
 	.module = "kvm",
 	.purpose = "remote-flushes",
-	.ops.func = on_remote_flush,
+	.func = on_remote_flush,
+	.group = &remote_group,
 };
 
-static void apply_to_hooks(void (*fn)(struct kvmmem_hook *hook, bool on), bool on)
+static void add_hook(struct kvmmem_hook *hook, bool on)
+{
+	hook->state = on ? KVMMEM_HOOK_WAITING : KVMMEM_HOOK_OFF;
+	kvmmem_hook_add(hook);
+}
+
+static void add_hooks(bool on)
 {
 	int i;
 
 	if (kvmmem_cpu_is_svm())
 		for (i = 0; i < ARRAY_SIZE(svm_flush_hooks); i++)
-			fn(&svm_flush_hooks[i], on);
+			add_hook(&svm_flush_hooks[i], on);
 	else
 		for (i = 0; i < ARRAY_SIZE(vmx_flush_hooks); i++)
-			fn(&vmx_flush_hooks[i], on);
+			add_hook(&vmx_flush_hooks[i], on);
 	if (!KVMMEM_KVM_COUNTS_REQUESTS)
-		fn(&remote_hook, on);
-	fn(&pv_hook, on);
+		add_hook(&remote_hook, on);
+	add_hook(&pv_hook, on);
+}
+
+static void switch_hooks(bool on)
+{
+	kvmmem_hook_group_switch(&flush_group, on);
+	if (!KVMMEM_KVM_COUNTS_REQUESTS)
+		kvmmem_hook_group_switch(&remote_group, on);
+	kvmmem_hook_switch(&pv_hook, on);
 }
 
 /* Nobody writes: a vCPU that is met again after this begins anew. */
@@ -347,7 +364,7 @@ static int set_flush_accounting(const char *val, const struct kernel_param *kp)
 	/* At load the parameters come before kvmmem_tlb_init(). */
 	if (err || !initialized || was == flush_accounting)
 		return err;
-	apply_to_hooks(kvmmem_hook_switch, flush_accounting);
+	switch_hooks(flush_accounting);
 	if (flush_accounting) {
 		kvmmem_run_want(KVMMEM_RUN_TAG, true, NULL);
 		static_branch_enable(&kvmmem_tlb_key);
@@ -370,18 +387,12 @@ static const struct kernel_param_ops flush_accounting_ops = {
 module_param_cb(flush_accounting, &flush_accounting_ops, &flush_accounting, 0644);
 MODULE_PARM_DESC(flush_accounting, "count TLB flushes by tag and cause; off: its hooks are not attached (default on)");
 
-static void add_hook(struct kvmmem_hook *hook, bool on)
-{
-	hook->state = on ? KVMMEM_HOOK_WAITING : KVMMEM_HOOK_OFF;
-	kvmmem_hook_add(hook);
-}
-
 /**
  * kvmmem_tlb_init - add the hooks of flush accounting
  */
 void kvmmem_tlb_init(void)
 {
-	apply_to_hooks(add_hook, flush_accounting);
+	add_hooks(flush_accounting);
 	kvmmem_run_want(KVMMEM_RUN_TAG, flush_accounting, NULL);
 	if (flush_accounting)
 		static_branch_enable(&kvmmem_tlb_key);

@@ -518,34 +518,23 @@ static KVMMEM_FTRACE_FUNC(on_vcpu_create)
 	kvmmem_vcpu_birth((struct kvm_vcpu *)kvmmem_ftrace_arg(0), current);
 }
 
-static struct kvmmem_hook destroy_hook = {
-	.id = KVMMEM_HOOK_VM_DESTROY,
-	.name = "kvm_arch_destroy_vm",
-	.module = "kvm",
-	.purpose = "vm-death",
-	.ops.func = on_vm_destroy,
-	.state = KVMMEM_HOOK_WAITING,
-};
+static struct kvmmem_hook_group life_group;
+
+#define LIFE_HOOK(_id, _name, _purpose, _func)					\
+	{ .id = _id, .name = _name, .module = "kvm", .purpose = _purpose,	\
+	  .func = _func, .group = &life_group, .state = KVMMEM_HOOK_WAITING }
+
+static struct kvmmem_hook destroy_hook =
+	LIFE_HOOK(KVMMEM_HOOK_VM_DESTROY, "kvm_arch_destroy_vm", "vm-death", on_vm_destroy);
 
 /* The last step of creating a VM, or one of its first after that. */
-static struct kvmmem_hook create_hook = {
-	.id = KVMMEM_HOOK_VM_CREATE,
-	.name = KVMMEM_VM_CREATE_FUNC,
-	.module = "kvm",
-	.purpose = "vm-birth",
-	.ops.func = on_vm_create,
-	.state = KVMMEM_HOOK_WAITING,
-};
+static struct kvmmem_hook create_hook =
+	LIFE_HOOK(KVMMEM_HOOK_VM_CREATE, KVMMEM_VM_CREATE_FUNC, "vm-birth", on_vm_create);
 
 /* Called for a vCPU that is online; nothing can fail after it. */
-static struct kvmmem_hook vcpu_hook = {
-	.id = KVMMEM_HOOK_VCPU_CREATE,
-	.name = "kvm_arch_vcpu_postcreate",
-	.module = "kvm",
-	.purpose = "vcpu-birth",
-	.ops.func = on_vcpu_create,
-	.state = KVMMEM_HOOK_WAITING,
-};
+static struct kvmmem_hook vcpu_hook =
+	LIFE_HOOK(KVMMEM_HOOK_VCPU_CREATE, "kvm_arch_vcpu_postcreate", "vcpu-birth",
+		  on_vcpu_create);
 
 /**
  * kvmmem_registry_init - make the empty registry and add its hooks
@@ -567,7 +556,7 @@ int kvmmem_registry_init(void)
 	if (err)
 		goto err_pool;
 
-	/* Deaths first: hooks attach in this order and detach in reverse. */
+	/* Before any others: hooks attach in this order and detach in reverse. */
 	kvmmem_hook_add(&destroy_hook);
 	kvmmem_hook_add(&create_hook);
 	kvmmem_hook_add(&vcpu_hook);

@@ -168,9 +168,16 @@ extern struct kvmmem_tag kvmmem_no_tag;
  * @id: KVM's vcpu_id
  * @special: KVMMEM_VCPU_* flags; written by the vCPU's thread after birth
  * @pf_base: KVM's pf_taken when counting began
- * @flush_birth: KVM's tlb_flush when the record was born
  * @begun: faults while service time was measured
  * @fault: counters by class (decode.h), written only by the vCPU's thread
+ * @flush_birth: KVM's tlb_flush when the record was born
+ * @flush_base: KVM's tlb_flush when counting began
+ * @remote_seen: the VM's remote flush requests at this vCPU's last look
+ * @clock_back: faults that ended before they began, by the TSC
+ * @tags_seq: guards @tags against readers while cells are moved
+ * @next_evicted: the cell whose turn it is to make room
+ * @tracked: these fields are in step with KVM's
+ * @entered: there was an entry since, so there is a last exit
  * @now: the cell of the tag it runs under, in @tags
  * @context: AMD: the VMCB whose pointer was found good
  * @seen: @seen_flush + @seen_single, for one comparison in the probe
@@ -178,15 +185,8 @@ extern struct kvmmem_tag kvmmem_no_tag;
  * @fault_tsc: TSC at the VM exit of the fault being served; 0: there is none
  * @seen_flush: KVM's tlb_flush as far as it has been accounted for
  * @seen_single: KVM's invlpg as far as it has been accounted for
- * @flush_base: KVM's tlb_flush when counting began
- * @remote_seen: the VM's remote flush requests at this vCPU's last look
  * @hflags: KVM's flags at the last entry, for changes between L1 and L2
  * @flush_cpu: processor of the last full flush
- * @tags_seq: guards @tags against readers while cells are moved
- * @next_evicted: the cell whose turn it is to make room
- * @tracked: the fields above are in step with KVM's
- * @entered: there was an entry since, so there is a last exit
- * @clock_back: faults that ended before they began, by the TSC
  * @tags: a cell for each tag
  * @served: faults by the bucket of their service time
  *
@@ -200,11 +200,18 @@ struct kvmmem_vcpu {
 	u32 id;
 	u32 special;
 	u64 pf_base;
-	u64 flush_birth;
 
-	/* All below is written only by the vCPU's thread. */
+	/* All below is written only by the vCPU's thread, but for @flush_birth. */
 	u64 begun ____cacheline_aligned;
 	u64 fault[KVMMEM_FAULT_CELLS];
+	u64 flush_birth;
+	u64 flush_base;
+	u64 remote_seen;
+	u64 clock_back;
+	seqcount_t tags_seq;
+	u8 next_evicted;
+	bool tracked;
+	bool entered;
 
 	/* What every exit passes: a line for flush accounting and service time. */
 	struct kvmmem_tag *now ____cacheline_aligned;
@@ -217,13 +224,6 @@ struct kvmmem_vcpu {
 	u64 seen_flush;
 	u64 seen_single;
 
-	u64 flush_base;
-	u64 remote_seen;
-	u64 clock_back;
-	seqcount_t tags_seq;
-	u8 next_evicted;
-	bool tracked;
-	bool entered;
 	struct kvmmem_tag tags[KVMMEM_TAGS];
 
 	u64 served[KVMMEM_LATENCY_BUCKETS] ____cacheline_aligned;
@@ -231,7 +231,7 @@ struct kvmmem_vcpu {
 
 /* Lock debugging makes a seqcount_t larger. */
 #ifndef CONFIG_DEBUG_LOCK_ALLOC
-static_assert(sizeof(struct kvmmem_vcpu) <= 1024);
+static_assert(sizeof(struct kvmmem_vcpu) <= 896);
 #endif
 /* A hash chain is walked by everybody's probes; nothing there is written often. */
 static_assert(offsetof(struct kvmmem_vcpu, begun) % SMP_CACHE_BYTES == 0);

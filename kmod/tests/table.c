@@ -58,6 +58,54 @@ static void long_values_widen(struct kunit *test)
 			   "vm       4194304-123456789 18446744073709551614           1 shadow\n");
 }
 
+static void widths_to_the_brim(struct kunit *test)
+{
+	struct seq_file seq;
+
+	begin(test, &seq, 4096);
+	sample_row(&seq, "12345678901", 99999, 99999999999, "shadow");
+	sample_row(&seq, "123456789012", 100000, 100000000000, "shadows");
+	KUNIT_EXPECT_STREQ(test, text_of(&seq),
+			   "vm       12345678901 99999 99999999999 shadow\n"
+			   "vm       123456789012 100000 100000000000 shadows\n");
+}
+
+static void every_power_of_ten(struct kunit *test)
+{
+	char expected[80];
+	struct seq_file seq;
+	u64 value = 1;
+	int i;
+
+	for (i = 0; i < 20; i++, value *= 10) {
+		begin(test, &seq, 512);
+		sample_row(&seq, "a", value, value - 1, "b");
+		snprintf(expected, sizeof(expected), "vm       %-11s %5llu %11llu b\n",
+			 "a", value, value - 1);
+		KUNIT_EXPECT_STREQ(test, text_of(&seq), expected);
+	}
+}
+
+/* Wherever the buffer ends, it is all or nothing. */
+static void every_size_of_buffer(struct kunit *test)
+{
+	static const char row[] = "vm       4121-11         4     4194304 ept\n";
+	struct seq_file seq;
+	size_t size, fits = 0;
+
+	for (size = 1; size < 400; size++) {
+		begin(test, &seq, size + 1);
+		seq.size = size;
+		sample_row(&seq, "4121-11", 4, 4194304, "ept");
+		if (seq_has_overflowed(&seq))
+			continue;
+		fits++;
+		KUNIT_EXPECT_STREQ(test, text_of(&seq), row);
+	}
+	KUNIT_EXPECT_GT(test, fits, 100);
+	KUNIT_EXPECT_LT(test, fits, 400 - sizeof(row));
+}
+
 static void full_buffer_overflows(struct kunit *test)
 {
 	struct seq_file seq;
@@ -157,6 +205,9 @@ static void every_byte_stays_one_word(struct kunit *test)
 static struct kunit_case table_cases[] = {
 	KUNIT_CASE(header_and_rows_align),
 	KUNIT_CASE(long_values_widen),
+	KUNIT_CASE(widths_to_the_brim),
+	KUNIT_CASE(every_power_of_ten),
+	KUNIT_CASE(every_size_of_buffer),
 	KUNIT_CASE(full_buffer_overflows),
 	KUNIT_CASE(signed_numbers),
 	KUNIT_CASE(digits),

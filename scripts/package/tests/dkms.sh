@@ -33,7 +33,7 @@ for kernel in $(kernels); do
 done
 
 # Kernels that cannot have it.
-for what in KVM TRACEPOINTS DYNAMIC_FTRACE_WITH_REGS; do
+for what in KVM TRACEPOINTS DYNAMIC_FTRACE_WITH_REGS KPROBES; do
 	kernel=6.1.0-$(echo $what | tr 'A-Z_' 'a-z-')
 	make_kernel "$kernel" "CONFIG_$what"
 	check "a kernel without $what is skipped" \
