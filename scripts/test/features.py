@@ -68,6 +68,16 @@ def unknown(_kernel, vendor):
     return {"mmio"} if vendor == "intel" else set()
 
 
+def mappings_are_told(release):
+    """Does KVM tell the sizes of its mappings, by a count, its tables and an event?"""
+    return not release.startswith("5.10.")
+
+
+def invpcid_is_counted(release):
+    """Does KVM count the flush for an INVPCID of all contexts under shadow paging?"""
+    return not release.startswith("5.10.")
+
+
 def pge_is_counted(release):
     """Does KVM count the flush for a change of CR4.PGE? 5.10 flushes without counting."""
     return not release.startswith("5.10.")

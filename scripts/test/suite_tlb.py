@@ -36,6 +36,7 @@ class Seen:
         self.amd = "kvm-amd" in out["vendor"]
         self.what = f"{guest} {ident}"
         self.pge_is_counted = features.pge_is_counted(out["release"])
+        self.invpcid_is_counted = features.invpcid_is_counted(out["release"])
         self.proc = procfile.ProcFile(out[f"proc {guest}"])
         self.rows = self.proc.all("vpid", vm=ident)
         self.flush = self.proc.find("flush", vm=ident)
@@ -175,6 +176,11 @@ def shadow_asks(column, number):
     return look
 
 
+def shadow_invpcid(seen):
+    """INVPCID of all contexts."""
+    shadow_asks("guest", 100 if seen.invpcid_is_counted else 0)(seen)
+
+
 def shadow_pge(seen):
     """The same of a change of CR4.PGE."""
     if seen.pge_is_counted:
@@ -298,7 +304,7 @@ SCENARIOS = [
     # No AMD processor that is emulated here has INVPCID.
     dataclasses.replace(
         flushes("invpcid", load="load_kvm_shadow; load_kvmmem",
-                invpcid=("--pages 8 --op invpcid --ops 100", shadow_asks("guest", 100))),
+                invpcid=("--pages 8 --op invpcid --ops 100", shadow_invpcid)),
         vendors=("intel",)),
     Scenario("tlb_switch", SWITCH, check_switched, limit=60),
     flushes("two_processors", cpus=2, limit=100,
