@@ -75,15 +75,22 @@ slab_kb() {
 	awk '/^(Slab|Percpu|VmallocUsed):/ { sum += $2 } END { print sum }' /proc/meminfo
 }
 
+# vfs_kb: of that, inodes and names of files.
+vfs_kb() {
+	awk '/^(dentry|inode_cache|lsm_inode_cache) / { sum += $2 * $4 }
+	     END { printf "%d\n", sum / 1024 }' /proc/slabinfo
+}
+
 # reading VMS VCPUS: what a read costs, with that many VMs.
 reading() {
-	local what="vms=$1 vcpus=$2" before
+	local what="vms=$1 vcpus=$2" before vfs_before
 	start_vms "$1" "$2"
 	before=$(slab_kb)
+	vfs_before=$(vfs_kb)
 	load_kvmmem backing_max_age_ms=3600000	# no walk is due in a read
 	section "registry $1 $2" cat /sys/kernel/debug/kvmmem/registry
 	sleep 1
-	echo "memory $what kb=$(($(slab_kb) - before))"
+	echo "memory $what kb=$(($(slab_kb) - before)) vfs_kb=$(($(vfs_kb) - vfs_before))"
 	# One that was there before has no tags until it runs: new ones, as usual.
 	stop_vms
 	start_vms "$1" "$2"
@@ -91,7 +98,7 @@ reading() {
 	section "proc $1 $2" grep -E '^host +(vms|lost)|^# ' /proc/kvmmem
 	echo "rows $what fault=$(grep -c ^fault /proc/kvmmem) vpid=$(grep -c ^vpid /proc/kvmmem)"
 	echo "read file=debugfs $what $(readcost 1 $(kvm_files))"
-	if [ -f /bench/kvm_stat ] && [ "$1" -le 64 ]; then
+	if [ -f /bench/kvm_stat ] && [ "$1" -le 16 ]; then
 		echo "read file=kvm_stat $what $(python3 /bench/kvm_stat_cost.py)"
 	fi
 	stop_vms

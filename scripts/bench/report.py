@@ -93,8 +93,10 @@ def _reads(results, style):
 
 
 def _memory(results, style):
-    return _table(style, ["VMs:vCPUs", "slab, per-CPU and vmalloc memory added by loading, kB"],
-                  [[key, _number(kb)] for key, kb in results["memory_kb"].items()])
+    return _table(style, ["VMs:vCPUs", "slab, per-CPU and vmalloc memory added by loading, kB",
+                          "of that, inodes and names of its files"],
+                  [[key, _number(kb), _number(results["memory_vfs_kb"][key])]
+                   for key, kb in results["memory_kb"].items()])
 
 
 def _walks(results, style):
