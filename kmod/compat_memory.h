@@ -10,10 +10,10 @@
 #include <linux/mm.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
-#include <linux/version.h>
 #include <linux/xarray.h>
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+#if __has_include(<linux/leafops.h>)
 #include <linux/leafops.h>
+#define KVMMEM_HAVE_SOFTLEAF
 #endif
 
 /**
@@ -199,11 +199,13 @@ static inline bool kvmmem_spte_frozen(u64 spte)
  * @kvm: a live VM
  *
  * An RCU list: kvm_tdp_mmu_put_root() takes a root from it before it hands the
- * root to call_rcu(). Return: NULL where that MMU frees its tables otherwise.
+ * root to call_rcu(). It did not always do so, which a compiler cannot tell, but
+ * has since before a vCPU's MMU got its root_role. Return: NULL where that MMU
+ * frees its tables otherwise.
  */
 static inline const struct list_head *kvmmem_tdp_roots(const struct kvm *kvm)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
+#ifdef KVMMEM_HAVE_ROOT_ROLE
 	return &kvm->arch.tdp_mmu_roots;
 #else
 	return NULL;
@@ -220,7 +222,7 @@ static inline const struct list_head *kvmmem_tdp_roots(const struct kvm *kvm)
  */
 static inline hpa_t kvmmem_tdp_root(const struct kvm_vcpu *vcpu, int *level)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
+#ifdef KVMMEM_HAVE_ROOT_ROLE
 	union kvm_mmu_page_role role = READ_ONCE(vcpu->arch.root_mmu.root_role);
 
 	*level = role.level;
@@ -247,7 +249,7 @@ enum kvmmem_absent {
  */
 static inline enum kvmmem_absent kvmmem_absent(pte_t pte, unsigned long *pfn)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+#ifdef KVMMEM_HAVE_SOFTLEAF
 	softleaf_t entry = softleaf_from_pte(pte);
 
 	if (softleaf_is_swap(entry))
@@ -261,7 +263,7 @@ static inline enum kvmmem_absent kvmmem_absent(pte_t pte, unsigned long *pfn)
 
 	if (!non_swap_entry(entry))
 		return KVMMEM_ABSENT_SWAP;
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
+#ifdef KVMMEM_HAVE_SWP_OFFSET_PFN
 	if (!is_pfn_swap_entry(entry))
 		return KVMMEM_ABSENT_NOTHING;
 	*pfn = swp_offset_pfn(entry);
@@ -289,7 +291,7 @@ static inline bool kvmmem_page_is_anon(struct page *page)
  */
 static inline bool kvmmem_page_is_ksm(struct page *page)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 18, 0)
+#ifdef KVMMEM_HAVE_FOLIO_KSM
 	return folio_test_ksm(page_folio(page));
 #else
 	return PageKsm(page);
@@ -302,7 +304,7 @@ static inline bool kvmmem_page_is_ksm(struct page *page)
  */
 static inline unsigned long kvmmem_xas_pages(struct xa_state *xas)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#ifdef KVMMEM_HAVE_XAS_ORDER
 	return 1UL << xas_get_order(xas);
 #else
 	return 1;	/* large folios are split before they go to swap */

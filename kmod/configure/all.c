@@ -4,7 +4,12 @@
  */
 #include <linux/ftrace.h>
 #include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+#include <linux/xarray.h>
 
+#include "folio_ksm.h"
 #include "ftrace_argument.h"
 #include "ftrace_regs.h"
 #include "hyperv_enabled.h"
@@ -15,6 +20,8 @@
 #include "root_role.h"
 #include "stat_generic.h"
 #include "stat_pages.h"
+#include "swp_offset_pfn.h"
 #include "used_mmu_pages.h"
 #include "vm_debugfs.h"
 #include "vm_type.h"
+#include "xas_order.h"
