@@ -8,13 +8,10 @@
 #define _KVMMEM_COMPAT_MEMORY_H
 
 #include <linux/mm.h>
+#include <linux/mm_inline.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
 #include <linux/xarray.h>
-#if __has_include(<linux/leafops.h>)
-#include <linux/leafops.h>
-#define KVMMEM_HAVE_SOFTLEAF
-#endif
 
 /**
  * struct kvmmem_slot - a copy of what matters of a memory slot

@@ -5,6 +5,7 @@
 #include <linux/ftrace.h>
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
+#include <linux/mm_inline.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
 #include <linux/xarray.h>
@@ -18,6 +19,7 @@
 #include "pf_taken.h"
 #include "remote_requests.h"
 #include "root_role.h"
+#include "softleaf.h"
 #include "stat_generic.h"
 #include "stat_pages.h"
 #include "swp_offset_pfn.h"

@@ -152,8 +152,10 @@ def moved(seen):
 
 def nested(seen):
     """A guest of the guest runs, without a tag of its own: each switch flushes."""
-    seen.none("remote", "guest", "other")
+    seen.none("remote", "guest")
     seen.at_least(nested=100)
+    # Before its first entry, when the VMM sets CR4 or EFER.
+    assert seen.sum("other") <= 1, f"{seen.what}: other is {seen.sum('other')}"
 
 
 def nested_tag(seen):
@@ -164,7 +166,7 @@ def nested_tag(seen):
         return
     entries = {row["vpid"]: row["entries"] for row in seen.rows}
     equal(f"{seen.what}: VPIDs", len(entries), 2)
-    equal(f"{seen.what}: other", seen.sum("other"), 0)
+    assert seen.sum("other") <= 1, f"{seen.what}: other is {seen.sum('other')}"
     assert min(entries.values()) >= 50, f"entries by VPID: {entries}"
 
 
