@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/kernel.h>
+#include <linux/rculist.h>
+#include <linux/string.h>
 
 #include "audit.h"
 #include "fault.h"
@@ -32,3 +34,37 @@ const struct kvmmem_audit kvmmem_audits[] = {
 };
 
 const unsigned int kvmmem_nr_audits = ARRAY_SIZE(kvmmem_audits);
+
+/**
+ * kvmmem_audit_vm - a VM's counts
+ * @audit: of what
+ * @vm: its record
+ * @sum: where to
+ *
+ * Context: rcu_read_lock(). Return: false when the VM has not got this counter,
+ * or is gone.
+ */
+bool kvmmem_audit_vm(const struct kvmmem_audit *audit, struct kvmmem_vm *vm,
+		     struct kvmmem_witness *sum)
+{
+	struct kvmmem_vcpu *rec;
+	u64 ours, kvms;
+	bool alive;
+
+	if (!audit->applies(vm))
+		return false;
+	memset(sum, 0, sizeof(*sum));
+	raw_spin_lock(&vm->lock);
+	alive = vm->kvm;
+	if (alive) {
+		kvmmem_vm_for_each_vcpu(rec, vm) {
+			if (!audit->witness(rec, &ours, &kvms))
+				continue;
+			sum->ours += ours;
+			sum->kvms += kvms;
+			sum->vcpus_off += ours != kvms;
+		}
+	}
+	raw_spin_unlock(&vm->lock);
+	return alive;
+}

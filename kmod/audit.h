@@ -6,20 +6,34 @@
 #define _KVMMEM_AUDIT_H
 
 #include "vm.h"
-#include "witness.h"
 
 /**
  * struct kvmmem_audit - a counter that has a witness
  * @counter: its name in /proc/kvmmem
  * @applies: has this VM got it? Context: rcu_read_lock()
- * @witness: our count and KVM's. Context: rcu_read_lock(). Returns false when
- *	the VM is gone.
+ * @witness: a vCPU's two counts, or false when it has none yet. Context:
+ *	rcu_read_lock() and the lock of its VM, which is alive.
  */
 struct kvmmem_audit {
 	const char *counter;
 	bool (*applies)(const struct kvmmem_vm *vm);
-	bool (*witness)(struct kvmmem_vm *vm, struct kvmmem_witness *witness);
+	bool (*witness)(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms);
 };
+
+/**
+ * struct kvmmem_witness - two counts of the same thing
+ * @ours: kvmmem's, of all vCPUs
+ * @kvms: KVM's, since counting began
+ * @vcpus_off: vCPUs whose own two counts differ
+ */
+struct kvmmem_witness {
+	u64 ours;
+	u64 kvms;
+	unsigned int vcpus_off;
+};
+
+bool kvmmem_audit_vm(const struct kvmmem_audit *audit, struct kvmmem_vm *vm,
+		     struct kvmmem_witness *sum);
 
 extern const struct kvmmem_audit kvmmem_audits[];
 extern const unsigned int kvmmem_nr_audits;

@@ -196,7 +196,7 @@ static void audit_vm(struct seq_file *seq, struct kvmmem_vm *vm)
 		const struct kvmmem_audit *audit = &kvmmem_audits[i];
 		struct kvmmem_row row;
 
-		if (!audit->applies(vm) || !audit->witness(vm, &witness))
+		if (!kvmmem_audit_vm(audit, vm, &witness))
 			continue;
 		row = kvmmem_row_begin(seq, &audit_table);
 		kvmmem_row_text(&row, vm->id);

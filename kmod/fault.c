@@ -137,33 +137,22 @@ void kvmmem_fault_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_fault_sum *sum)
 }
 
 /**
- * kvmmem_fault_witness - our count of a VM's faults and KVM's own
- * @vm: its record
- * @witness: violations, or #PFs under shadow paging, and what KVM's pf_taken
- *	grew by since counting began
+ * kvmmem_fault_witness - our count of a vCPU's faults and KVM's own
+ * @rec: its record
+ * @ours: violations, or #PFs under shadow paging
+ * @kvms: what KVM's pf_taken grew by since counting began
  *
- * Context: rcu_read_lock(). Return: false when the VM is gone.
+ * Context: @rec->vm->lock, the VM alive. Return: false before counting began.
  */
-bool kvmmem_fault_witness(struct kvmmem_vm *vm, struct kvmmem_witness *witness)
+bool kvmmem_fault_witness(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms)
 {
-	struct kvmmem_vcpu *rec;
-	bool alive;
+	struct kvmmem_fault_sum sum = {};
 
-	memset(witness, 0, sizeof(*witness));
-	raw_spin_lock(&vm->lock);
-	alive = vm->kvm;
-	if (alive) {
-		kvmmem_vm_for_each_vcpu(rec, vm) {
-			struct kvmmem_fault_sum sum = {};
-
-			if (READ_ONCE(rec->special) & KVMMEM_VCPU_NO_BASE)
-				continue;
-			smp_rmb(); /* pairs with count_special() */
-			kvmmem_fault_add(&sum, rec->fault);
-			kvmmem_witness_add(witness, sum.violations + sum.shadow,
-					   kvmmem_vcpu_pf_taken(rec->vcpu) - rec->pf_base);
-		}
-	}
-	raw_spin_unlock(&vm->lock);
-	return alive;
+	if (READ_ONCE(rec->special) & KVMMEM_VCPU_NO_BASE)
+		return false;
+	smp_rmb(); /* pairs with count_special() */
+	kvmmem_fault_add(&sum, rec->fault);
+	*ours = sum.violations + sum.shadow;
+	*kvms = kvmmem_vcpu_pf_taken(rec->vcpu) - rec->pf_base;
+	return true;
 }

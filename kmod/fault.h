@@ -6,12 +6,11 @@
 #define _KVMMEM_FAULT_H
 
 #include "vm.h"
-#include "witness.h"
 
 void kvmmem_fault_init(void);
 bool kvmmem_fault_on(void);
 void kvmmem_fault_of_vm(struct kvmmem_vm *vm, struct kvmmem_fault_sum *sum);
 void kvmmem_fault_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_fault_sum *sum);
-bool kvmmem_fault_witness(struct kvmmem_vm *vm, struct kvmmem_witness *witness);
+bool kvmmem_fault_witness(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms);
 
 #endif /* _KVMMEM_FAULT_H */

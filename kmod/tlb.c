@@ -492,37 +492,26 @@ bool kvmmem_tlb_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals)
 }
 
 /**
- * kvmmem_tlb_witness - our count of a VM's flushes and KVM's own
- * @vm: its record
- * @witness: the sum over tags and causes, and what KVM's tlb_flush grew by since
- *	counting began
+ * kvmmem_tlb_witness - our count of a vCPU's flushes and KVM's own
+ * @rec: its record
+ * @ours: the sum over tags and causes
+ * @kvms: what KVM's tlb_flush grew by since counting began
  *
- * Context: rcu_read_lock(). Return: false when the VM is gone.
+ * Context: rcu_read_lock(), @rec->vm->lock, the VM alive. Return: false before
+ * counting began.
  */
-bool kvmmem_tlb_witness(struct kvmmem_vm *vm, struct kvmmem_witness *witness)
+bool kvmmem_tlb_witness(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms)
 {
 	struct kvmmem_tag tags[KVMMEM_TAGS];
-	struct kvmmem_vcpu *rec;
-	bool alive;
+	unsigned int i, n;
 
-	memset(witness, 0, sizeof(*witness));
-	raw_spin_lock(&vm->lock);
-	alive = vm->kvm;
-	if (alive) {
-		kvmmem_vm_for_each_vcpu(rec, vm) {
-			unsigned int i, n;
-			u64 ours = 0;
-
-			if (!READ_ONCE(rec->tracked))
-				continue;
-			smp_rmb(); /* pairs with track() */
-			n = kvmmem_tlb_tags(rec, tags);
-			for (i = 0; i < n; i++)
-				ours += kvmmem_tag_flushes(&tags[i]);
-			kvmmem_witness_add(witness, ours,
-					   kvmmem_vcpu_tlb_flush(rec->vcpu) - rec->flush_base);
-		}
-	}
-	raw_spin_unlock(&vm->lock);
-	return alive;
+	if (!READ_ONCE(rec->tracked))
+		return false;
+	smp_rmb(); /* pairs with track() */
+	n = kvmmem_tlb_tags(rec, tags);
+	*ours = 0;
+	for (i = 0; i < n; i++)
+		*ours += kvmmem_tag_flushes(&tags[i]);
+	*kvms = kvmmem_vcpu_tlb_flush(rec->vcpu) - rec->flush_base;
+	return true;
 }

@@ -8,7 +8,6 @@
 #include <linux/jump_label.h>
 
 #include "vm.h"
-#include "witness.h"
 
 /**
  * struct kvmmem_flush_totals - how far a change of a VM's tables travels
@@ -32,7 +31,7 @@ bool kvmmem_tlb_causes_known(void);
 unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags);
 u64 kvmmem_tag_flushes(const struct kvmmem_tag *tag);
 bool kvmmem_tlb_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals);
-bool kvmmem_tlb_witness(struct kvmmem_vm *vm, struct kvmmem_witness *witness);
+bool kvmmem_tlb_witness(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms);
 
 static __always_inline u32 kvmmem_tag_of_vmcs(const struct kvm_vcpu *vcpu)
 {

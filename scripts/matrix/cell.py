@@ -89,13 +89,7 @@ def main():
                 skipped[scenario.name] = reason
             else:
                 cell.fail(vendor, kernel, scenario.name, reason)
-    groups = {}
-    for suite, scenario in chosen:
-        groups.setdefault(scenario.machine(vendor), []).append((suite, scenario))
-    for machine, members in groups.items():
-        prepare = dict.fromkeys(suite.prepare for suite, _ in members
-                                if hasattr(suite, "prepare"))
-        cell.boot(machine, kernel, [one for _, one in members], tuple(prepare))
+    cell.run(vendor, kernel, chosen)
     plain = [result for result in cell.results if result.scenario.name.startswith("compat_")
              and "wrong" not in result.scenario.name]
     print(json.dumps({

@@ -88,6 +88,16 @@ class Runner:
         print(f"# {len(results)} in a boot of {machine.vendor} {kernel_name}{options}:"
               f" {time.monotonic() - start:.1f} s", flush=True)
 
+    def run(self, vendor, kernel, chosen):
+        """Run (suite, scenario) pairs, those that want the same machine in one boot."""
+        groups = {}
+        for suite, scenario in chosen:
+            groups.setdefault(scenario.machine(vendor), []).append((suite, scenario))
+        for machine, members in groups.items():
+            prepare = dict.fromkeys(suite.prepare for suite, _ in members
+                                    if hasattr(suite, "prepare"))
+            self.boot(machine, kernel, [one for _, one in members], tuple(prepare))
+
 
 def _selected(suites, vendor, kernel, wanted):
     """(suite, scenario) pairs that apply."""
@@ -141,13 +151,7 @@ def main():
             for name, suite in zip(args.suites, suites):
                 if not args.filter and not any(suite is one for one, _ in chosen):
                     runner.fail(vendor, kernel, f"suite {name}", "it has nothing to run here")
-            groups = {}
-            for suite, scenario in chosen:
-                groups.setdefault(scenario.machine(vendor), []).append((suite, scenario))
-            for machine, members in groups.items():
-                prepare = dict.fromkeys(suite.prepare for suite, _ in members
-                                        if hasattr(suite, "prepare"))
-                runner.boot(machine, kernel, [one for _, one in members], tuple(prepare))
+            runner.run(vendor, kernel, chosen)
     if args.list:
         return 0
     print(f"{runner.passed} passed, {runner.failed} failed")
