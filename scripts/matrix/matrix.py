@@ -82,10 +82,12 @@ def _report(cell):
 def _arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help="all if none is given")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", default=features.SUITES,
+                        help=f"those of make check if none is given: {' '.join(features.SUITES)}")
     parser.add_argument("--kernel", default=",".join(features.KERNELS), metavar="NAME,...")
     parser.add_argument("--vendor", default=",".join(VENDORS), metavar="NAME,...")
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count()),
+    # Emulated hosts wait now and then, for grace periods above all.
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() + 1,
                         help="cells at a time (%(default)s)")
     parser.add_argument("--write", action="store_true",
                         help=f"put the tables into {DOCUMENT.relative_to(TREE)}")
@@ -113,9 +115,10 @@ def main():
     except (kernels.KernelError, kmod.BuildError) as error:
         print(f"kvmmem: {error}", file=sys.stderr)
         return 1
-    # The slow vendor first, and both at a time.
+    # The slow vendor first.
     wanted = [(name, vendor) for name in reversed(args.kernels)
               for vendor in reversed(args.vendors)]
+    wanted.sort(key=lambda place: args.vendors.index(place[1]), reverse=True)
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         runs = [pool.submit(_cell, name, vendor, args.suites) for name, vendor in wanted]
         for run in concurrent.futures.as_completed(runs):

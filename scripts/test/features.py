@@ -5,6 +5,9 @@ The one place that knows. Suites compare it with what kvmmem says, and
 Documentation/kernels.rst is made from it and from what the suites saw.
 """
 
+# The system tests: those of make check, and of make matrix on every kernel.
+SUITES = ("faults", "life", "input", "tlb", "backing", "compat")
+
 KERNELS = ("5.10", "6.1", "6.12", "7.3")
 
 # Kernels whose modules have no BTF: prototypes are known by version there.
