@@ -164,7 +164,7 @@ def guest(name, arguments, check=None, before="load_kvm", then="", alias=0, opti
 # khugepaged shall not fill holes between two looks
 echo 0 >/sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none
 {before}
-load_kvmmem backing_max_age_ms=0 {options}
+keep_kvmmem backing_max_age_ms=0 {options}
 cat >/tmp/then.sh <<'SCRIPT'
 . /lab/lib.sh
 {LOOK}

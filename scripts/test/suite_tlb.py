@@ -293,7 +293,7 @@ SCENARIOS = [
             dropped=("--pages 32 --vcpus 2 --drop-thread 20", dropped),
             logged=("--pages 64 --rounds 4 --dirty-log=1 --dirty-log-off=2", logged)),
     flushes("nested",
-            nested=("--pages 8 --op nested --ops 50", nested),
+            nested=("--pages 8 --op nested --ops 51", nested),
             tagged=("--pages 8 --op nested-vpid --ops 50", nested_tag)),
     flushes("shadow", load="load_kvm_shadow; load_kvmmem",
             cr3=("--pages 8 --op cr3 --ops 100", shadow_asks("guest", 100)),

@@ -106,6 +106,16 @@ load_kvmmem() {
 	insmod /lab/kvmmem.ko "$@"
 }
 
+# keep_kvmmem [PARAM=VALUE]...: what the scenario before this one has kept with the
+# same parameters, since loading it takes longer than many a scenario.
+keep_kvmmem() {
+	if [ -d /sys/module/kvmmem ]; then
+		[ "$(cat /lab/kvmmem.params)" != "$*" ] || return 0
+		unload_kvmmem || return 1
+	fi
+	load_kvmmem "$@" && echo "$*" >/lab/kvmmem.params
+}
+
 unload_kvmmem() {
 	rmmod kvmmem
 }
@@ -233,15 +243,15 @@ _set() {
 	[ ! -e "$2" ] || echo "$1" >"$2"
 }
 
-# Back to how a scenario finds the host: nothing runs, kvmmem is not loaded, KVM
-# may be (loading it takes longest of all, see load_kvm). What does not let go
-# is an error.
+# host_reset [keep]: back to how a scenario finds the host: nothing runs, kvmmem is
+# not loaded (see keep_kvmmem), KVM may be (loading it takes longest of all, see
+# load_kvm). What does not let go is an error.
 host_reset() {
 	local tries=0
 	kill -9 -1
 	echo 0 >$_tracing/events/enable
 	_drop_triggers
-	while [ -d /sys/module/kvmmem ] && ! rmmod kvmmem; do
+	while [ "$1" != keep ] && [ -d /sys/module/kvmmem ] && ! rmmod kvmmem; do
 		tries=$((tries + 1))
 		[ $tries -lt 20 ] || break
 		sleep 0.1
