@@ -8,6 +8,7 @@ same options are built once.
 
 import fcntl
 import hashlib
+import os
 import pathlib
 import shutil
 import sys
@@ -70,8 +71,8 @@ def _build(kernel, options, done):
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     _copy(work)
-    made = kernel.run(["make", "-C", str(work), f"KDIR={kernel.kdir}", *options],
-                      timeout=600)
+    made = kernel.run(["make", f"-j{os.cpu_count()}", "-C", str(work),
+                       f"KDIR={kernel.kdir}", *options], timeout=600)
     (work / "build.log").write_text(made.stdout or "")
     if made.returncode:
         raise BuildError(f"kvmmem does not build for {kernel.name}:\n{made.stdout}")
