@@ -294,7 +294,7 @@ SCENARIOS = [
             logged=("--pages 64 --rounds 4 --dirty-log=1 --dirty-log-off=2", logged)),
     flushes("nested",
             nested=("--pages 8 --op nested --ops 51", nested),
-            tagged=("--pages 8 --op nested-vpid --ops 50", nested_tag)),
+            tagged=("--pages 8 --op nested-vpid --ops 51", nested_tag)),
     flushes("shadow", load="load_kvm_shadow; load_kvmmem",
             cr3=("--pages 8 --op cr3 --ops 100", shadow_asks("guest", 100)),
             invlpg=("--pages 8 --op invlpg --ops 100", shadow_asks("single", 100)),
