@@ -139,6 +139,13 @@ static int add_place(struct kvmmem_hook_group *group, const struct kvmmem_hook *
 	return 0;
 }
 
+/* The filter is the kernel's memory, and ours to give back. */
+static void forget_places(struct kvmmem_hook_group *group)
+{
+	ftrace_set_filter(&group->ops, NULL, 0, 1);
+	group->nr = 0;
+}
+
 /* Whatever of a group is there, if its module is. */
 static void attach_group(struct kvmmem_hook_group *group, bool module_here)
 {
@@ -164,7 +171,7 @@ static void attach_group(struct kvmmem_hook_group *group, bool module_here)
 		if (hook->group == group && hook->err == -EINPROGRESS)
 			settle(hook, err);
 	if (err)
-		group->nr = 0;
+		forget_places(group);
 }
 
 static void let_go(struct kvmmem_hook *hook)
@@ -181,10 +188,8 @@ static void detach_group(struct kvmmem_hook_group *group)
 
 	if (group->nr) {
 		unregister_ftrace_function(&group->ops);
-		/* The filter is the kernel's memory, and ours to give back. */
-		ftrace_set_filter(&group->ops, NULL, 0, 1);
+		forget_places(group);
 	}
-	group->nr = 0;
 	list_for_each_entry(hook, &hooks, node)
 		if (hook->group == group)
 			let_go(hook);
