@@ -30,6 +30,7 @@ _BOCHS = ("console=ttyS0,115200 tsc=reliable nowatchdog rcupdate.rcu_expedited=1
 _DEATH = re.compile(r"Kernel panic - not syncing|---\[ end Kernel panic")
 _GRACE = 2.0                            # for the last words after a panic
 _POLL = 0.02
+_DISK_MB = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +43,6 @@ class Machine:
     cmdline: str = ""                   # added to the kernel's command line
     icount: bool = False                # amd: the clock counts instructions
     model: str = ""                     # of the processor; "" is the usual one
-    drives: tuple = ()                  # amd: sizes in MB of empty disks
 
 
 @dataclasses.dataclass
@@ -67,17 +67,15 @@ def _qemu(machine, kernel, archive, scratch):
             "-append", f"console=ttyS0 {_COMMON} {clock}{machine.cmdline}"]
     if machine.icount:
         argv += ["-icount", "shift=0,sleep=off"]
-    for number, size in enumerate(machine.drives):
-        path = scratch / f"drive{number}"
-        with path.open("wb") as file:
-            file.truncate(size << 20)
-        argv += ["-drive", f"file={path},format=raw,if=virtio,cache=unsafe"]
+    with (scratch / "disk").open("wb") as file:         # to swap to
+        file.truncate(_DISK_MB << 20)
+    argv += ["-drive", f"file={scratch / 'disk'},format=raw,if=virtio,cache=unsafe"]
     return argv
 
 
 def _bochs(machine, kernel, archive, scratch):
-    if machine.icount or machine.drives:
-        raise ValueError("Bochs has neither icount nor extra drives here")
+    if machine.icount:
+        raise ValueError("Bochs has no icount")
     image.write_iso(scratch / "cd.iso", kernel, archive,
                     f"{_BOCHS} {_COMMON} {machine.cmdline}")
     (scratch / "go").write_text("c\n")

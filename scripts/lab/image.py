@@ -224,6 +224,7 @@ def base(kernel, vendor):
     for name in re.findall(r"^([a-z]\w+)\(\)", helpers, re.M):
         image.add(f"lab/bin/{name}", f'#!/bin/sh\n. /lab/lib.sh\n{name} "$@"\n', 0o755)
     image.add("lab/bin/kvmguest", guest_program().read_bytes(), 0o755)
+    image.add("lab/bin/insmod", helper_program(HERE / "host/insmod.c").read_bytes(), 0o755)
     image.add_module(kernel, {"amd": "kvm-amd", "intel": "kvm-intel"}[vendor])
     return image
 

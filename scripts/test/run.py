@@ -10,6 +10,7 @@ what its scenarios need to the emulated host's files.
 import argparse
 import importlib
 import pathlib
+import re
 import signal
 import sys
 import time
@@ -27,6 +28,16 @@ import kernels
 def suite_names():
     """All suites there are."""
     return sorted(path.stem[len("suite_"):] for path in HERE.glob("suite_*.py"))
+
+
+def _needs(script):
+    """What a scenario needs loaded, as a key that sorts alike scenarios together.
+
+    Loading KVM takes longer than most scenarios, kvmmem longer than many: what is
+    loaded as the next one wants it stays. Those without KVM come first."""
+    kvm, kvmmem = (re.search(pattern, script) for pattern in (
+        r"(un)?load_kvm(_shadow)?\b[^;\n]*", r"\bkeep_kvmmem\b[^;\n]*"))
+    return (bool(kvm) and not kvm[1], kvm[0] if kvm else "", kvmmem[0] if kvmmem else "")
 
 
 def _indent(text):
@@ -91,7 +102,7 @@ class Runner:
     def run(self, vendor, kernel, chosen):
         """Run (suite, scenario) pairs, those that want the same machine in one boot."""
         groups = {}
-        for suite, scenario in chosen:
+        for suite, scenario in sorted(chosen, key=lambda pair: _needs(pair[1].script)):
             groups.setdefault(scenario.machine(vendor), []).append((suite, scenario))
         for machine, members in groups.items():
             prepare = dict.fromkeys(suite.prepare for suite, _ in members

@@ -350,6 +350,7 @@ NX = "load_kvm; echo force >/sys/module/kvm/parameters/nx_huge_pages"
 RECOVER = """
 look split
 cd /sys/module/kvm/parameters
+ratio=$(cat nx_huge_pages_recovery_ratio)
 echo 1 >nx_huge_pages_recovery_ratio
 _set 100 nx_huge_pages_recovery_period_ms
 cd /tmp
@@ -357,6 +358,8 @@ for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     [ $(kvmstat $KVMGUEST_ID nx_lpage_splits | tr -dc 1-9)0 != 0 ] || break
     sleep 0.2
 done
+echo $ratio >/sys/module/kvm/parameters/nx_huge_pages_recovery_ratio
+_set 0 /sys/module/kvm/parameters/nx_huge_pages_recovery_period_ms
 """
 
 HUGETLB = "load_kvm; echo 8 >/proc/sys/vm/nr_hugepages"
@@ -410,9 +413,9 @@ SCENARIOS = [
     guest("nx_split_and_back", "--pages 1024 --backing thp --access write,exec", recovered,
           before=NX, then=RECOVER),
     guest("swapped", "--pages 1000 --advise pageout", swapped,
-          before="load_kvm" + swap_on(), host={"drives": (64,)}, vendors=("amd",)),
+          before="load_kvm" + swap_on(), vendors=("amd",)),
     guest("swapped_shmem", "--pages 1000 --backing shmem --advise pageout", swapped,
-          before="load_kvm" + swap_on(), host={"drives": (64,)}, vendors=("amd",)),
+          before="load_kvm" + swap_on(), vendors=("amd",)),
     guest("swapped_brd", "--pages 1000 --advise pageout", swapped,
           before="load_kvm" + swap_on(), vendors=("intel",)),
     guest("shadow_paging", "--pages 512 --backing thp", shadow, before="load_kvm_shadow"),

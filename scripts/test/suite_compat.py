@@ -18,7 +18,7 @@ CAUSES = ("remote", "guest", "nested", "tag", "other")
 # Where a module that expects a wrong prototype can be found out.
 WRONG = tuple(name for name in features.KERNELS if name not in features.WITHOUT_BTF)
 
-_LOAD = """load_kvm; load_kvmmem service_time=0
+_LOAD = """load_kvm; keep_kvmmem service_time=0
 section vendor kvm_vendor
 section kernel cat /lab/kernel
 """
@@ -162,12 +162,12 @@ SCENARIOS = [
            write="--pages 256",
            invlpg="--pages 10 --op invlpg --ops 100"),
     guests("compat_wrong_prototype", check=check_wrong, kernels=WRONG,
-           load=_LOAD.replace("load_kvmmem service_time=0", "insmod /lab/wrong.ko service_time=0"),
+           load=_LOAD.replace("keep_kvmmem service_time=0", "insmod /lab/wrong.ko service_time=0"),
            guest="--pages 64"),
     Scenario("compat_kvm_comes_and_goes", f"""
 unload_kvm
 load_kvmmem service_time=0
-{_LOAD.replace("load_kvmmem service_time=0", "true")}
+{_LOAD.replace("keep_kvmmem service_time=0", "true")}
 section hooks cat /sys/kernel/debug/kvmmem/hooks
 unload_kvm
 load_kvm

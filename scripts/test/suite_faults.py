@@ -89,7 +89,7 @@ def check_kvmmem(out):
 def with_kvmmem(scenario):
     """A scenario of suite_lab's guests, with kvmmem loaded and asked."""
     lines = scenario.script.split("\n")
-    lines.insert(1, "load_kvmmem")
+    lines.insert(1, "keep_kvmmem")
     script = "\n".join(lines).replace("--then '", """--then '
     cat /sys/kernel/debug/kvmmem/registry >/dev/null # its directories are made
     section "proc $GUEST" cat /proc/kvmmem

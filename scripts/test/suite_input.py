@@ -109,7 +109,7 @@ section parameters sh -c 'cd /sys/module/kvmmem/parameters; cat max_vms max_vcpu
 section mode stat -c %a /proc/kvmmem
 """ + LOG, quiet(check_parameters)),
     Scenario("input_writes", """
-load_kvm; load_kvmmem
+load_kvm; keep_kvmmem
 write() { echo 1 >"$1"; }
 for file in /proc/kvmmem /sys/kernel/debug/kvmmem/hooks /sys/kernel/debug/kvmmem/audit \\
             /sys/kernel/debug/kvmmem/registry /sys/module/kvmmem/parameters/max_vms; do
@@ -125,7 +125,7 @@ kvmguest --pages 8 --then '
 section proc cat /proc/kvmmem
 """ + LOG, quiet(check_writes)),
     Scenario("input_reads", """
-load_kvm; load_kvmmem
+load_kvm; keep_kvmmem
 kvmguest --pages 8 --vms 3 --then '
     section whole cat /proc/kvmmem
     section again cat /proc/kvmmem
@@ -138,7 +138,7 @@ kvmguest --pages 8 --vms 3 --then '
 ' 2>/dev/null
 """ + LOG, quiet(check_reads)),
     Scenario("input_rights", """
-load_kvm; load_kvmmem
+load_kvm; keep_kvmmem
 mkdir -p /etc
 echo other:x:1000:1000::/:/bin/sh >/etc/passwd
 other() { su other -c "$*"; }

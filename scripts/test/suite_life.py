@@ -189,8 +189,9 @@ def scenario(name, script, check, **host):
 
 FULL_SPEED = """
 load_kvm
-kvmguest --pages 64 --rounds 2 --drop --forever >a.out &
-kvmguest --pages 64 --vcpus 2 --rounds 2 --drop --forever >b.out &
+kvmguest --pages 64 --rounds 2 --drop --forever >a.out & a=$!
+kvmguest --pages 64 --vcpus 2 --rounds 2 --drop --forever >b.out & b=$!
+renice -n 15 -p $a -p $b        # so that loading takes as long as without them
 wait_for grep -q expect a.out
 wait_for grep -q expect b.out
 for i in 1 2 3 4; do
@@ -223,7 +224,7 @@ section registry registry
 """, check_older),
     scenario("full_speed", FULL_SPEED, check_full_speed, cpus=2),
     scenario("closed_vm", """
-load_kvm; load_kvmmem
+load_kvm; keep_kvmmem
 mkfifo held
 kvmguest --pages 8 --close-then-hold --hold held >guest.out & guest=$!
 wait_for grep -q result guest.out
@@ -236,7 +237,7 @@ wait $guest
 section guest cat guest.out
 """, check_closed),
     scenario("two_processes", """
-load_kvm; load_kvmmem
+load_kvm; keep_kvmmem
 mkfifo one two
 kvmguest --pages 50 --hold one >small.out & small=$!
 kvmguest --pages 200 --vcpus 4 --turns --hold two >large.out & large=$!
@@ -274,7 +275,7 @@ sleep 0.5
 section "slabs after" slabs
 """, check_many),
     scenario("kvm_again", """
-load_kvm; load_kvmmem
+load_kvm; keep_kvmmem
 """ + GUEST.replace("guest ", "guest1 ", 1).replace("counted", "counted1").replace("stats", "stats1")
              + """
 unload_kvm
@@ -283,6 +284,11 @@ section waiting hooks
 load_kvm
 """ + GUEST.replace("guest ", "guest2 ", 1).replace("counted", "counted2").replace("stats", "stats2")
              + "section registry registry\n", check_again),
+    scenario("without_kvm", """
+unload_kvm
+load_kvmmem
+section alone proc
+""", check_hidden),
     scenario("before_kvm", """
 unload_kvm
 load_kvmmem
@@ -290,9 +296,4 @@ section nothing proc
 section waiting hooks
 load_kvm
 """ + GUEST + "section hooks hooks\n", check_before),
-    scenario("without_kvm", """
-unload_kvm
-load_kvmmem
-section alone proc
-""", check_hidden),
 ]

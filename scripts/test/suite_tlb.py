@@ -84,7 +84,7 @@ class Seen:
             equal(f"{self.what}: {column}", self.sum(column), 0)
 
 
-def flushes(name, load="load_kvm; load_kvmmem", before="", after="", limit=60, cpus=1, **guests):
+def flushes(name, load="load_kvm; keep_kvmmem", before="", after="", limit=60, cpus=1, **guests):
     """A scenario: NAME=(kvmguest's arguments, check of what is seen of each VM)."""
     lines = [load, "section vendor kvm_vendor", "section release uname -r", before]
     for guest, (arguments, _) in guests.items():
@@ -272,7 +272,7 @@ section "guest on" kvmguest --pages 16 --then '""" + ASK + "'\n"
 
 VMCS = """
 load_kvm dump_invalid_vmcs=1
-load_kvmmem
+keep_kvmmem
 section vendor kvm_vendor
 section release uname -r
 dmesg -c >/dev/null
@@ -295,7 +295,7 @@ SCENARIOS = [
     flushes("nested",
             nested=("--pages 8 --op nested --ops 51", nested),
             tagged=("--pages 8 --op nested-vpid --ops 51", nested_tag)),
-    flushes("shadow", load="load_kvm_shadow; load_kvmmem",
+    flushes("shadow", load="load_kvm_shadow; keep_kvmmem",
             cr3=("--pages 8 --op cr3 --ops 100", shadow_asks("guest", 100)),
             invlpg=("--pages 8 --op invlpg --ops 100", shadow_asks("single", 100)),
             pge=("--pages 8 --op cr4pge --ops 50", shadow_pge)),
@@ -305,7 +305,7 @@ SCENARIOS = [
     Scenario("tlb_vmcs", VMCS, check_vmcs, limit=60, vendors=("intel",)),
     # No AMD processor that is emulated here has INVPCID.
     dataclasses.replace(
-        flushes("invpcid", load="load_kvm_shadow; load_kvmmem",
+        flushes("invpcid", load="load_kvm_shadow; keep_kvmmem",
                 invpcid=("--pages 8 --op invpcid --ops 100", shadow_invpcid)),
         vendors=("intel",)),
     Scenario("tlb_switch", SWITCH, check_switched, limit=60),
@@ -320,5 +320,5 @@ case $(kvm_vendor) in
 kvm-intel) load_kvm vpid=0 ;;
 *) load_kvm ;;
 esac
-load_kvmmem""", zero=("--pages 8 --op io --ops 100", tag_zero)),
+keep_kvmmem""", zero=("--pages 8 --op io --ops 100", tag_zero)),
 ]

@@ -60,7 +60,10 @@ kvm_vendor() {
 # begin with "kvm." are those of kvm.ko, the others the vendor module's. What
 # is loaded with the same parameters stays, since kvm.ko takes long to load.
 load_kvm() {
-	local param module core='' vendor='' loaded
+	local param module core='' vendor='' loaded=''
+	[ ! -d /sys/module/kvm ] || read -r loaded </lab/kvm.loaded || :
+	[ "$loaded" != "with $*" ] || return 0
+	echo >/lab/kvm.loaded
 	loaded=$(kvm_vendor | tr - _)
 	for param in "$@"; do
 		case $param in
@@ -84,6 +87,7 @@ load_kvm() {
 	done
 	echo "$core" >/lab/kvm.params
 	echo "$vendor" >/lab/"$loaded".params
+	echo "with $*" >/lab/kvm.loaded
 }
 
 # load_kvm_shadow: with shadow paging instead of EPT or NPT.
@@ -103,17 +107,17 @@ unload_kvm() {
 }
 
 load_kvmmem() {
-	insmod /lab/kvmmem.ko "$@"
+	insmod /lab/kvmmem.ko "$@" && echo "$*" >/lab/kvmmem.params
 }
 
-# keep_kvmmem [PARAM=VALUE]...: what the scenario before this one has kept with the
-# same parameters, since loading it takes longer than many a scenario.
+# keep_kvmmem [PARAM=VALUE]...: what the scenario before this one has left loaded with
+# the same parameters, since loading it takes longer than many a scenario.
 keep_kvmmem() {
 	if [ -d /sys/module/kvmmem ]; then
 		[ "$(cat /lab/kvmmem.params)" != "$*" ] || return 0
 		unload_kvmmem || return 1
 	fi
-	load_kvmmem "$@" && echo "$*" >/lab/kvmmem.params
+	load_kvmmem "$@"
 }
 
 unload_kvmmem() {
@@ -140,7 +144,7 @@ trace_count_start() {
 	event=$_tracing/events/$(echo "$1" | tr : /)
 	[ -d "$event" ] || fail "no event $1"
 	if [ -f "$event"/hist ]; then
-		echo "hist:keys=$keys:size=32768${3:+ if $3}" >"$event"/trigger
+		echo "hist:keys=$keys:size=4096${3:+ if $3}" >"$event"/trigger
 		return
 	fi
 	echo "$keys" >/tmp/.trace_keys
