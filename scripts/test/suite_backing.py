@@ -277,10 +277,10 @@ def measured(name, arguments, before=""):
 {before}
 kvmguest {arguments} --then '
     echo 0 >/sys/module/kvmmem/parameters/backing_max_age_ms
-    section "fresh {name}" readcost /proc/kvmmem 5
+    section "fresh {name}" readcost /proc/kvmmem 15
     echo 3600000 >/sys/module/kvmmem/parameters/backing_max_age_ms
-    section "cached {name}" readcost /proc/kvmmem 5
-    section "smaps {name}" readcost /proc/$KVMGUEST_PID/smaps 5'
+    section "cached {name}" readcost /proc/kvmmem 15
+    section "smaps {name}" readcost /proc/$KVMGUEST_PID/smaps 15'
 """
 
 
