@@ -86,8 +86,8 @@ def _arguments():
                         help=f"those of make check if none is given: {' '.join(features.SUITES)}")
     parser.add_argument("--kernel", default=",".join(features.KERNELS), metavar="NAME,...")
     parser.add_argument("--vendor", default=",".join(VENDORS), metavar="NAME,...")
-    # Emulated hosts wait now and then, for grace periods above all.
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() + 1,
+    # More do not fill the waits of others: they take each other's caches.
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(),
                         help="cells at a time (%(default)s)")
     parser.add_argument("--write", action="store_true",
                         help=f"put the tables into {DOCUMENT.relative_to(TREE)}")
