@@ -128,7 +128,7 @@ def _read(path, state):
     return True
 
 
-def _die_with_parent():
+def die_with_parent():
     """In the child: be killed if whoever runs the emulator is."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)      # PR_SET_PDEATHSIG
 
@@ -159,7 +159,7 @@ def run(machine, kernel, archive, progress, boot_limit, keep=None):
             try:
                 process = subprocess.Popen(
                     argv, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
-                    start_new_session=True, preexec_fn=_die_with_parent,
+                    start_new_session=True, preexec_fn=die_with_parent,
                     env={**os.environ, "TERM": "xterm", "LINES": "25", "COLUMNS": "80"})
             except FileNotFoundError as error:
                 raise image.ImageError(

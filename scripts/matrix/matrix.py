@@ -24,6 +24,7 @@ TREE = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent / "test"), str(HERE.parent / "lab")]
 
 # pylint: disable=wrong-import-position
+import emulator
 import features
 import kernels
 import kmod
@@ -55,7 +56,8 @@ def _cell(name, vendor, arguments):
     command = [sys.executable, HERE / "cell.py", name, vendor, *arguments]
     start = time.monotonic()
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
+                          stderr=subprocess.STDOUT,
+                          preexec_fn=emulator.die_with_parent)
     log, _, last = done.stdout.rstrip("\n").rpartition("\n")
     try:
         cell = json.loads(last)

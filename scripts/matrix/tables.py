@@ -13,7 +13,7 @@ _COLUMNS = (
     ("read, write, exec", "fault exec"),
     ("protection", "fault protection"),
     ("during the guest's page walk", "fault page_walk"),
-    ("MMIO", "fault mmio"),
+    ("MMIO with EPT, NPT", "fault mmio"),
     ("shadow paging's #PFs", "fault shadow"),
     ("remote flush requests", "flush requests"),
     ("remote flushes", "flush remote"),
