@@ -107,21 +107,21 @@ unload_kvm() {
 }
 
 load_kvmmem() {
-	insmod /lab/kvmmem.ko "$@" && echo "$*" >/lab/kvmmem.params
+	insmod /lab/kvmmem.ko "$@" && echo "with $*" >/lab/kvmmem.params
 }
 
 # keep_kvmmem [PARAM=VALUE]...: what the scenario before this one has left loaded with
 # the same parameters, since loading it takes longer than many a scenario.
 keep_kvmmem() {
 	if [ -d /sys/module/kvmmem ]; then
-		[ "$(cat /lab/kvmmem.params)" != "$*" ] || return 0
+		[ "$(cat /lab/kvmmem.params)" != "with $*" ] || return 0
 		unload_kvmmem || return 1
 	fi
 	load_kvmmem "$@"
 }
 
 unload_kvmmem() {
-	rmmod kvmmem
+	rmmod kvmmem && echo >/lab/kvmmem.params
 }
 
 # kvmstat ID FIELD...: from KVM's own debugfs; "-" if this KVM has no such field.
@@ -255,7 +255,7 @@ host_reset() {
 	kill -9 -1
 	echo 0 >$_tracing/events/enable
 	_drop_triggers
-	while [ "$1" != keep ] && [ -d /sys/module/kvmmem ] && ! rmmod kvmmem; do
+	while [ "$1" != keep ] && [ -d /sys/module/kvmmem ] && ! unload_kvmmem; do
 		tries=$((tries + 1))
 		[ $tries -lt 20 ] || break
 		sleep 0.1
