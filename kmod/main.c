@@ -7,16 +7,16 @@
  */
 #include <linux/module.h>
 
-#include "debugfs.h"
-#include "fault.h"
-#include "flow.h"
-#include "hooks.h"
-#include "latency.h"
-#include "procfs.h"
-#include "run.h"
-#include "scan.h"
-#include "tlb.h"
-#include "vm.h"
+#include "attach/hooks.h"
+#include "count/fault.h"
+#include "count/flow.h"
+#include "count/latency.h"
+#include "count/run.h"
+#include "count/tlb.h"
+#include "registry/scan.h"
+#include "registry/vm.h"
+#include "show/debugfs.h"
+#include "show/procfs.h"
 
 static int __init kvmmem_init(void)
 {

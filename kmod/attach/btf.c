@@ -11,7 +11,7 @@
 #include <linux/limits.h>
 #include <linux/string.h>
 
-#include "btf.h"
+#include "attach/btf.h"
 
 #define MAGIC		0xeb9f
 #define VERSION		1

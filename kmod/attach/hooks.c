@@ -24,9 +24,9 @@
 #include <linux/notifier.h>
 #include <linux/tracepoint.h>
 
-#include "compat_probe.h"
-#include "hooks.h"
-#include "proto.h"
+#include "attach/hooks.h"
+#include "attach/proto.h"
+#include "compat/probe.h"
 
 static DEFINE_MUTEX(hooks_mutex);
 static LIST_HEAD(hooks);

@@ -15,7 +15,7 @@
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 
-#include "proto.h"
+#include "attach/proto.h"
 
 #define BTF_DIR		"/sys/kernel/btf/"
 #define MAX_SIZE	(64 << 20)

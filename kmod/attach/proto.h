@@ -5,7 +5,7 @@
 #ifndef _KVMMEM_PROTO_H
 #define _KVMMEM_PROTO_H
 
-#include "btf.h"
+#include "attach/btf.h"
 
 /**
  * struct kvmmem_protos - BTF of KVM and of the kernel, for a short while

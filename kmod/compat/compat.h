@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Everything that depends on a kernel version or on KVM's private layout, but
- * for the prototypes of tracepoints, which are in compat_probe.h. Force-included
+ * for the prototypes of tracepoints, which are in compat/probe.h. Force-included
  * (Kbuild), so that the rest reads as for the newest kernel.
  *
  * KVMMEM_HAVE_* come from the compile tests in kmod/configure.

@@ -8,10 +8,10 @@
  */
 #include <linux/rculist.h>
 
-#include "compat_probe.h"
-#include "fault.h"
-#include "hooks.h"
-#include "latency.h"
+#include "attach/hooks.h"
+#include "compat/probe.h"
+#include "count/fault.h"
+#include "count/latency.h"
 
 static struct kvmmem_hook fault_hook;
 

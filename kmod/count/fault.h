@@ -5,7 +5,7 @@
 #ifndef _KVMMEM_FAULT_H
 #define _KVMMEM_FAULT_H
 
-#include "vm.h"
+#include "registry/vm.h"
 
 void kvmmem_fault_init(void);
 bool kvmmem_fault_on(void);

@@ -16,9 +16,9 @@
 #include <linux/percpu.h>
 #include <linux/sched.h>
 
-#include "compat_probe.h"
-#include "flow.h"
-#include "hooks.h"
+#include "attach/hooks.h"
+#include "compat/probe.h"
+#include "count/flow.h"
 
 static bool huge_flows;
 static struct kvmmem_hook spte_hook;

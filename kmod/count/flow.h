@@ -5,8 +5,8 @@
 #ifndef _KVMMEM_FLOW_H
 #define _KVMMEM_FLOW_H
 
-#include "compat_memory.h"
-#include "vm.h"
+#include "compat/memory.h"
+#include "registry/vm.h"
 
 /**
  * kvmmem_flow_kind - what a change of an entry is to the flow of huge mappings

@@ -14,8 +14,8 @@
 #include <linux/tracepoint.h>
 #include <asm/tsc.h>
 
-#include "latency.h"
-#include "run.h"
+#include "count/latency.h"
+#include "count/run.h"
 
 DEFINE_STATIC_KEY_FALSE(kvmmem_latency_key);
 

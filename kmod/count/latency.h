@@ -10,8 +10,8 @@
 #include <linux/math64.h>
 #include <linux/minmax.h>
 
-#include "value.h"
-#include "vm.h"
+#include "decode/value.h"
+#include "registry/vm.h"
 
 /* The first bucket ends at 2^8 ns, the last one begins at 2^30 ns. */
 #define KVMMEM_LATENCY_SHIFT	7

@@ -7,11 +7,11 @@
  */
 #include <linux/module.h>
 
-#include "compat_probe.h"
-#include "hooks.h"
-#include "latency.h"
-#include "run.h"
-#include "tlb.h"
+#include "attach/hooks.h"
+#include "compat/probe.h"
+#include "count/latency.h"
+#include "count/run.h"
+#include "count/tlb.h"
 
 /*
  * The probes' other path: the record is not the first of its hash chain, or

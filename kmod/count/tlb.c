@@ -23,11 +23,11 @@
 #include <linux/rculist.h>
 #include <linux/tracepoint.h>
 
-#include "compat_probe.h"
-#include "hooks.h"
-#include "run.h"
-#include "tlb.h"
-#include "value.h"
+#include "attach/hooks.h"
+#include "compat/probe.h"
+#include "count/run.h"
+#include "count/tlb.h"
+#include "decode/value.h"
 
 #define PV_MARK_BITS	6
 

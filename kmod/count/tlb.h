@@ -7,7 +7,7 @@
 
 #include <linux/jump_label.h>
 
-#include "vm.h"
+#include "registry/vm.h"
 
 /**
  * struct kvmmem_flush_totals - how far a change of a VM's tables travels

@@ -2,7 +2,7 @@
 #include <asm/svm.h>
 #include <asm/vmx.h>
 
-#include "flush.h"
+#include "decode/flush.h"
 
 /**
  * kvmmem_asker_vmx - who may ask for a flush by an exit of this reason

@@ -2,7 +2,7 @@
 #include <linux/kernel.h>
 #include <linux/sysfs.h>
 
-#include "param.h"
+#include "decode/param.h"
 
 #define COUNT_MAX	65536
 #define MS_MAX		3600000		/* an hour */

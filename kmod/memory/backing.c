@@ -15,8 +15,8 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "backing.h"
-#include "param.h"
+#include "decode/param.h"
+#include "memory/backing.h"
 
 static unsigned int backing_max_age_ms = 1000;
 module_param_cb(backing_max_age_ms, &kvmmem_param_ms_ops, &backing_max_age_ms, 0644);

@@ -5,10 +5,10 @@
 #ifndef _KVMMEM_BACKING_H
 #define _KVMMEM_BACKING_H
 
-#include "compat_memory.h"
-#include "eptwalk.h"
-#include "gap.h"
-#include "hostwalk.h"
+#include "compat/memory.h"
+#include "decode/gap.h"
+#include "memory/eptwalk.h"
+#include "memory/hostwalk.h"
 
 /**
  * struct kvmmem_levels - what backs a VM's memory, for readers; KiB

@@ -32,8 +32,8 @@
 #include <linux/rculist.h>
 #include <linux/sched/signal.h>
 
-#include "compat_memory.h"
-#include "eptwalk.h"
+#include "compat/memory.h"
+#include "memory/eptwalk.h"
 
 /* Entries that are looked at in one RCU section: some 10 us. */
 #define CHUNK	4096	/* more than one table on each level */

@@ -7,7 +7,7 @@
 
 #include <linux/types.h>
 
-#include "vm.h"
+#include "registry/vm.h"
 
 /**
  * struct kvmmem_eptwalk - a walk over guest pages

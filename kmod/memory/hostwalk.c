@@ -32,8 +32,8 @@
 #include <linux/rcupdate.h>
 #include <linux/shmem_fs.h>
 
-#include "compat_memory.h"
-#include "hostwalk.h"
+#include "compat/memory.h"
+#include "memory/hostwalk.h"
 
 /* Entries that may be looked at in one go, the mmap lock held: about 100 us. */
 #define CHUNK	8192

@@ -8,7 +8,7 @@
 #include <linux/bits.h>
 #include <linux/types.h>
 
-#include "vm.h"
+#include "registry/vm.h"
 
 struct mm_struct;
 

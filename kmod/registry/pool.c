@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "pool.h"
+#include "registry/pool.h"
 
 /**
  * kvmmem_pool_init - make a reserve and fill it

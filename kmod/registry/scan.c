@@ -17,9 +17,9 @@
 #include <linux/sched/task.h>
 #include <linux/string.h>
 
-#include "hooks.h"
-#include "scan.h"
-#include "vm.h"
+#include "attach/hooks.h"
+#include "registry/scan.h"
+#include "registry/vm.h"
 
 struct scan {
 	const struct module *kvm;

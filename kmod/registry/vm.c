@@ -21,10 +21,10 @@
 #include <linux/tracepoint.h>
 #include <linux/workqueue.h>
 
-#include "hooks.h"
-#include "param.h"
-#include "pool.h"
-#include "vm.h"
+#include "attach/hooks.h"
+#include "decode/param.h"
+#include "registry/pool.h"
+#include "registry/vm.h"
 
 #define VM_HASH_BITS	10
 

@@ -22,9 +22,9 @@
 #include <linux/seqlock.h>
 #include <linux/spinlock.h>
 
+#include "decode/fault.h"
+#include "decode/flush.h"
 #include "kvmmem.h"
-#include "decode.h"
-#include "flush.h"
 
 struct dentry;
 struct kvm;
@@ -169,7 +169,7 @@ extern struct kvmmem_tag kvmmem_no_tag;
  * @special: KVMMEM_VCPU_* flags; written by the vCPU's thread after birth
  * @pf_base: KVM's pf_taken when counting began
  * @begun: faults while service time was measured
- * @fault: counters by class (decode.h), written only by the vCPU's thread
+ * @fault: counters by class (decode/fault.h), written only by the vCPU's thread
  * @flush_birth: KVM's tlb_flush when the record was born
  * @flush_base: KVM's tlb_flush when counting began
  * @remote_seen: the VM's remote flush requests at this vCPU's last look

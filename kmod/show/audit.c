@@ -3,9 +3,9 @@
 #include <linux/rculist.h>
 #include <linux/string.h>
 
-#include "audit.h"
-#include "fault.h"
-#include "tlb.h"
+#include "count/fault.h"
+#include "count/tlb.h"
+#include "show/audit.h"
 
 static bool faults_counted(void)
 {

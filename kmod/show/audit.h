@@ -5,7 +5,7 @@
 #ifndef _KVMMEM_AUDIT_H
 #define _KVMMEM_AUDIT_H
 
-#include "vm.h"
+#include "registry/vm.h"
 
 /**
  * struct kvmmem_audit - a counter that has a witness

@@ -11,16 +11,16 @@
 #include <linux/rculist.h>
 #include <linux/seq_file.h>
 
-#include "audit.h"
-#include "debugfs.h"
-#include "debugfs_backing.h"
-#include "fault.h"
-#include "hooks.h"
-#include "latency.h"
-#include "table.h"
-#include "tagrow.h"
-#include "tlb.h"
-#include "vm.h"
+#include "attach/hooks.h"
+#include "count/fault.h"
+#include "count/latency.h"
+#include "count/tlb.h"
+#include "registry/vm.h"
+#include "show/audit.h"
+#include "show/debugfs.h"
+#include "show/debugfs_backing.h"
+#include "show/table.h"
+#include "show/tagrow.h"
 
 static struct dentry *root, *vms;
 

@@ -12,9 +12,9 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
-#include "backing.h"
-#include "debugfs_backing.h"
-#include "table.h"
+#include "memory/backing.h"
+#include "show/debugfs_backing.h"
+#include "show/table.h"
 
 KVMMEM_TABLE(slot_table, "slot",
 	     { "slot", 5 }, { "gpa", 14 }, { "size_kb", 10 }, { "kind", -9 },

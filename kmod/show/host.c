@@ -14,8 +14,8 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "host.h"
-#include "value.h"
+#include "decode/value.h"
+#include "show/host.h"
 
 #define BUF_SIZE	4096
 

@@ -13,16 +13,16 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
-#include "backing.h"
-#include "fault.h"
-#include "flow.h"
-#include "host.h"
-#include "param.h"
-#include "procfs.h"
-#include "table.h"
-#include "tagrow.h"
-#include "tlb.h"
-#include "vm.h"
+#include "count/fault.h"
+#include "count/flow.h"
+#include "count/tlb.h"
+#include "decode/param.h"
+#include "memory/backing.h"
+#include "registry/vm.h"
+#include "show/host.h"
+#include "show/procfs.h"
+#include "show/table.h"
+#include "show/tagrow.h"
 
 static unsigned int proc_mode = 0400;
 module_param_cb(proc_mode, &kvmmem_param_mode_ops, &proc_mode, 0444);

@@ -2,7 +2,7 @@
 #include <linux/ctype.h>
 #include <linux/string.h>
 
-#include "table.h"
+#include "show/table.h"
 
 static const char blanks[] = "                                        ";
 

@@ -10,7 +10,7 @@
 #include <linux/kernel.h>
 #include <linux/seq_file.h>
 
-#include "value.h"
+#include "decode/value.h"
 
 /**
  * struct kvmmem_column - one column

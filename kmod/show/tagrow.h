@@ -5,8 +5,8 @@
 #ifndef _KVMMEM_TAGROW_H
 #define _KVMMEM_TAGROW_H
 
-#include "table.h"
-#include "tlb.h"
+#include "count/tlb.h"
+#include "show/table.h"
 
 /**
  * kvmmem_row_tag - print vpid, entries, flushes, the causes, single, moves

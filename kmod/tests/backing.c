@@ -4,8 +4,8 @@
  */
 #include <kunit/test.h>
 
-#include "flow.h"
-#include "gap.h"
+#include "count/flow.h"
+#include "decode/gap.h"
 
 #define MB2	512ULL		/* 2M in pages */
 

@@ -3,7 +3,7 @@
 #include <linux/errno.h>
 #include <linux/string.h>
 
-#include "btf.h"
+#include "attach/btf.h"
 
 #define INFO(kind, vlen)	((u32)(kind) << 24 | (vlen))
 #define UNSIGNED(bits)		(bits)

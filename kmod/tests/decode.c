@@ -5,7 +5,7 @@
  */
 #include <kunit/test.h>
 
-#include "decode.h"
+#include "decode/fault.h"
 
 static unsigned int slow_vmx(u64 q)
 {

@@ -3,7 +3,7 @@
 #include <asm/svm.h>
 #include <asm/vmx.h>
 
-#include "flush.h"
+#include "decode/flush.h"
 
 static void one_flush_has_one_cause(struct kunit *test)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <kunit/test.h>
 
-#include "host.h"
-#include "value.h"
+#include "decode/value.h"
+#include "show/host.h"
 
 static void brackets(struct kunit *test)
 {

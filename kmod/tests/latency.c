@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <kunit/test.h>
 
-#include "latency.h"
+#include "count/latency.h"
 
 static void buckets_meet(struct kunit *test)
 {

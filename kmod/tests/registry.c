@@ -11,9 +11,9 @@
 #include <linux/rcupdate.h>
 #include <linux/vmalloc.h>
 
-#include "hooks.h"
-#include "pool.h"
-#include "vm.h"
+#include "attach/hooks.h"
+#include "registry/pool.h"
+#include "registry/vm.h"
 
 static void pretend_attached(const struct kvmmem_hook *hook, void *unused)
 {

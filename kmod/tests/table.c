@@ -3,7 +3,7 @@
 #include <linux/seq_file.h>
 #include <linux/string.h>
 
-#include "table.h"
+#include "show/table.h"
 
 KVMMEM_TABLE(sample, "vm",
 	     { "id", -11 }, { "vcpus", 5 }, { "mem_kb", 11 }, { "mode", -6 });

@@ -7,7 +7,7 @@
 #include <linux/rculist.h>
 #include <linux/string.h>
 
-#include "vm.h"
+#include "registry/vm.h"
 
 static DEFINE_PER_CPU(u64, lost);
 

@@ -4,13 +4,13 @@
  * processor reports: pure functions without branches, for the fault probe and
  * for KUnit.
  */
-#ifndef _KVMMEM_DECODE_H
-#define _KVMMEM_DECODE_H
+#ifndef _KVMMEM_DECODE_FAULT_H
+#define _KVMMEM_DECODE_FAULT_H
 
 #include <linux/bits.h>
 #include <linux/types.h>
 
-#include "value.h"
+#include "decode/value.h"
 
 /**
  * enum kvmmem_mode - how a VM's addresses are translated
@@ -184,4 +184,4 @@ static inline void kvmmem_fault_mask(struct kvmmem_fault_sum *sum,
 		sum->mmio = KVMMEM_UNKNOWN;
 }
 
-#endif /* _KVMMEM_DECODE_H */
+#endif /* _KVMMEM_DECODE_FAULT_H */

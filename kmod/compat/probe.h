@@ -15,8 +15,8 @@
 #include <linux/sched.h>
 #include <linux/version.h>
 
-#include "hooks.h"
-#include "vm.h"
+#include "attach/hooks.h"
+#include "registry/vm.h"
 
 /**
  * kvmmem_running_vcpu - the vCPU that the current thread has loaded
