@@ -10,6 +10,8 @@
 #include <linux/list.h>
 #include <linux/percpu.h>
 
+#include "compat/probe.h"
+
 /* One a hook; the index of its event counter. */
 enum kvmmem_hook_id {
 	KVMMEM_HOOK_VM_DESTROY,
@@ -57,20 +59,6 @@ enum kvmmem_hook_state {
 	KVMMEM_HOOK_ABSENT,
 	KVMMEM_HOOK_FAILED,
 	KVMMEM_HOOK_REFUSED,
-};
-
-/* Longest text of a prototype, with its NUL. */
-#define KVMMEM_PROTO_LEN	80
-
-/**
- * struct kvmmem_probe - a probe and the tracepoint that it fits
- * @func: the probe
- * @proto: the tracepoint's prototype less the leading void *data, as
- *	kvmmem_btf_prototype() writes it
- */
-struct kvmmem_probe {
-	void *func;
-	const char *proto;
 };
 
 #define KVMMEM_GROUP_PLACES	5

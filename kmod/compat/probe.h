@@ -15,8 +15,19 @@
 #include <linux/sched.h>
 #include <linux/version.h>
 
-#include "attach/hooks.h"
-#include "registry/vm.h"
+/* Longest text of a prototype, with its NUL. */
+#define KVMMEM_PROTO_LEN	80
+
+/**
+ * struct kvmmem_probe - a probe and the tracepoint that it fits
+ * @func: the probe
+ * @proto: the tracepoint's prototype less the leading void *data, as
+ *	kvmmem_btf_prototype() writes it
+ */
+struct kvmmem_probe {
+	void *func;
+	const char *proto;
+};
 
 /**
  * kvmmem_running_vcpu - the vCPU that the current thread has loaded
@@ -79,8 +90,8 @@ static __always_inline u64 kvmmem_wide_fault_code(const struct kvm_vcpu *vcpu, u
 #define _KVMMEM_FAULT_PROTO_OLD		"(u64,u32)"
 #endif
 
-/* kvm_page_fault, for name(struct kvm_vcpu *vcpu, u64 code) */
-#define KVMMEM_PAGE_FAULT_PROBES(name)						\
+/* kvm_page_fault, for name(struct kvm_vcpu *vcpu, u64 code); nobody(): no vCPU found */
+#define KVMMEM_PAGE_FAULT_PROBES(name, nobody)					\
 	static void name##_probe(void *data, struct kvm_vcpu *vcpu, u64 addr, u64 code) \
 	{									\
 		name(vcpu, code);						\
@@ -92,7 +103,7 @@ static __always_inline u64 kvmmem_wide_fault_code(const struct kvm_vcpu *vcpu, u
 		if (vcpu)							\
 			name(vcpu, kvmmem_wide_fault_code(vcpu, code));		\
 		else								\
-			kvmmem_lost();						\
+			nobody();						\
 	}									\
 	_KVMMEM_PROBES(name,							\
 		       _KVMMEM_PROBE(name##_probe, _KVMMEM_FAULT_PROTO),	\

@@ -61,14 +61,14 @@ static __always_inline void fault_vmx(struct kvm_vcpu *vcpu, u64 code)
 	count(vcpu, code, kvmmem_decode_vmx(code));
 }
 
-KVMMEM_PAGE_FAULT_PROBES(fault_vmx);
+KVMMEM_PAGE_FAULT_PROBES(fault_vmx, kvmmem_lost);
 
 static __always_inline void fault_svm(struct kvm_vcpu *vcpu, u64 code)
 {
 	count(vcpu, code, kvmmem_decode_svm(code));
 }
 
-KVMMEM_PAGE_FAULT_PROBES(fault_svm);
+KVMMEM_PAGE_FAULT_PROBES(fault_svm, kvmmem_lost);
 
 static struct kvmmem_hook fault_hook = {
 	.id = KVMMEM_HOOK_PAGE_FAULT,

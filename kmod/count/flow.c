@@ -17,6 +17,7 @@
 #include <linux/sched.h>
 
 #include "attach/hooks.h"
+#include "compat/memory.h"
 #include "compat/probe.h"
 #include "count/flow.h"
 

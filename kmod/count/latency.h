@@ -5,64 +5,9 @@
 #ifndef _KVMMEM_LATENCY_H
 #define _KVMMEM_LATENCY_H
 
-#include <linux/bitops.h>
 #include <linux/jump_label.h>
-#include <linux/math64.h>
-#include <linux/minmax.h>
 
-#include "decode/value.h"
 #include "registry/vm.h"
-
-/* The first bucket ends at 2^8 ns, the last one begins at 2^30 ns. */
-#define KVMMEM_LATENCY_SHIFT	7
-
-/**
- * kvmmem_latency_bucket - the bucket of a time
- * @ns: the time
- */
-static inline unsigned int kvmmem_latency_bucket(u64 ns)
-{
-	return min_t(unsigned int, __fls(ns | BIT(KVMMEM_LATENCY_SHIFT)) - KVMMEM_LATENCY_SHIFT,
-		     KVMMEM_LATENCY_BUCKETS - 1);
-}
-
-/**
- * kvmmem_latency_from - where a bucket begins, in ns
- * @bucket: up to KVMMEM_LATENCY_BUCKETS
- *
- * Return: the least time of the bucket; KVMMEM_UNKNOWN behind the last one.
- */
-static inline u64 kvmmem_latency_from(unsigned int bucket)
-{
-	if (bucket == KVMMEM_LATENCY_BUCKETS)
-		return KVMMEM_UNKNOWN;
-	return bucket ? BIT_ULL(bucket + KVMMEM_LATENCY_SHIFT) : 0;
-}
-
-#define KVMMEM_TSC_SHIFT	24
-
-/**
- * kvmmem_tsc_mult - the factor for kvmmem_tsc_to_ns()
- * @khz: frequency of the TSC
- *
- * Return: the factor, or 0 if there is none for so slow a TSC.
- */
-static inline u32 kvmmem_tsc_mult(unsigned int khz)
-{
-	u64 mult = khz ? div_u64((1000000ULL << KVMMEM_TSC_SHIFT) + khz / 2, khz) : 0;
-
-	return mult > U32_MAX ? 0 : mult;
-}
-
-/**
- * kvmmem_tsc_to_ns - a difference of TSC values as time
- * @ticks: the difference
- * @mult: the factor
- */
-static __always_inline u64 kvmmem_tsc_to_ns(u64 ticks, u32 mult)
-{
-	return mul_u64_u32_shr(ticks, mult, KVMMEM_TSC_SHIFT);
-}
 
 /**
  * struct kvmmem_latency - service times of a VM

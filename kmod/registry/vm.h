@@ -22,37 +22,17 @@
 #include <linux/seqlock.h>
 #include <linux/spinlock.h>
 
+#include "decode/bucket.h"
 #include "decode/fault.h"
 #include "decode/flush.h"
+#include "decode/size.h"
+#include "decode/spte.h"
 #include "kvmmem.h"
 
 struct dentry;
 struct kvm;
 struct kvm_vcpu;
 struct mm_struct;
-
-/* Sizes of a mapping: of the host's page tables, of KVM's tables. */
-enum kvmmem_size {
-	KVMMEM_4K,
-	KVMMEM_2M,
-	KVMMEM_1G,
-	KVMMEM_NR_SIZES
-};
-
-/* Huge mappings of KVM's tables that come and go (flow.c). */
-enum kvmmem_flow {
-	KVMMEM_FLOW_INSTALLED,		/* where there was nothing */
-	KVMMEM_FLOW_SPLIT,		/* into a table, for the NX mitigation */
-	KVMMEM_FLOW_SPLIT_LOGGED,	/* into a table, in a slot that is logged */
-	KVMMEM_FLOW_RECOVERED,		/* in place of a table */
-	KVMMEM_FLOW_ZAPPED,		/* gone */
-	KVMMEM_FLOW_TABLE_ZAPPED,	/* a table gone: a huge mapping may follow */
-	KVMMEM_NR_FLOWS,
-	/* Not counted, but by what may follow. */
-	KVMMEM_FLOW_FROZEN = KVMMEM_NR_FLOWS,	/* not there for the moment */
-	KVMMEM_FLOW_LINKED,			/* a table where there was nothing */
-	KVMMEM_FLOW_NONE
-};
 
 /**
  * struct kvmmem_backing - result of the last walk over a VM's slots, in KiB
@@ -147,9 +127,6 @@ struct kvmmem_tag {
 	u64 flushes[KVMMEM_NR_CAUSES];
 	u64 single;
 } ____cacheline_aligned;
-
-/* Buckets of service times: see latency.h. */
-#define KVMMEM_LATENCY_BUCKETS	24
 
 /* The cell of vCPUs that flush accounting does not track; never written. */
 extern struct kvmmem_tag kvmmem_no_tag;

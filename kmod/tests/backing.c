@@ -4,8 +4,9 @@
  */
 #include <kunit/test.h>
 
-#include "count/flow.h"
+#include "compat/memory.h"
 #include "decode/gap.h"
+#include "decode/spte.h"
 
 #define MB2	512ULL		/* 2M in pages */
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <kunit/test.h>
 
-#include "count/latency.h"
+#include "decode/bucket.h"
 
 static void buckets_meet(struct kunit *test)
 {

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KVMMEM_SIZE_H
+#define _KVMMEM_SIZE_H
+
+/* Sizes of a mapping: of the host's page tables, of KVM's tables. */
+enum kvmmem_size {
+	KVMMEM_4K,
+	KVMMEM_2M,
+	KVMMEM_1G,
+	KVMMEM_NR_SIZES
+};
+
+#endif /* _KVMMEM_SIZE_H */
