@@ -8,11 +8,9 @@
 #include <linux/module.h>
 
 #include "attach/hooks.h"
-#include "count/fault.h"
 #include "count/flow.h"
 #include "count/latency.h"
-#include "count/run.h"
-#include "count/tlb.h"
+#include "count/probes.h"
 #include "registry/scan.h"
 #include "registry/vm.h"
 #include "show/debugfs.h"
@@ -25,9 +23,7 @@ static int __init kvmmem_init(void)
 	err = kvmmem_registry_init();
 	if (err)
 		return err;
-	kvmmem_fault_init();
-	kvmmem_run_init();
-	kvmmem_tlb_init();
+	kvmmem_probes_init();
 	kvmmem_latency_init();
 	kvmmem_flow_init();
 

@@ -7,7 +7,9 @@
 
 #include "registry/vm.h"
 
-void kvmmem_fault_init(void);
+struct kvmmem_probe;
+
+void kvmmem_fault_init(const struct kvmmem_probe *probes);
 bool kvmmem_fault_on(void);
 void kvmmem_fault_of_vm(struct kvmmem_vm *vm, struct kvmmem_fault_sum *sum);
 void kvmmem_fault_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_fault_sum *sum);

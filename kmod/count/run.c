@@ -1,87 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The probes on kvm_entry and kvm_exit, one each for flush accounting (tlb.c)
- * and service time (latency.c) together: two probes on one tracepoint cost more
- * than the work they do. What is not wanted is a jump that static keys take
- * out; a tracepoint that nobody wants has no probe.
+ * Who wants the probes on kvm_entry and kvm_exit (probes.c).
+ *
+ * There is one probe on each, for flush accounting and service time together:
+ * two probes on one tracepoint cost more than the work they do. A tracepoint that
+ * nobody wants has no probe.
  */
-#include <linux/module.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
 
 #include "attach/hooks.h"
-#include "compat/probe.h"
-#include "count/latency.h"
 #include "count/run.h"
-#include "count/tlb.h"
-
-/*
- * The probes' other path: the record is not the first of its hash chain, or
- * there is none since the vCPU is older than kvmmem and was not found.
- */
-static struct kvmmem_vcpu *find_or_meet(struct kvm_vcpu *vcpu)
-{
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
-
-	if (!rec)
-		rec = kvmmem_vcpu_birth(vcpu, current);
-	if (!rec)
-		kvmmem_lost();
-	return rec;
-}
-
-/* What a probe does: @work(rec, vcpu) on the vCPU's record. */
-#define RUN_WORK(_name, _id, _work)						\
-static noinline void _name##_other(struct kvm_vcpu *vcpu)			\
-{										\
-	struct kvmmem_vcpu *rec = find_or_meet(vcpu);				\
-										\
-	if (rec)								\
-		_work(rec, vcpu);						\
-}										\
-										\
-static __always_inline void _name(struct kvm_vcpu *vcpu)			\
-{										\
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_first(vcpu);			\
-										\
-	kvmmem_hook_seen(_id);							\
-	if (likely(rec))							\
-		_work(rec, vcpu);						\
-	else									\
-		_name##_other(vcpu);						\
-}
-
-/* On Intel the tag is that of the VMCS, which is current in kvm_entry. */
-static __always_inline void enter_vmx(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
-{
-	kvmmem_tlb_entry_vmx(rec, vcpu);
-	kvmmem_latency_entry(rec);
-}
-
-static __always_inline void leave_vmx(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
-{
-	kvmmem_latency_exit(rec);
-}
-
-static __always_inline void enter_svm(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
-{
-	kvmmem_latency_entry(rec);
-}
-
-/* On AMD the tag is chosen after kvm_entry (svm.c, pre_svm_run). */
-static __always_inline void leave_svm(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
-{
-	kvmmem_latency_exit(rec);
-	kvmmem_tlb_exit_svm(rec, vcpu);
-}
-
-RUN_WORK(entry_vmx, KVMMEM_HOOK_ENTRY, enter_vmx)
-RUN_WORK(exit_vmx, KVMMEM_HOOK_EXIT, leave_vmx)
-RUN_WORK(entry_svm, KVMMEM_HOOK_ENTRY, enter_svm)
-RUN_WORK(exit_svm, KVMMEM_HOOK_EXIT, leave_svm)
-
-KVMMEM_ENTRY_PROBES(entry_vmx);
-KVMMEM_EXIT_PROBES(exit_vmx);
-KVMMEM_ENTRY_PROBES(entry_svm);
-KVMMEM_EXIT_PROBES(exit_svm);
 
 static struct kvmmem_hook entry_hook = {
 	.id = KVMMEM_HOOK_ENTRY,
@@ -96,31 +25,31 @@ static struct kvmmem_hook exit_hook = {
 };
 
 static struct kvmmem_hook *tag_hook, *time_hook;	/* by whose need it stands or falls */
-static bool wanted[KVMMEM_NR_RUN_NEEDS];
+static bool run_wanted[KVMMEM_NR_RUN_NEEDS];
 
 /**
- * kvmmem_run_init - choose the probes of this processor
+ * kvmmem_run_init - add the hooks on kvm_entry and kvm_exit
+ * @entry: probes of kvm_entry
+ * @exit: probes of kvm_exit
  *
- * Before any kvmmem_run_want().
+ * Before any kvmmem_run_want(). Context: may sleep.
  */
-void kvmmem_run_init(void)
+void kvmmem_run_init(const struct kvmmem_probe *entry, const struct kvmmem_probe *exit)
 {
-	if (kvmmem_cpu_is_svm()) {
-		entry_hook.probes = entry_svm_probes;
-		exit_hook.probes = exit_svm_probes;
-		tag_hook = &exit_hook;
-		time_hook = &entry_hook;
-	} else {
-		entry_hook.probes = entry_vmx_probes;
-		exit_hook.probes = exit_vmx_probes;
-		tag_hook = &entry_hook;
-		time_hook = &exit_hook;
-	}
+	entry_hook.probes = entry;
+	exit_hook.probes = exit;
+	/*
+	 * The tag is read where the processor uses it: on Intel in kvm_entry, where
+	 * the vCPU's VMCS is current; on AMD in kvm_exit, since the ASID is chosen
+	 * after kvm_entry (svm.c, pre_svm_run).
+	 */
+	tag_hook = kvmmem_cpu_is_svm() ? &exit_hook : &entry_hook;
+	time_hook = kvmmem_cpu_is_svm() ? &entry_hook : &exit_hook;
 	tag_hook->purpose = "hardware-tag,service-time";
 	time_hook->purpose = "service-time";
 	entry_hook.state = KVMMEM_HOOK_OFF;
 	exit_hook.state = KVMMEM_HOOK_OFF;
-	memset(wanted, 0, sizeof(wanted));
+	memset(run_wanted, 0, sizeof(run_wanted));
 	kvmmem_hook_add(&entry_hook);
 	kvmmem_hook_add(&exit_hook);
 }
@@ -136,28 +65,32 @@ void kvmmem_run_init(void)
  */
 void kvmmem_run_want(enum kvmmem_run_need need, bool on, const char *why_not)
 {
-	wanted[need] = on;
+	run_wanted[need] = on;
 	if (need == KVMMEM_RUN_TIME)
 		time_hook->note = why_not;
 	else if (!on)
 		tag_hook->note = NULL;
-	kvmmem_hook_switch(tag_hook, wanted[KVMMEM_RUN_TAG] || wanted[KVMMEM_RUN_TIME]);
-	kvmmem_hook_switch(time_hook, wanted[KVMMEM_RUN_TIME]);
+	kvmmem_hook_switch(tag_hook, run_wanted[KVMMEM_RUN_TAG] || run_wanted[KVMMEM_RUN_TIME]);
+	kvmmem_hook_switch(time_hook, run_wanted[KVMMEM_RUN_TIME]);
 }
 
 /**
  * kvmmem_run_attached - are the probes at work?
  * @need: what for
+ *
+ * Context: any. Return: true when all that @need needs is attached.
  */
 bool kvmmem_run_attached(enum kvmmem_run_need need)
 {
-	return READ_ONCE(wanted[need]) && kvmmem_hook_attached(tag_hook) &&
+	return READ_ONCE(run_wanted[need]) && kvmmem_hook_attached(tag_hook) &&
 	       (need == KVMMEM_RUN_TAG || kvmmem_hook_attached(time_hook));
 }
 
 /**
  * kvmmem_run_note - what the tags' probe cannot do here
  * @note: a word for 'hooks'
+ *
+ * Context: any.
  */
 void kvmmem_run_note(const char *note)
 {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The probes on kvm_entry and kvm_exit, which every exit passes.
+ * Who wants the probes on kvm_entry and kvm_exit, which every exit passes.
  */
 #ifndef _KVMMEM_RUN_H
 #define _KVMMEM_RUN_H
 
 #include <linux/types.h>
+
+struct kvmmem_probe;
 
 /**
  * enum kvmmem_run_need - what the probes are for
@@ -18,7 +20,7 @@ enum kvmmem_run_need {
 	KVMMEM_NR_RUN_NEEDS
 };
 
-void kvmmem_run_init(void);
+void kvmmem_run_init(const struct kvmmem_probe *entry, const struct kvmmem_probe *exit);
 void kvmmem_run_want(enum kvmmem_run_need need, bool on, const char *why_not);
 bool kvmmem_run_attached(enum kvmmem_run_need need);
 void kvmmem_run_note(const char *note);

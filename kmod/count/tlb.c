@@ -18,21 +18,14 @@
  * so it has one writer.
  */
 #include <linux/hash.h>
-#include <linux/module.h>
-#include <linux/moduleparam.h>
 #include <linux/rculist.h>
-#include <linux/tracepoint.h>
+#include <linux/sched.h>
 
-#include "attach/hooks.h"
-#include "compat/probe.h"
 #include "count/run.h"
 #include "count/tlb.h"
 #include "decode/value.h"
 
 #define PV_MARK_BITS	6
-
-static bool flush_accounting = true;
-static struct kvmmem_hook pv_hook, vmx_flush_hooks[3], svm_flush_hooks[5];
 
 DEFINE_STATIC_KEY_FALSE(kvmmem_tlb_key);
 
@@ -44,7 +37,7 @@ DEFINE_STATIC_KEY_FALSE(kvmmem_tlb_key);
 static struct task_struct *pv_marks[1 << PV_MARK_BITS];
 
 /* From here on the fields are in step; flushes before @flush are not ours. */
-static void track(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 flush)
+static void tlb_track(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 flush)
 {
 	u64 ours = 0;
 	int i;
@@ -67,7 +60,7 @@ static void track(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 flush)
 }
 
 /* Make room: the last cell takes what an older tag has counted. */
-static struct kvmmem_tag *evict(struct kvmmem_vcpu *rec)
+static struct kvmmem_tag *tlb_evict(struct kvmmem_vcpu *rec)
 {
 	struct kvmmem_tag *rest = &rec->tags[KVMMEM_TAGS - 1];
 	struct kvmmem_tag *cell = &rec->tags[rec->next_evicted];
@@ -88,7 +81,7 @@ static struct kvmmem_tag *evict(struct kvmmem_vcpu *rec)
 	return cell;
 }
 
-static void change_tag(struct kvmmem_vcpu *rec, u32 tag)
+static void tlb_change_tag(struct kvmmem_vcpu *rec, u32 tag)
 {
 	struct kvmmem_tag *cell = NULL;
 	int i;
@@ -103,14 +96,14 @@ static void change_tag(struct kvmmem_vcpu *rec, u32 tag)
 		if (!rec->tags[i].moves)
 			cell = &rec->tags[i];
 	if (!cell)
-		cell = evict(rec);
+		cell = tlb_evict(rec);
 	WRITE_ONCE(cell->tag, tag);
 	cell->moves++;
 	rec->now = cell;
 }
 
 /* Growth that no flush function explained. */
-static void take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 now)
+static void tlb_take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 now)
 {
 	if (now != rec->seen_flush)
 		rec->now->flushes[kvmmem_vcpu_hyperv(vcpu) ? KVMMEM_CAUSE_GUEST :
@@ -131,8 +124,8 @@ noinline void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 	u32 tag;
 
 	if (!rec->tracked)
-		track(rec, vcpu, kvmmem_vcpu_tlb_flush(vcpu));
-	take_unexplained(rec, vcpu, kvmmem_vcpu_tlb_flush(vcpu));
+		tlb_track(rec, vcpu, kvmmem_vcpu_tlb_flush(vcpu));
+	tlb_take_unexplained(rec, vcpu, kvmmem_vcpu_tlb_flush(vcpu));
 
 	if (!vmcb) {
 		tag = kvmmem_tag_of_vmcs(vcpu);
@@ -146,7 +139,7 @@ noinline void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 		kvmmem_run_note("asid-not-readable");
 	}
 	if (tag != rec->now->tag || !rec->now->moves)
-		change_tag(rec, tag);
+		tlb_change_tag(rec, tag);
 
 	rec->now->single += single - rec->seen_single;
 	rec->seen_single = single;
@@ -156,7 +149,7 @@ noinline void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 	rec->entered = true;
 }
 
-static enum kvmmem_asker asker(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
+static enum kvmmem_asker tlb_asker(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
 {
 	const struct vmcb *vmcb;
 
@@ -172,7 +165,17 @@ static enum kvmmem_asker asker(const struct kvmmem_vcpu *rec, const struct kvm_v
 	return kvmmem_asker_svm(vmcb->control.exit_code);
 }
 
-static bool take_pv_mark(void)
+/**
+ * kvmmem_tlb_pv_asked - the guest has asked by the paravirtual interface
+ *
+ * Context: a hook in the thread that flushes next.
+ */
+void kvmmem_tlb_pv_asked(void)
+{
+	WRITE_ONCE(pv_marks[hash_ptr(current, PV_MARK_BITS)], current);
+}
+
+static bool tlb_take_pv_mark(void)
 {
 	struct task_struct **mark = &pv_marks[hash_ptr(current, PV_MARK_BITS)];
 
@@ -182,7 +185,14 @@ static bool take_pv_mark(void)
 	return true;
 }
 
-static void flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
+/**
+ * kvmmem_tlb_flushed - one of KVM's flush functions was called
+ * @vcpu: for which vCPU
+ * @kind: which
+ *
+ * Context: a hook in the vCPU's thread, or in one that holds its mutex.
+ */
+void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 {
 	u64 flush = kvmmem_vcpu_tlb_flush(vcpu), requests;
 	struct kvmmem_flush_signs signs = { .kind = kind };
@@ -198,26 +208,26 @@ static void flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 		/* Nothing has been counted yet, so this is no flush of KVM's count. */
 		if (!flush)
 			return;
-		track(rec, vcpu, flush - 1);
+		tlb_track(rec, vcpu, flush - 1);
 	}
 	if (flush == rec->seen_flush)
 		return;
-	take_unexplained(rec, vcpu, flush - 1);
+	tlb_take_unexplained(rec, vcpu, flush - 1);
 
 	if (!kvmmem_cpu_is_svm()) {
 		u32 tag = kvmmem_tag_of_vmcs(vcpu);
 
 		if (tag != rec->now->tag || !rec->now->moves)
-			change_tag(rec, tag);
+			tlb_change_tag(rec, tag);
 	}
 
 	requests = kvmmem_vm_requests(rec->vm, vcpu->kvm);
-	signs.asker = asker(rec, vcpu);
+	signs.asker = tlb_asker(rec, vcpu);
 	signs.remote = requests != rec->remote_seen;
 	signs.moved = vcpu->cpu != rec->flush_cpu;
 	signs.switched = rec->entered &&
 			 ((vcpu->arch.hflags ^ rec->hflags) & HF_GUEST_MASK);
-	signs.pv = take_pv_mark();
+	signs.pv = tlb_take_pv_mark();
 	signs.hyperv = kvmmem_vcpu_hyperv(vcpu);
 	if (kind == KVMMEM_FLUSH_ALL || kind == KVMMEM_FLUSH_ANY) {
 		rec->remote_seen = requests;
@@ -231,199 +241,17 @@ static void flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 		rec->seen = rec->seen_flush + rec->seen_single;
 }
 
-static KVMMEM_FTRACE_FUNC(on_flush_all)
-{
-	kvmmem_hook_seen(KVMMEM_HOOK_FLUSH_ALL);
-	flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), KVMMEM_FLUSH_ALL);
-}
-
-static KVMMEM_FTRACE_FUNC(on_flush_current)
-{
-	kvmmem_hook_seen(KVMMEM_HOOK_FLUSH_CURRENT);
-	flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), KVMMEM_FLUSH_CURRENT);
-}
-
-static KVMMEM_FTRACE_FUNC(on_flush_guest)
-{
-	kvmmem_hook_seen(KVMMEM_HOOK_FLUSH_GUEST);
-	flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), KVMMEM_FLUSH_GUEST);
-}
-
-static KVMMEM_FTRACE_FUNC(on_flush_asid)
-{
-	kvmmem_hook_seen(KVMMEM_HOOK_FLUSH_ASID);
-	flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), KVMMEM_FLUSH_GUEST);
-}
-
-static KVMMEM_FTRACE_FUNC(on_flush_any)
-{
-	kvmmem_hook_seen(KVMMEM_HOOK_FLUSH_ANY);
-	flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), KVMMEM_FLUSH_ANY);
-}
-
-/* Where KVM does not count the requests for remote flushes. */
-static KVMMEM_FTRACE_FUNC(on_remote_flush)
-{
-	kvmmem_hook_seen(KVMMEM_HOOK_REMOTE);
-	kvmmem_vm_requested((struct kvm *)kvmmem_ftrace_arg(0));
-}
-
-static __always_inline void pv_flush(bool need_flush)
-{
-	kvmmem_hook_seen(KVMMEM_HOOK_PV_FLUSH);
-	if (need_flush)
-		WRITE_ONCE(pv_marks[hash_ptr(current, PV_MARK_BITS)], current);
-}
-
-KVMMEM_PV_FLUSH_PROBES(pv_flush);
-
-static struct kvmmem_hook_group flush_group, remote_group;
-
-#define FLUSH_HOOK(_id, _name, _module, _func)					\
-	{ .id = _id, .name = _name, .module = _module,				\
-	  .purpose = "flush-cause", .func = _func, .group = &flush_group }
-
-static struct kvmmem_hook vmx_flush_hooks[] = {
-	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ALL, "vmx_flush_tlb_all", "kvm_intel", on_flush_all),
-	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_CURRENT, "vmx_flush_tlb_current", "kvm_intel",
-		   on_flush_current),
-	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_GUEST, "vmx_flush_tlb_guest", "kvm_intel", on_flush_guest),
-};
-
-/* The others call the one for the ASID; 5.10 has nothing but the last. */
-static struct kvmmem_hook svm_flush_hooks[] = {
-	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ALL, "svm_flush_tlb_all", "kvm_amd", on_flush_all),
-	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_CURRENT, "svm_flush_tlb_current", "kvm_amd",
-		   on_flush_current),
-	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_GUEST, "svm_flush_tlb_guest", "kvm_amd", on_flush_guest),
-	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ASID, "svm_flush_tlb_asid", "kvm_amd", on_flush_asid),
-	FLUSH_HOOK(KVMMEM_HOOK_FLUSH_ANY, "svm_flush_tlb", "kvm_amd", on_flush_any),
-};
-
-static struct kvmmem_hook pv_hook = {
-	.id = KVMMEM_HOOK_PV_FLUSH,
-	.name = "kvm_pv_tlb_flush",
-	.module = "kvm",
-	.purpose = "flush-cause",
-	.probes = pv_flush_probes,
-};
-
-static struct kvmmem_hook remote_hook = {
-	.id = KVMMEM_HOOK_REMOTE,
-	.name = "kvm_flush_remote_tlbs",
-	.module = "kvm",
-	.purpose = "remote-flushes",
-	.func = on_remote_flush,
-	.group = &remote_group,
-};
-
-static void add_hook(struct kvmmem_hook *hook, bool on)
-{
-	hook->state = on ? KVMMEM_HOOK_WAITING : KVMMEM_HOOK_OFF;
-	kvmmem_hook_add(hook);
-}
-
-static void add_hooks(bool on)
-{
-	int i;
-
-	if (kvmmem_cpu_is_svm())
-		for (i = 0; i < ARRAY_SIZE(svm_flush_hooks); i++)
-			add_hook(&svm_flush_hooks[i], on);
-	else
-		for (i = 0; i < ARRAY_SIZE(vmx_flush_hooks); i++)
-			add_hook(&vmx_flush_hooks[i], on);
-	if (!KVMMEM_KVM_COUNTS_REQUESTS)
-		add_hook(&remote_hook, on);
-	add_hook(&pv_hook, on);
-}
-
-static void switch_hooks(bool on)
-{
-	kvmmem_hook_group_switch(&flush_group, on);
-	if (!KVMMEM_KVM_COUNTS_REQUESTS)
-		kvmmem_hook_group_switch(&remote_group, on);
-	kvmmem_hook_switch(&pv_hook, on);
-}
-
-/* Nobody writes: a vCPU that is met again after this begins anew. */
-static void untrack(struct kvmmem_vcpu *rec)
+/**
+ * kvmmem_tlb_untrack - forget where a vCPU's accounting was
+ * @rec: its record
+ *
+ * A vCPU that is met again after this begins anew. Context: nobody writes.
+ */
+void kvmmem_tlb_untrack(struct kvmmem_vcpu *rec)
 {
 	rec->now = &kvmmem_no_tag;
 	rec->context = NULL;
 	WRITE_ONCE(rec->tracked, false);
-}
-
-static bool initialized;
-
-static int set_flush_accounting(const char *val, const struct kernel_param *kp)
-{
-	bool was = flush_accounting;
-	int err = param_set_bool(val, kp);
-
-	/* At load the parameters come before kvmmem_tlb_init(). */
-	if (err || !initialized || was == flush_accounting)
-		return err;
-	switch_hooks(flush_accounting);
-	if (flush_accounting) {
-		kvmmem_run_want(KVMMEM_RUN_TAG, true, NULL);
-		static_branch_enable(&kvmmem_tlb_key);
-		return 0;
-	}
-	static_branch_disable(&kvmmem_tlb_key);
-	kvmmem_run_want(KVMMEM_RUN_TAG, false, NULL);
-	/* The run probes go on for service time. */
-	tracepoint_synchronize_unregister();
-	kvmmem_vcpu_for_all(untrack);
-	return 0;
-}
-
-static const struct kernel_param_ops flush_accounting_ops = {
-	.flags = KERNEL_PARAM_OPS_FL_NOARG,
-	.set = set_flush_accounting,
-	.get = param_get_bool,
-};
-
-module_param_cb(flush_accounting, &flush_accounting_ops, &flush_accounting, 0644);
-MODULE_PARM_DESC(flush_accounting, "count TLB flushes by tag and cause; off: its hooks are not attached (default on)");
-
-/**
- * kvmmem_tlb_init - add the hooks of flush accounting
- */
-void kvmmem_tlb_init(void)
-{
-	add_hooks(flush_accounting);
-	kvmmem_run_want(KVMMEM_RUN_TAG, flush_accounting, NULL);
-	if (flush_accounting)
-		static_branch_enable(&kvmmem_tlb_key);
-	initialized = true;
-}
-
-/**
- * kvmmem_tlb_on - is flush accounting at work?
- */
-bool kvmmem_tlb_on(void)
-{
-	return kvmmem_run_attached(KVMMEM_RUN_TAG);
-}
-
-/**
- * kvmmem_tlb_causes_known - can causes be told apart on this kernel?
- */
-bool kvmmem_tlb_causes_known(void)
-{
-	const struct kvmmem_hook *hooks = kvmmem_cpu_is_svm() ? svm_flush_hooks :
-								vmx_flush_hooks;
-
-	/* Without one of these, flushes of a cause would pass for others. */
-	if (!kvmmem_hook_attached(&pv_hook) ||
-	    (!KVMMEM_KVM_COUNTS_REQUESTS && !kvmmem_hook_attached(&remote_hook)))
-		return false;
-	if (kvmmem_cpu_is_svm() && (kvmmem_hook_attached(&svm_flush_hooks[3]) ||
-				    kvmmem_hook_attached(&svm_flush_hooks[4])))
-		return true;
-	return kvmmem_hook_attached(&hooks[0]) && kvmmem_hook_attached(&hooks[1]) &&
-	       kvmmem_hook_attached(&hooks[2]);
 }
 
 /**
@@ -465,33 +293,6 @@ unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags)
 }
 
 /**
- * kvmmem_tlb_totals - a VM's flushes as KVM counts them
- * @vm: its record
- * @totals: where to
- *
- * Context: rcu_read_lock(). Return: false when the VM is gone.
- */
-bool kvmmem_tlb_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals)
-{
-	struct kvmmem_vcpu *rec;
-	bool alive;
-
-	raw_spin_lock(&vm->lock);
-	alive = vm->kvm;
-	if (alive) {
-		totals->requests = KVMMEM_UNKNOWN;
-		if (KVMMEM_KVM_COUNTS_REQUESTS || kvmmem_hook_attached(&remote_hook))
-			totals->requests = kvmmem_vm_requests(vm, vm->kvm) - vm->requests_base;
-		totals->remote = kvmmem_remote_flushes(vm->kvm) - vm->remote_base;
-		totals->vcpu = 0;
-		kvmmem_vm_for_each_vcpu(rec, vm)
-			totals->vcpu += kvmmem_vcpu_tlb_flush(rec->vcpu) - rec->flush_birth;
-	}
-	raw_spin_unlock(&vm->lock);
-	return alive;
-}
-
-/**
  * kvmmem_tlb_witness - our count of a vCPU's flushes and KVM's own
  * @rec: its record
  * @ours: the sum over tags and causes
@@ -507,7 +308,7 @@ bool kvmmem_tlb_witness(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms)
 
 	if (!READ_ONCE(rec->tracked))
 		return false;
-	smp_rmb(); /* pairs with track() */
+	smp_rmb(); /* pairs with tlb_track() */
 	n = kvmmem_tlb_tags(rec, tags);
 	*ours = 0;
 	for (i = 0; i < n; i++)

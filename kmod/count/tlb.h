@@ -9,28 +9,15 @@
 
 #include "registry/vm.h"
 
-/**
- * struct kvmmem_flush_totals - how far a change of a VM's tables travels
- * @requests: remote flushes asked for, or KVMMEM_UNKNOWN
- * @remote: remote flushes that had to kick a vCPU
- * @vcpu: flushes of its vCPUs, of all causes
- */
-struct kvmmem_flush_totals {
-	u64 requests;
-	u64 remote;
-	u64 vcpu;
-};
-
 DECLARE_STATIC_KEY_FALSE(kvmmem_tlb_key);
 
-void kvmmem_tlb_init(void);
 void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 		       const struct vmcb *vmcb);
-bool kvmmem_tlb_on(void);
-bool kvmmem_tlb_causes_known(void);
+void kvmmem_tlb_pv_asked(void);
+void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind);
+void kvmmem_tlb_untrack(struct kvmmem_vcpu *rec);
 unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags);
 u64 kvmmem_tag_flushes(const struct kvmmem_tag *tag);
-bool kvmmem_tlb_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals);
 bool kvmmem_tlb_witness(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms);
 
 static __always_inline u32 kvmmem_tag_of_vmcs(const struct kvm_vcpu *vcpu)

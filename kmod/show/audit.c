@@ -5,6 +5,7 @@
 
 #include "count/fault.h"
 #include "count/tlb.h"
+#include "count/tlb_hooks.h"
 #include "show/audit.h"
 
 static bool faults_counted(void)

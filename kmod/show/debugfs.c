@@ -15,6 +15,7 @@
 #include "count/fault.h"
 #include "count/latency.h"
 #include "count/tlb.h"
+#include "count/tlb_hooks.h"
 #include "registry/vm.h"
 #include "show/audit.h"
 #include "show/debugfs.h"

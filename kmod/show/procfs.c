@@ -15,7 +15,9 @@
 
 #include "count/fault.h"
 #include "count/flow.h"
+#include "count/requests.h"
 #include "count/tlb.h"
+#include "count/tlb_hooks.h"
 #include "decode/param.h"
 #include "memory/backing.h"
 #include "registry/vm.h"
@@ -206,7 +208,7 @@ static int flush_row(struct seq_file *seq, struct kvmmem_vm *vm)
 	struct kvmmem_flush_totals totals;
 	struct kvmmem_row row;
 
-	if (!kvmmem_tlb_totals(vm, &totals))
+	if (!kvmmem_flush_totals(vm, &totals))
 		return SEQ_SKIP;
 	row = kvmmem_row_begin(seq, &flush_table);
 	kvmmem_row_text(&row, vm->id);

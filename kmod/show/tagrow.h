@@ -6,6 +6,7 @@
 #define _KVMMEM_TAGROW_H
 
 #include "count/tlb.h"
+#include "count/tlb_hooks.h"
 #include "show/table.h"
 
 /**

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The hot path: every probe that runs while a vCPU is on its way.
+ *
+ * Who has to trust kvmmem with a hypervisor's hot paths reads this file and the
+ * inline functions that it calls (count/latency.h, count/tlb.h, the lookups of
+ * registry/vm.h, decode/fault.h), and nothing else. What holds here:
+ *
+ * - A probe runs in the thread of its vCPU, or in one that holds the vCPU's mutex,
+ *   so a vCPU's counters have one writer: plain increments, no atomics, no locks.
+ * - The straight path allocates nothing, divides nothing and writes to no line
+ *   that another processor writes to. What is rare is out of line.
+ * - Preemption may be on (7.3 calls probes under SRCU), and a probe may go on
+ *   on another processor: nothing is kept by processor from one line to the next.
+ * - What is not wanted is a jump that static keys take out.
+ */
+#include <linux/module.h>
+
+#include "attach/hooks.h"
+#include "compat/probe.h"
+#include "count/fault.h"
+#include "count/latency.h"
+#include "count/probes.h"
+#include "count/requests.h"
+#include "count/run.h"
+#include "count/tlb.h"
+#include "count/tlb_hooks.h"
+#include "registry/vm.h"
+
+/*
+ * The probes' other path: the record is not the first of its hash chain, or
+ * there is none since the vCPU is older than kvmmem and was not found.
+ */
+static struct kvmmem_vcpu *probe_find_or_meet(struct kvm_vcpu *vcpu)
+{
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
+
+	if (!rec)
+		rec = kvmmem_vcpu_birth(vcpu, current);
+	if (!rec)
+		kvmmem_lost();
+	return rec;
+}
+
+/*
+ * The rest of a fault's path: a vCPU met for the first time or not the first of
+ * its hash chain, one whose starting point is not known, or shadow paging.
+ */
+static noinline void fault_count_special(struct kvm_vcpu *vcpu, u64 code, unsigned int class)
+{
+	struct kvmmem_vcpu *rec = probe_find_or_meet(vcpu);
+
+	if (!rec)
+		return;
+	/* KVM counts this fault after the tracepoint, so this is where we start. */
+	if (rec->special & KVMMEM_VCPU_NO_BASE) {
+		rec->pf_base = kvmmem_vcpu_pf_taken(vcpu);
+		smp_wmb(); /* the base before the flag that says there is one */
+		WRITE_ONCE(rec->special, rec->special & ~KVMMEM_VCPU_NO_BASE);
+	}
+	if (rec->special & KVMMEM_VCPU_SHADOW)
+		class = kvmmem_decode_shadow(code);
+	rec->fault[class]++;
+	if (class != KVMMEM_FAULT_MMIO)
+		kvmmem_latency_fault(rec);
+}
+
+static __always_inline void fault_count(struct kvm_vcpu *vcpu, u64 code, unsigned int class)
+{
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_first(vcpu);
+
+	kvmmem_hook_seen(KVMMEM_HOOK_PAGE_FAULT);
+	if (unlikely(!rec || rec->special)) {
+		fault_count_special(vcpu, code, class);
+		return;
+	}
+	rec->fault[class]++;
+	if (class != KVMMEM_FAULT_MMIO)
+		kvmmem_latency_fault(rec);
+}
+
+static __always_inline void fault_vmx(struct kvm_vcpu *vcpu, u64 code)
+{
+	fault_count(vcpu, code, kvmmem_decode_vmx(code));
+}
+
+static __always_inline void fault_svm(struct kvm_vcpu *vcpu, u64 code)
+{
+	fault_count(vcpu, code, kvmmem_decode_svm(code));
+}
+
+KVMMEM_PAGE_FAULT_PROBES(fault_vmx, kvmmem_lost);
+KVMMEM_PAGE_FAULT_PROBES(fault_svm, kvmmem_lost);
+
+/* What a probe of kvm_entry or kvm_exit does: @work(rec, vcpu) on the vCPU's record. */
+#define RUN_WORK(_name, _id, _work)						\
+static noinline void _name##_other(struct kvm_vcpu *vcpu)			\
+{										\
+	struct kvmmem_vcpu *rec = probe_find_or_meet(vcpu);			\
+										\
+	if (rec)								\
+		_work(rec, vcpu);						\
+}										\
+										\
+static __always_inline void _name(struct kvm_vcpu *vcpu)			\
+{										\
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_first(vcpu);			\
+										\
+	kvmmem_hook_seen(_id);							\
+	if (likely(rec))							\
+		_work(rec, vcpu);						\
+	else									\
+		_name##_other(vcpu);						\
+}
+
+/* On Intel the tag is that of the VMCS, which is current in kvm_entry. */
+static __always_inline void enter_vmx(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
+{
+	kvmmem_tlb_entry_vmx(rec, vcpu);
+	kvmmem_latency_entry(rec);
+}
+
+static __always_inline void leave_vmx(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
+{
+	kvmmem_latency_exit(rec);
+}
+
+static __always_inline void enter_svm(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
+{
+	kvmmem_latency_entry(rec);
+}
+
+/* On AMD the tag is chosen after kvm_entry (svm.c, pre_svm_run). */
+static __always_inline void leave_svm(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
+{
+	kvmmem_latency_exit(rec);
+	kvmmem_tlb_exit_svm(rec, vcpu);
+}
+
+RUN_WORK(entry_vmx, KVMMEM_HOOK_ENTRY, enter_vmx)
+RUN_WORK(exit_vmx, KVMMEM_HOOK_EXIT, leave_vmx)
+RUN_WORK(entry_svm, KVMMEM_HOOK_ENTRY, enter_svm)
+RUN_WORK(exit_svm, KVMMEM_HOOK_EXIT, leave_svm)
+
+KVMMEM_ENTRY_PROBES(entry_vmx);
+KVMMEM_EXIT_PROBES(exit_vmx);
+KVMMEM_ENTRY_PROBES(entry_svm);
+KVMMEM_EXIT_PROBES(exit_svm);
+
+/* At the entry of the vendor module's flush functions, whose first argument is the vCPU. */
+#define ON_FLUSH(_name, _id, _kind)						\
+static KVMMEM_FTRACE_FUNC(_name)						\
+{										\
+	kvmmem_hook_seen(_id);							\
+	kvmmem_tlb_flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), _kind);	\
+}
+
+ON_FLUSH(on_flush_all, KVMMEM_HOOK_FLUSH_ALL, KVMMEM_FLUSH_ALL)
+ON_FLUSH(on_flush_current, KVMMEM_HOOK_FLUSH_CURRENT, KVMMEM_FLUSH_CURRENT)
+ON_FLUSH(on_flush_guest, KVMMEM_HOOK_FLUSH_GUEST, KVMMEM_FLUSH_GUEST)
+ON_FLUSH(on_flush_asid, KVMMEM_HOOK_FLUSH_ASID, KVMMEM_FLUSH_GUEST)
+ON_FLUSH(on_flush_any, KVMMEM_HOOK_FLUSH_ANY, KVMMEM_FLUSH_ANY)
+
+/* Where KVM does not count the requests for remote flushes. */
+static KVMMEM_FTRACE_FUNC(on_remote_flush)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_REMOTE);
+	kvmmem_vm_requested((struct kvm *)kvmmem_ftrace_arg(0));
+}
+
+static __always_inline void pv_flush(bool need_flush)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_PV_FLUSH);
+	if (need_flush)
+		kvmmem_tlb_pv_asked();
+}
+
+KVMMEM_PV_FLUSH_PROBES(pv_flush);
+
+/* By the hook's id. */
+static const ftrace_func_t flush_funcs[KVMMEM_NR_HOOKS] = {
+	[KVMMEM_HOOK_FLUSH_ALL] = on_flush_all,
+	[KVMMEM_HOOK_FLUSH_CURRENT] = on_flush_current,
+	[KVMMEM_HOOK_FLUSH_GUEST] = on_flush_guest,
+	[KVMMEM_HOOK_FLUSH_ASID] = on_flush_asid,
+	[KVMMEM_HOOK_FLUSH_ANY] = on_flush_any,
+};
+
+/**
+ * kvmmem_probes_init - give each hook of the hot path its probes for this processor
+ *
+ * After the registry's hooks, before any is attached. Context: may sleep.
+ */
+void kvmmem_probes_init(void)
+{
+	if (kvmmem_cpu_is_svm()) {
+		kvmmem_fault_init(fault_svm_probes);
+		kvmmem_run_init(entry_svm_probes, exit_svm_probes);
+	} else {
+		kvmmem_fault_init(fault_vmx_probes);
+		kvmmem_run_init(entry_vmx_probes, exit_vmx_probes);
+	}
+	kvmmem_tlb_hooks_init(flush_funcs, pv_flush_probes, on_remote_flush);
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Remote flush requests, which KVM counts on most kernels and a hook of ours on
+ * the others, and a VM's flushes as KVM counts them.
+ */
+#include <linux/rculist.h>
+
+#include "attach/hooks.h"
+#include "count/requests.h"
+#include "decode/value.h"
+#include "registry/vm.h"
+
+static struct kvmmem_hook_group remote_group;
+
+static struct kvmmem_hook remote_hook = {
+	.id = KVMMEM_HOOK_REMOTE,
+	.name = "kvm_flush_remote_tlbs",
+	.module = "kvm",
+	.purpose = "remote-flushes",
+	.group = &remote_group,
+};
+
+/**
+ * kvmmem_requests_init - add the hook where it is needed
+ * @func: what is called there
+ * @on: is it wanted?
+ *
+ * Context: may sleep.
+ */
+void kvmmem_requests_init(ftrace_func_t func, bool on)
+{
+	if (KVMMEM_KVM_COUNTS_REQUESTS)
+		return;
+	remote_hook.func = func;
+	remote_hook.state = on ? KVMMEM_HOOK_WAITING : KVMMEM_HOOK_OFF;
+	kvmmem_hook_add(&remote_hook);
+}
+
+/**
+ * kvmmem_requests_switch - switch the hook on or off, where there is one
+ * @on: which
+ *
+ * Context: may sleep.
+ */
+void kvmmem_requests_switch(bool on)
+{
+	if (!KVMMEM_KVM_COUNTS_REQUESTS)
+		kvmmem_hook_group_switch(&remote_group, on);
+}
+
+/**
+ * kvmmem_requests_known - does somebody count the requests?
+ *
+ * Context: any. Return: true if KVM does or the hook is attached.
+ */
+bool kvmmem_requests_known(void)
+{
+	return KVMMEM_KVM_COUNTS_REQUESTS || kvmmem_hook_attached(&remote_hook);
+}
+
+/**
+ * kvmmem_flush_totals - a VM's flushes as KVM counts them
+ * @vm: its record
+ * @totals: where to
+ *
+ * Context: rcu_read_lock().
+ *
+ * Return: false when the VM is gone.
+ */
+bool kvmmem_flush_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals)
+{
+	struct kvmmem_vcpu *rec;
+	bool alive;
+
+	raw_spin_lock(&vm->lock);
+	alive = vm->kvm;
+	if (alive) {
+		totals->requests = KVMMEM_UNKNOWN;
+		if (kvmmem_requests_known())
+			totals->requests = kvmmem_vm_requests(vm, vm->kvm) - vm->requests_base;
+		totals->remote = kvmmem_remote_flushes(vm->kvm) - vm->remote_base;
+		totals->vcpu = 0;
+		kvmmem_vm_for_each_vcpu(rec, vm)
+			totals->vcpu += kvmmem_vcpu_tlb_flush(rec->vcpu) - rec->flush_birth;
+	}
+	raw_spin_unlock(&vm->lock);
+	return alive;
+}
