@@ -5,28 +5,21 @@
  * KVM is several modules that come and go while kvmmem stays. Tracepoints are
  * found by name in what the tracepoint code tells us of kvm.ko; it replays the
  * modules that are already there, and it tells of a module's leaving before it
- * leaves, so no reference on KVM is needed. Functions are hooked by ftrace,
- * and the module notifier tells when they come and go.
- *
- * A probe is called with whatever arguments its tracepoint has, so before any
- * is attached the prototypes are compared with what BTF says (proto.c).
- *
- * Functions are hooked by ftrace and not by kprobes since a kprobe can be
- * disarmed by a file in debugfs. kvmmem learns of a VM's death by a hook and
- * must not miss one: FTRACE_OPS_FL_PERMANENT makes sure of that.
+ * leaves, so no reference on KVM is needed (tracepoint.c). Functions are hooked by
+ * ftrace (function.c), and the module notifier tells when they come and go.
  *
  * Lock order: tracepoint_module_list_mutex or the module notifier's rwsem ->
  * hooks_mutex -> tracepoints_mutex, ftrace_lock (the kernel's own).
  */
-#include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/tracepoint.h>
 
+#include "attach/function.h"
 #include "attach/hooks.h"
 #include "attach/proto.h"
-#include "compat/probe.h"
+#include "attach/tracepoint.h"
 
 static DEFINE_MUTEX(hooks_mutex);
 static LIST_HEAD(hooks);
@@ -35,188 +28,33 @@ static const struct module *kvm_module;		/* hooks_mutex */
 static bool kvm_present;			/* hooks_mutex */
 static bool stopped;				/* hooks_mutex */
 
-DEFINE_PER_CPU(u64[KVMMEM_NR_HOOKS], kvmmem_hook_events);
-
-static void settle(struct kvmmem_hook *hook, int err)
-{
-	hook->err = err;
-	if (!err)
-		WRITE_ONCE(hook->state, KVMMEM_HOOK_ATTACHED);
-	else
-		WRITE_ONCE(hook->state, KVMMEM_HOOK_FAILED);
-}
-
-static void choose_probe(struct kvmmem_hook *hook, const struct kvmmem_protos *protos)
-{
-	const struct kvmmem_probe *probe;
-	char text[KVMMEM_PROTO_LEN];
-	int err = kvmmem_protos_find(protos, hook->name, text, sizeof(text));
-
-	hook->probe = NULL;
-	hook->checked = !err;
-	hook->found[0] = '\0';
-	if (err == -ENOENT && KVMMEM_PROTOTYPES_KNOWN) {
-		hook->probe = hook->probes;
-		return;
-	}
-	for (probe = hook->probes; !err && probe->func; probe++)
-		if (!strcmp(probe->proto, text)) {
-			hook->probe = probe;
-			return;
-		}
-	strscpy(hook->found, !err ? text : err == -ENOENT ? "unknown" : "unreadable",
-		sizeof(hook->found));
-	pr_warn("%s has another prototype than expected: %s\n", hook->name, hook->found);
-}
-
 /* Before any is attached: which probe fits, or none. */
-static void choose_probes(const struct kvmmem_protos *protos)
+static void hooks_choose_probes(const struct kvmmem_protos *protos)
 {
 	struct kvmmem_hook *hook;
 
 	list_for_each_entry(hook, &hooks, node)
 		if (hook->probes)
-			choose_probe(hook, protos);
+			kvmmem_tracepoint_choose(hook, protos);
 }
 
-static void attach_tracepoint(struct kvmmem_hook *hook)
+/* After this the hook, and the others of its group, are not running and will not. */
+static void hooks_detach(struct kvmmem_hook *hook)
 {
-	if (hook->state == KVMMEM_HOOK_ATTACHED || hook->state == KVMMEM_HOOK_OFF)
-		return;
-	if (!hook->probe)
-		WRITE_ONCE(hook->state, KVMMEM_HOOK_REFUSED);
+	if (hook->group)
+		kvmmem_functions_detach(hook->group, &hooks);
 	else
-		settle(hook, tracepoint_probe_register(hook->tp, hook->probe->func, hook));
+		kvmmem_tracepoint_detach(hook);
 }
 
-/*
- * Where a function is. To find it by name ftrace looks up the name of every
- * function that there is, which takes a good part of a second; kprobes know how
- * to find one. Nothing is patched for a kprobe that is disabled from the start.
- */
-static int find_function(const char *name, unsigned long *addr)
-{
-	struct kprobe probe = { .symbol_name = name, .flags = KPROBE_FLAG_DISABLED };
-	int err = register_kprobe(&probe);
-
-	if (err)
-		return err;
-	*addr = (unsigned long)probe.addr;
-	unregister_kprobe(&probe);
-	return 0;
-}
-
-/* Called at each function of a group. */
-static notrace KVMMEM_FTRACE_FUNC(dispatch)
-{
-	const struct kvmmem_hook_group *group;
-	unsigned int i;
-
-	group = container_of(ops, struct kvmmem_hook_group, ops);
-	for (i = 0; i < group->nr; i++)
-		/* An ENDBR may stand between. */
-		if (ip - group->places[i].addr < 16) {
-			group->places[i].func(ip, parent_ip, ops, fregs);
-			return;
-		}
-}
-
-static int add_place(struct kvmmem_hook_group *group, const struct kvmmem_hook *hook)
-{
-	unsigned long addr;
-	int err;
-
-	if (WARN_ON_ONCE(group->nr == KVMMEM_GROUP_PLACES))
-		return -E2BIG;
-	err = find_function(hook->name, &addr);
-	if (!err)
-		err = ftrace_set_filter_ip(&group->ops, addr, 0, !group->nr);
-	if (err)
-		return err;
-	group->places[group->nr].addr = addr;
-	group->places[group->nr].func = hook->func;
-	group->nr++;
-	return 0;
-}
-
-/* The filter is the kernel's memory, and ours to give back. */
-static void forget_places(struct kvmmem_hook_group *group)
-{
-	ftrace_set_filter(&group->ops, NULL, 0, 1);
-	group->nr = 0;
-}
-
-/* Whatever of a group is there, if its module is. */
-static void attach_group(struct kvmmem_hook_group *group, bool module_here)
-{
-	struct kvmmem_hook *hook;
-	int err;
-
-	if (group->nr)
-		return;
-	list_for_each_entry(hook, &hooks, node) {
-		if (hook->group != group || hook->state == KVMMEM_HOOK_OFF)
-			continue;
-		err = add_place(group, hook);
-		if (err == -ENOENT)
-			WRITE_ONCE(hook->state, module_here ? KVMMEM_HOOK_ABSENT :
-							      KVMMEM_HOOK_WAITING);
-		else
-			settle(hook, err ?: -EINPROGRESS);
-	}
-	if (!group->nr)
-		return;
-	err = register_ftrace_function(&group->ops);
-	list_for_each_entry(hook, &hooks, node)
-		if (hook->group == group && hook->err == -EINPROGRESS)
-			settle(hook, err);
-	if (err)
-		forget_places(group);
-}
-
-static void let_go(struct kvmmem_hook *hook)
-{
-	hook->err = 0;
-	if (hook->state != KVMMEM_HOOK_OFF)
-		WRITE_ONCE(hook->state, KVMMEM_HOOK_WAITING);
-}
-
-/* After this no call of the group's hooks is under way and none will come. */
-static void detach_group(struct kvmmem_hook_group *group)
-{
-	struct kvmmem_hook *hook;
-
-	if (group->nr) {
-		unregister_ftrace_function(&group->ops);
-		forget_places(group);
-	}
-	list_for_each_entry(hook, &hooks, node)
-		if (hook->group == group)
-			let_go(hook);
-}
-
-/* The same of one hook, and of its group. */
-static void detach(struct kvmmem_hook *hook)
-{
-	if (hook->group) {
-		detach_group(hook->group);
-		return;
-	}
-	if (hook->state == KVMMEM_HOOK_ATTACHED) {
-		tracepoint_probe_unregister(hook->tp, hook->probe->func, hook);
-		tracepoint_synchronize_unregister();
-	}
-	let_go(hook);
-}
-
-static void tracepoint_found(struct tracepoint *tp, void *unused)
+static void hooks_tracepoint_found(struct tracepoint *tp, void *unused)
 {
 	struct kvmmem_hook *hook;
 
 	list_for_each_entry(hook, &hooks, node)
 		if (hook->probes && !strcmp(hook->name, tp->name)) {
 			hook->tp = tp;
-			attach_tracepoint(hook);
+			kvmmem_tracepoint_attach(hook);
 		}
 }
 
@@ -224,7 +62,7 @@ static void tracepoint_found(struct tracepoint *tp, void *unused)
  * KVM is here: what still waits for a place in it waits in vain. Functions are
  * tried once more when the module notifier's turn comes.
  */
-static void tracepoints_done(const struct module *mod)
+static void hooks_tracepoints_done(const struct module *mod)
 {
 	struct kvmmem_hook *hook;
 
@@ -240,7 +78,7 @@ static void tracepoints_done(const struct module *mod)
  * A module whose other functions could be hooked is here, so what was not found
  * in it is not in it.
  */
-static void functions_done(void)
+static void hooks_functions_done(void)
 {
 	struct kvmmem_hook *hook, *other;
 
@@ -254,7 +92,7 @@ static void functions_done(void)
 	}
 }
 
-static int on_tracepoint_module(struct notifier_block *nb, unsigned long action,
+static int hooks_on_tracepoint_module(struct notifier_block *nb, unsigned long action,
 				void *data)
 {
 	struct tp_module *tp_mod = data;
@@ -271,16 +109,16 @@ static int on_tracepoint_module(struct notifier_block *nb, unsigned long action,
 
 	mutex_lock(&hooks_mutex);
 	if (action == MODULE_STATE_COMING) {
-		choose_probes(protos);
+		hooks_choose_probes(protos);
 		for (i = 0; i < mod->num_tracepoints; i++)
-			tracepoint_found(tracepoint_ptr_deref(&mod->tracepoints_ptrs[i]),
+			hooks_tracepoint_found(tracepoint_ptr_deref(&mod->tracepoints_ptrs[i]),
 					 NULL);
-		tracepoints_done(mod);
+		hooks_tracepoints_done(mod);
 	} else if (action == MODULE_STATE_GOING) {
 		list_for_each_entry(hook, &hooks, node) {
 			if (!hook->probes)
 				continue;
-			detach(hook);
+			hooks_detach(hook);
 			hook->tp = NULL;
 		}
 		kvm_present = false;
@@ -292,10 +130,10 @@ static int on_tracepoint_module(struct notifier_block *nb, unsigned long action,
 }
 
 static struct notifier_block tracepoint_nb = {
-	.notifier_call = on_tracepoint_module,
+	.notifier_call = hooks_on_tracepoint_module,
 };
 
-static int on_module(struct notifier_block *nb, unsigned long action, void *data)
+static int hooks_on_module(struct notifier_block *nb, unsigned long action, void *data)
 {
 	struct module *mod = data;
 	struct kvmmem_hook *hook;
@@ -308,9 +146,9 @@ static int on_module(struct notifier_block *nb, unsigned long action, void *data
 		if (hook->probes || strcmp(hook->module, mod->name))
 			continue;
 		if (action == MODULE_STATE_COMING)
-			attach_group(hook->group, true);
+			kvmmem_functions_attach(hook->group, &hooks, true);
 		else
-			detach(hook);
+			hooks_detach(hook);
 	}
 	mutex_unlock(&hooks_mutex);
 
@@ -321,7 +159,7 @@ static int on_module(struct notifier_block *nb, unsigned long action, void *data
 }
 
 static struct notifier_block module_nb = {
-	.notifier_call = on_module,
+	.notifier_call = hooks_on_module,
 };
 
 /**
@@ -330,10 +168,8 @@ static struct notifier_block module_nb = {
  */
 void kvmmem_hook_add(struct kvmmem_hook *hook)
 {
-	if (hook->group) {
-		hook->group->ops.func = dispatch;
-		hook->group->ops.flags = FTRACE_OPS_FL_PERMANENT | KVMMEM_FTRACE_FLAGS;
-	}
+	if (hook->group)
+		kvmmem_functions_init(hook->group);
 	mutex_lock(&hooks_mutex);
 	list_add_tail(&hook->node, &hooks);
 	mutex_unlock(&hooks_mutex);
@@ -356,12 +192,12 @@ void kvmmem_hook_switch(struct kvmmem_hook *hook, bool on)
 		return;
 	}
 	if (!on) {
-		detach(hook);
+		hooks_detach(hook);
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_OFF);
 	} else if (hook->state == KVMMEM_HOOK_OFF) {
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_WAITING);
 		if (hook->tp)
-			attach_tracepoint(hook);
+			kvmmem_tracepoint_attach(hook);
 		else if (kvm_present)
 			WRITE_ONCE(hook->state, KVMMEM_HOOK_ABSENT);
 	}
@@ -385,7 +221,7 @@ void kvmmem_hook_group_switch(struct kvmmem_hook_group *group, bool on)
 		return;
 	}
 	if (!on)
-		detach_group(group);
+		kvmmem_functions_detach(group, &hooks);
 	list_for_each_entry(hook, &hooks, node) {
 		if (hook->group != group)
 			continue;
@@ -395,35 +231,10 @@ void kvmmem_hook_group_switch(struct kvmmem_hook_group *group, bool on)
 			WRITE_ONCE(hook->state, KVMMEM_HOOK_WAITING);
 	}
 	if (on) {
-		attach_group(group, false);
-		functions_done();
+		kvmmem_functions_attach(group, &hooks, false);
+		hooks_functions_done();
 	}
 	mutex_unlock(&hooks_mutex);
-}
-
-/**
- * kvmmem_hook_attached - is this hook on?
- * @hook: the hook
- *
- * Context: any; the answer may be old by the time it is used.
- */
-bool kvmmem_hook_attached(const struct kvmmem_hook *hook)
-{
-	return READ_ONCE(hook->state) == KVMMEM_HOOK_ATTACHED;
-}
-
-/**
- * kvmmem_hook_events_seen - events that a hook has seen since load
- * @hook: the hook
- */
-u64 kvmmem_hook_events_seen(const struct kvmmem_hook *hook)
-{
-	u64 sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu(kvmmem_hook_events, cpu)[hook->id]);
-	return sum;
 }
 
 void kvmmem_hooks_for_each(void (*fn)(const struct kvmmem_hook *hook, void *data),
@@ -445,7 +256,7 @@ void kvmmem_hooks_with_kvm(void (*fn)(const struct module *kvm))
 	mutex_unlock(&hooks_mutex);
 }
 
-static void detach_all(void)
+static void hooks_detach_all(void)
 {
 	struct kvmmem_hook *hook;
 
@@ -453,7 +264,7 @@ static void detach_all(void)
 	stopped = true;
 	/* Backwards: events stop first, the deaths of VMs are heard last. */
 	list_for_each_entry_reverse(hook, &hooks, node)
-		detach(hook);
+		hooks_detach(hook);
 	kvm_present = false;
 	kvm_module = NULL;
 	mutex_unlock(&hooks_mutex);
@@ -483,8 +294,8 @@ int kvmmem_hooks_start(void (*kvm_gone)(void))
 	stopped = false;
 	list_for_each_entry(hook, &hooks, node)
 		if (hook->group)
-			attach_group(hook->group, false);
-	functions_done();
+			kvmmem_functions_attach(hook->group, &hooks, false);
+	hooks_functions_done();
 	mutex_unlock(&hooks_mutex);
 
 	err = register_tracepoint_module_notifier(&tracepoint_nb);
@@ -495,9 +306,9 @@ int kvmmem_hooks_start(void (*kvm_gone)(void))
 		struct kvmmem_protos *protos = kvmmem_protos_get(NULL);
 
 		mutex_lock(&hooks_mutex);
-		choose_probes(protos);
-		for_each_kernel_tracepoint(tracepoint_found, NULL);
-		tracepoints_done(NULL);
+		hooks_choose_probes(protos);
+		for_each_kernel_tracepoint(hooks_tracepoint_found, NULL);
+		hooks_tracepoints_done(NULL);
 		mutex_unlock(&hooks_mutex);
 		kvmmem_protos_put(protos);
 	}
@@ -505,7 +316,7 @@ int kvmmem_hooks_start(void (*kvm_gone)(void))
 
 err_detach:
 	unregister_module_notifier(&module_nb);
-	detach_all();
+	hooks_detach_all();
 	return err;
 }
 
@@ -527,12 +338,12 @@ void kvmmem_hooks_forget(void)
  */
 void kvmmem_hooks_stop(void)
 {
-	detach_all();
+	hooks_detach_all();
 	/* Says GOING for kvm.ko once more: every hook is off already. */
 	unregister_tracepoint_module_notifier(&tracepoint_nb);
 	unregister_module_notifier(&module_nb);
 	tracepoint_synchronize_unregister();
 	/* A COMING may have slipped in between the two. */
-	detach_all();
+	hooks_detach_all();
 	kvmmem_hooks_forget();
 }
