@@ -11,6 +11,7 @@
 #include "count/flow.h"
 #include "count/latency.h"
 #include "count/probes.h"
+#include "registry/life.h"
 #include "registry/scan.h"
 #include "registry/vm.h"
 #include "show/debugfs.h"

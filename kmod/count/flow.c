@@ -20,6 +20,7 @@
 #include "compat/memory.h"
 #include "compat/probe.h"
 #include "count/flow.h"
+#include "registry/records.h"
 
 static bool huge_flows;
 static struct kvmmem_hook spte_hook;

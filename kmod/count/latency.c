@@ -16,6 +16,7 @@
 
 #include "count/latency.h"
 #include "count/run.h"
+#include "registry/info.h"
 
 DEFINE_STATIC_KEY_FALSE(kvmmem_latency_key);
 

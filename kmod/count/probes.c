@@ -25,6 +25,9 @@
 #include "count/run.h"
 #include "count/tlb.h"
 #include "count/tlb_hooks.h"
+#include "registry/life.h"
+#include "registry/lost.h"
+#include "registry/records.h"
 #include "registry/vm.h"
 
 /*

@@ -12,6 +12,7 @@
 #include "count/run.h"
 #include "count/tlb.h"
 #include "count/tlb_hooks.h"
+#include "registry/info.h"
 
 static bool flush_accounting = true;
 

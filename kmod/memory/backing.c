@@ -17,6 +17,7 @@
 
 #include "decode/param.h"
 #include "memory/backing.h"
+#include "registry/info.h"
 
 static unsigned int backing_max_age_ms = 1000;
 module_param_cb(backing_max_age_ms, &kvmmem_param_ms_ops, &backing_max_age_ms, 0644);

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The registry: what readers ask of a record, and what has no record.
+ * What readers ask of a record.
  */
-#include <linux/percpu.h>
 #include <linux/pid.h>
 #include <linux/rculist.h>
 #include <linux/string.h>
 
-#include "registry/vm.h"
-
-static DEFINE_PER_CPU(u64, lost);
+#include "registry/info.h"
+#include "registry/records.h"
 
 /**
  * kvmmem_vm_alive - has KVM not destroyed this VM yet?
@@ -66,27 +64,4 @@ void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec))
 			fn(rec);
 	}
 	rcu_read_unlock();
-}
-
-/**
- * kvmmem_lost - count an event that has no record to go to
- *
- * Context: any.
- */
-void kvmmem_lost(void)
-{
-	this_cpu_inc(lost);
-}
-
-/**
- * kvmmem_lost_events - events that could not be counted, since load
- */
-u64 kvmmem_lost_events(void)
-{
-	u64 sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu(lost, cpu));
-	return sum;
 }

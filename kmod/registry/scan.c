@@ -18,6 +18,8 @@
 #include <linux/string.h>
 
 #include "attach/hooks.h"
+#include "registry/life.h"
+#include "registry/records.h"
 #include "registry/scan.h"
 #include "registry/vm.h"
 
@@ -51,11 +53,11 @@ static int scan_file(const void *data, struct file *file, unsigned int fd)
 
 	if (!kvm)
 		return 0;
-	kvmmem_registry_top_up(GFP_ATOMIC);
+	kvmmem_records_top_up(GFP_ATOMIC);
 	if (!kvmmem_vm_birth(kvm, scan->task))
 		return 0;
 	for (i = 0; i < atomic_read(&kvm->online_vcpus); i++) {
-		kvmmem_registry_top_up(GFP_ATOMIC);
+		kvmmem_records_top_up(GFP_ATOMIC);
 		kvmmem_vcpu_birth(kvm_get_vcpu(kvm, i), scan->task);
 	}
 	return 0;

@@ -265,20 +265,6 @@ static __always_inline struct kvmmem_vcpu *kvmmem_vcpu_first(const struct kvm_vc
 #define kvmmem_vm_for_each_vcpu(rec, vm) \
 	list_for_each_entry_rcu(rec, &(vm)->vcpus, sibling)
 
-void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec));
-
-/**
- * struct kvmmem_vm_info - a VM's facts for readers
- * @comm: present name of its process, or the last one known
- * @vcpus: vCPUs that are online
- * @mem_kb: size of its memory slots, in KiB
- */
-struct kvmmem_vm_info {
-	char comm[TASK_COMM_LEN];
-	unsigned int vcpus;
-	u64 mem_kb;
-};
-
 /**
  * kvmmem_vm_requests - remote flushes asked for in a VM
  * @vm: its record
@@ -289,55 +275,5 @@ static inline u64 kvmmem_vm_requests(struct kvmmem_vm *vm, const struct kvm *kvm
 	return KVMMEM_KVM_COUNTS_REQUESTS ? kvmmem_kvm_requests(kvm) :
 					    (u64)atomic64_read(&vm->requests);
 }
-
-int kvmmem_registry_init(void);
-void kvmmem_registry_exit(void);
-
-struct kvmmem_vm *kvmmem_vm_birth(struct kvm *kvm, struct task_struct *task);
-struct kvmmem_vcpu *kvmmem_vcpu_birth(struct kvm_vcpu *vcpu, struct task_struct *task);
-void kvmmem_vm_requested(const struct kvm *kvm);
-void kvmmem_vm_death(const struct kvm *kvm);
-void kvmmem_vm_death_all(void);
-void kvmmem_registry_top_up(gfp_t gfp);
-
-unsigned int kvmmem_vm_slots(void);
-int kvmmem_vm_next(unsigned int from);
-struct kvmmem_vm *kvmmem_vm_at(unsigned int slot);
-struct kvmmem_vm *kvmmem_vm_get(unsigned int slot);
-void kvmmem_vm_put(struct kvmmem_vm *vm);
-bool kvmmem_vm_alive(const struct kvmmem_vm *vm);
-unsigned int kvmmem_vm_count(void);
-bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info);
-
-/**
- * struct kvmmem_vm_watch - who wants to hear of births and deaths
- * @born: a VM has a record; called by the worker, may sleep
- * @died: the record is about to be freed; called by the worker, may sleep
- */
-struct kvmmem_vm_watch {
-	void (*born)(struct kvmmem_vm *vm);
-	void (*died)(struct kvmmem_vm *vm);
-};
-
-void kvmmem_registry_watch(const struct kvmmem_vm_watch *watch);
-void kvmmem_registry_settle(void);
-
-void kvmmem_lost(void);
-u64 kvmmem_lost_events(void);
-
-/**
- * struct kvmmem_registry_usage - memory that the registry holds
- * @live: records in use
- * @reserve: records ready to be used
- * @size: bytes of one record
- */
-struct kvmmem_registry_usage {
-	unsigned int live;
-	unsigned int reserve;
-	unsigned int size;
-};
-
-void kvmmem_registry_usage(struct kvmmem_registry_usage *vm,
-			   struct kvmmem_registry_usage *vcpu);
 
 #endif /* _KVMMEM_VM_H */

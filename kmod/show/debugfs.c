@@ -16,7 +16,9 @@
 #include "count/latency.h"
 #include "count/tlb.h"
 #include "count/tlb_hooks.h"
+#include "registry/records.h"
 #include "registry/vm.h"
+#include "registry/worker.h"
 #include "show/audit.h"
 #include "show/debugfs.h"
 #include "show/debugfs_backing.h"
@@ -232,7 +234,7 @@ KVMMEM_TABLE(registry_table, "records",
 	     { "of", -6 }, { "live", 8 }, { "reserve", 8 }, { "bytes_each", 10 });
 
 static void usage_row(struct seq_file *seq, const char *of,
-		      const struct kvmmem_registry_usage *usage)
+		      const struct kvmmem_records_usage *usage)
 {
 	struct kvmmem_row row = kvmmem_row_begin(seq, &registry_table);
 
@@ -245,10 +247,10 @@ static void usage_row(struct seq_file *seq, const char *of,
 
 static int registry_show(struct seq_file *seq, void *unused)
 {
-	struct kvmmem_registry_usage vm, vcpu;
+	struct kvmmem_records_usage vm, vcpu;
 
-	kvmmem_registry_settle();
-	kvmmem_registry_usage(&vm, &vcpu);
+	kvmmem_worker_settle();
+	kvmmem_records_usage(&vm, &vcpu);
 	kvmmem_table_header(seq, &registry_table);
 	usage_row(seq, "vm", &vm);
 	usage_row(seq, "vcpu", &vcpu);
@@ -323,7 +325,7 @@ void kvmmem_debugfs_init(void)
 	debugfs_create_file("hooks", 0400, root, NULL, &hooks_fops);
 	debugfs_create_file("audit", 0400, root, NULL, &audit_fops);
 	debugfs_create_file("registry", 0400, root, NULL, &registry_fops);
-	kvmmem_registry_watch(&watch);
+	kvmmem_worker_watch(&watch);
 }
 
 /**
@@ -331,6 +333,6 @@ void kvmmem_debugfs_init(void)
  */
 void kvmmem_debugfs_exit(void)
 {
-	kvmmem_registry_watch(NULL);
+	kvmmem_worker_watch(NULL);
 	debugfs_remove_recursive(root);
 }

@@ -12,8 +12,11 @@
 #include <linux/vmalloc.h>
 
 #include "attach/hooks.h"
+#include "registry/life.h"
 #include "registry/pool.h"
+#include "registry/records.h"
 #include "registry/vm.h"
+#include "registry/worker.h"
 
 static void pretend_attached(const struct kvmmem_hook *hook, void *unused)
 {
@@ -131,11 +134,11 @@ static void table_is_bounded(struct kunit *test)
 {
 	unsigned int slots = kvmmem_vm_slots(), i;
 	struct kvm *kvm = vzalloc(array_size(slots + 1, sizeof(*kvm)));
-	struct kvmmem_registry_usage vms, vcpus;
+	struct kvmmem_records_usage vms, vcpus;
 
 	KUNIT_ASSERT_NOT_NULL(test, kvm);
 	for (i = 0; i < slots; i++) {
-		kvmmem_registry_top_up(GFP_KERNEL);
+		kvmmem_records_top_up(GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, kvmmem_vm_birth(&kvm[i], current));
 	}
 	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), slots);
@@ -143,14 +146,14 @@ static void table_is_bounded(struct kunit *test)
 
 	/* One leaves, one comes, in the same slot. */
 	kvmmem_vm_death(&kvm[3]);
-	kvmmem_registry_top_up(GFP_KERNEL);
+	kvmmem_records_top_up(GFP_KERNEL);
 	KUNIT_EXPECT_NOT_NULL(test, kvmmem_vm_birth(&kvm[slots], current));
 	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), slots);
 
 	kvmmem_vm_death_all();
 	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), 0);
-	kvmmem_registry_settle();
-	kvmmem_registry_usage(&vms, &vcpus);
+	kvmmem_worker_settle();
+	kvmmem_records_usage(&vms, &vcpus);
 	KUNIT_EXPECT_EQ(test, vms.live, 0);
 	KUNIT_EXPECT_EQ(test, vcpus.live, 0);
 	vfree(kvm);

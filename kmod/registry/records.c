@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The registry of VMs and vCPUs: see vm.h.
+ * The table of records, the hashes that find them, and their memory.
  *
- * Who runs where:
- * - births and deaths come from hooks, in the context of whoever creates or
- *   destroys a VM, which may not sleep here: records come from a reserve;
- * - the worker, a process context, tops up the reserve, tells the watcher of
- *   births and deaths (debugfs directories) and frees dead records once no
- *   hook and no reader can hold them;
- * - readers go through the table of slots under RCU.
+ * Births come from places that may neither sleep nor allocate, so records come
+ * from a reserve (pool.c). Readers go through the table of slots under RCU, and
+ * keep a record beyond it by a reference.
  *
  * registry_lock guards the table, the hashes and the lists. It nests inside
  * nothing, and kvmmem_vm.lock is never taken inside it.
@@ -18,13 +14,10 @@
 #include <linux/moduleparam.h>
 #include <linux/pid.h>
 #include <linux/rculist.h>
-#include <linux/tracepoint.h>
-#include <linux/workqueue.h>
 
-#include "attach/hooks.h"
 #include "decode/param.h"
 #include "registry/pool.h"
-#include "registry/vm.h"
+#include "registry/records.h"
 
 #define VM_HASH_BITS	10
 
@@ -46,16 +39,9 @@ struct hlist_head kvmmem_vcpu_hash[1 << KVMMEM_VCPU_HASH_BITS];
 struct kvmmem_tag kvmmem_no_tag = { .tag = KVMMEM_TAG_UNKNOWN };
 
 static struct kvmmem_pool vm_pool, vcpu_pool;
-static LLIST_HEAD(dead_vms);
-static const struct kvmmem_vm_watch *watch;	/* changed only with no worker */
-
-static void registry_work_fn(struct work_struct *work);
-static DECLARE_WORK(registry_work, registry_work_fn);
-
-static struct kvmmem_hook destroy_hook;
 
 /* Under registry_lock or RCU. */
-static struct kvmmem_vm *find_vm(const struct kvm *kvm)
+static struct kvmmem_vm *records_find_vm(const struct kvm *kvm)
 {
 	struct kvmmem_vm *vm;
 
@@ -67,7 +53,7 @@ static struct kvmmem_vm *find_vm(const struct kvm *kvm)
 }
 
 /* A process with several VMs: what it does is not always one VM's doing. */
-static void mark_mm(struct kvmmem_vm *vm)
+static void records_mark_mm(struct kvmmem_vm *vm)
 {
 	unsigned int slot;
 
@@ -84,7 +70,7 @@ static void mark_mm(struct kvmmem_vm *vm)
 	}
 }
 
-static struct kvmmem_vm *add_vm(struct kvm *kvm, struct task_struct *task)
+static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *task)
 {
 	struct kvmmem_vm *vm;
 	unsigned int slot;
@@ -109,7 +95,7 @@ static struct kvmmem_vm *add_vm(struct kvm *kvm, struct task_struct *task)
 	vm->requests_base = kvmmem_kvm_requests(kvm);
 	vm->remote_base = kvmmem_remote_flushes(kvm);
 	vm->mm = kvm->mm;
-	mark_mm(vm);
+	records_mark_mm(vm);
 	INIT_LIST_HEAD(&vm->vcpus);
 	/* KVM could not make a directory (a duplicate name): a name of ours. */
 	if (!kvmmem_kvm_debugfs_name(kvm, vm->id, sizeof(vm->id)))
@@ -122,7 +108,7 @@ static struct kvmmem_vm *add_vm(struct kvm *kvm, struct task_struct *task)
 	return vm;
 }
 
-static struct kvmmem_vcpu *add_vcpu(struct kvmmem_vm *vm, struct kvm_vcpu *vcpu)
+static struct kvmmem_vcpu *records_add_vcpu(struct kvmmem_vm *vm, struct kvm_vcpu *vcpu)
 {
 	struct kvmmem_vcpu *rec;
 
@@ -161,66 +147,71 @@ static struct kvmmem_vcpu *add_vcpu(struct kvmmem_vm *vm, struct kvm_vcpu *vcpu)
 }
 
 /**
- * kvmmem_vm_birth - the record of a VM, made if there is none
+ * kvmmem_record_vm - the record of a VM, made if there is none
  * @kvm: a VM that cannot be destroyed during the call
  * @task: a thread of the process that has it
  *
- * Context: a hook, or RCU; does not sleep. Return: the record, or NULL when the
- * table or the reserve has no room or no death could be heard.
+ * Context: a hook, or RCU; does not sleep.
+ *
+ * Return: the record, or NULL when the table or the reserve has no room.
  */
-struct kvmmem_vm *kvmmem_vm_birth(struct kvm *kvm, struct task_struct *task)
+struct kvmmem_vm *kvmmem_record_vm(struct kvm *kvm, struct task_struct *task)
 {
 	struct kvmmem_vm *vm;
 
-	if (!kvmmem_hook_attached(&destroy_hook))
-		return NULL;
-
 	raw_spin_lock(&registry_lock);
-	vm = find_vm(kvm);
+	vm = records_find_vm(kvm);
 	if (!vm)
-		vm = add_vm(kvm, task);
+		vm = records_add_vm(kvm, task);
 	raw_spin_unlock(&registry_lock);
-	schedule_work(&registry_work);
 	return vm;
 }
 
+/* Full, and none of ours: a look is all that it may cost. */
+static bool records_full(const struct kvm_vcpu *vcpu)
+{
+	struct kvmmem_vm *vm;
+
+	if (READ_ONCE(nr_vcpus) >= max_vcpus)
+		return true;
+	if (READ_ONCE(nr_vms) < max_vms)
+		return false;
+	rcu_read_lock();
+	vm = records_find_vm(vcpu->kvm);
+	rcu_read_unlock();
+	return !vm;
+}
+
 /**
- * kvmmem_vcpu_birth - the record of a vCPU, made if there is none
+ * kvmmem_record_vcpu - the record of a vCPU, made if there is none
  * @vcpu: a vCPU that is online, of a VM that cannot be destroyed during the call
  * @task: a thread of the process that has it
  *
- * Context: as kvmmem_vm_birth(). Return: the record or NULL. When it keeps
- * failing for want of room it does so without taking a lock.
+ * When it keeps failing for want of room it does so without taking a lock.
+ *
+ * Context: a hook, or RCU; does not sleep.
+ *
+ * Return: the record; -ENOSPC when the table is full, -ENOMEM when the reserve is
+ * empty, as an error pointer.
  */
-struct kvmmem_vcpu *kvmmem_vcpu_birth(struct kvm_vcpu *vcpu, struct task_struct *task)
+struct kvmmem_vcpu *kvmmem_record_vcpu(struct kvm_vcpu *vcpu, struct task_struct *task)
 {
 	struct kvmmem_vcpu *rec;
 	struct kvmmem_vm *vm;
 
-	if (!kvmmem_hook_attached(&destroy_hook) ||
-	    READ_ONCE(nr_vcpus) >= max_vcpus)
-		return NULL;
-	/* Full, and none of ours: a look at the hash is all it may cost. */
-	if (READ_ONCE(nr_vms) >= max_vms) {
-		rcu_read_lock();
-		vm = find_vm(vcpu->kvm);
-		rcu_read_unlock();
-		if (!vm)
-			return NULL;
-	}
-
+	if (records_full(vcpu))
+		return ERR_PTR(-ENOSPC);
 	raw_spin_lock(&registry_lock);
 	rec = kvmmem_vcpu_find(vcpu);
 	if (!rec) {
-		vm = find_vm(vcpu->kvm);
+		vm = records_find_vm(vcpu->kvm);
 		if (!vm)
-			vm = add_vm(vcpu->kvm, task);
+			vm = records_add_vm(vcpu->kvm, task);
 		if (vm)
-			rec = add_vcpu(vm, vcpu);
+			rec = records_add_vcpu(vm, vcpu);
 	}
 	raw_spin_unlock(&registry_lock);
-	schedule_work(&registry_work);
-	return rec;
+	return rec ?: ERR_PTR(-ENOMEM);
 }
 
 /**
@@ -234,13 +225,13 @@ void kvmmem_vm_requested(const struct kvm *kvm)
 	struct kvmmem_vm *vm;
 
 	rcu_read_lock();
-	vm = find_vm(kvm);
+	vm = records_find_vm(kvm);
 	if (vm)
 		atomic64_inc(&vm->requests);
 	rcu_read_unlock();
 }
 
-static void unlink_vm(struct kvmmem_vm *vm)
+static void records_unlink(struct kvmmem_vm *vm)
 {
 	struct kvmmem_vcpu *rec;
 
@@ -254,71 +245,61 @@ static void unlink_vm(struct kvmmem_vm *vm)
 		hlist_del_rcu(&rec->node);
 }
 
-static void bury(struct kvmmem_vm *vm)
-{
-	/* Whoever was reading the struct kvm is done when this lock is ours. */
-	raw_spin_lock(&vm->lock);
-	WRITE_ONCE(vm->kvm, NULL);
-	raw_spin_unlock(&vm->lock);
-	llist_add(&vm->dead, &dead_vms);
-	schedule_work(&registry_work);
-}
-
 /**
- * kvmmem_vm_death - KVM destroys a VM
- * @kvm: the VM, still whole
+ * kvmmem_record_unlink - take the record of a VM out of table and hashes
+ * @kvm: the VM
  *
- * When this returns nothing of kvmmem follows a pointer into it any more.
- * Context: a hook; does not sleep.
+ * Hooks and readers that found the record before may still hold it.
+ *
+ * Context: any that may take a raw lock.
+ *
+ * Return: the record, which is the caller's to bury, or NULL if there is none.
  */
-void kvmmem_vm_death(const struct kvm *kvm)
+struct kvmmem_vm *kvmmem_record_unlink(const struct kvm *kvm)
 {
 	struct kvmmem_vm *vm;
 
 	raw_spin_lock(&registry_lock);
-	vm = find_vm(kvm);
+	vm = records_find_vm(kvm);
 	if (vm)
-		unlink_vm(vm);
+		records_unlink(vm);
 	raw_spin_unlock(&registry_lock);
-	if (vm)
-		bury(vm);
+	return vm;
 }
 
 /**
- * kvmmem_vm_death_all - forget every VM
+ * kvmmem_record_unlink_at - the same for whatever is in a slot
+ * @slot: below kvmmem_vm_slots()
  *
- * For when KVM or kvmmem leaves. Context: may sleep.
+ * Context: any that may take a raw lock.
+ *
+ * Return: as kvmmem_record_unlink().
  */
-void kvmmem_vm_death_all(void)
+struct kvmmem_vm *kvmmem_record_unlink_at(unsigned int slot)
 {
 	struct kvmmem_vm *vm;
-	unsigned int slot;
 
-	for (slot = 0; slot < max_vms; slot++) {
-		raw_spin_lock(&registry_lock);
-		vm = rcu_dereference_protected(table[slot],
-					       lockdep_is_held(&registry_lock));
-		if (vm)
-			unlink_vm(vm);
-		raw_spin_unlock(&registry_lock);
-		if (vm)
-			bury(vm);
-	}
+	raw_spin_lock(&registry_lock);
+	vm = rcu_dereference_protected(table[slot], lockdep_is_held(&registry_lock));
+	if (vm)
+		records_unlink(vm);
+	raw_spin_unlock(&registry_lock);
+	return vm;
 }
 
 /**
- * kvmmem_registry_top_up - fill the reserve of records
+ * kvmmem_records_top_up - fill the reserve of records
  * @gfp: how hard to try
  *
  * Context: what @gfp allows.
  */
-void kvmmem_registry_top_up(gfp_t gfp)
+void kvmmem_records_top_up(gfp_t gfp)
 {
 	kvmmem_pool_fill(&vm_pool, gfp);
 	kvmmem_pool_fill(&vcpu_pool, gfp);
 }
 
-static void free_vm(struct kvmmem_vm *vm)
+static void records_free_vm(struct kvmmem_vm *vm)
 {
 	struct kvmmem_vcpu *rec, *next;
 
@@ -337,92 +318,25 @@ static void free_vm(struct kvmmem_vm *vm)
 void kvmmem_vm_put(struct kvmmem_vm *vm)
 {
 	if (refcount_dec_and_test(&vm->refs))
-		free_vm(vm);
-}
-
-/* Let go of the dead. Their slots may have new VMs already. */
-static void reap(void)
-{
-	struct llist_node *list = llist_del_all(&dead_vms);
-	struct kvmmem_vm *vm, *next;
-
-	if (!list)
-		return;
-	llist_for_each_entry(vm, list, dead)
-		if (vm->announced)
-			watch->died(vm);
-	/* Hooks that found a record before it left the hash, and readers. */
-	tracepoint_synchronize_unregister();
-	synchronize_rcu();
-	llist_for_each_entry_safe(vm, next, list, dead)
-		kvmmem_vm_put(vm);
-}
-
-static void announce(void)
-{
-	unsigned int slot;
-
-	if (!watch)
-		return;
-	for (slot = 0; slot < max_vms; slot++) {
-		/* Only the worker frees records, so the pointer stays good. */
-		struct kvmmem_vm *vm = rcu_dereference_raw(table[slot]);
-
-		if (!vm || vm->announced)
-			continue;
-		/*
-		 * A VM of the same id may have died before this one was born;
-		 * its burial is visible by now, and its directory goes first.
-		 */
-		reap();
-		vm->announced = true;
-		watch->born(vm);
-	}
-}
-
-static void registry_work_fn(struct work_struct *work)
-{
-	kvmmem_registry_top_up(GFP_KERNEL);
-	reap();
-	announce();
+		records_free_vm(vm);
 }
 
 /**
- * kvmmem_registry_watch - have somebody told of births and deaths
- * @new: who, or NULL for nobody. Must stay until replaced.
+ * kvmmem_record_peek - the record in a slot, for the worker
+ * @slot: below kvmmem_vm_slots()
  *
- * VMs that are there already are told of. When it returns after NULL, the
- * former watcher is not being called and will not be. Context: may sleep.
+ * Context: the worker. Return: the record or NULL.
  */
-void kvmmem_registry_watch(const struct kvmmem_vm_watch *new)
+struct kvmmem_vm *kvmmem_record_peek(unsigned int slot)
 {
-	unsigned int slot;
-
-	cancel_work_sync(&registry_work);
-	if (!new) {
-		reap();
-		for (slot = 0; slot < max_vms; slot++) {
-			struct kvmmem_vm *vm = rcu_dereference_raw(table[slot]);
-
-			if (vm)
-				vm->announced = false;
-		}
-	}
-	watch = new;
-	schedule_work(&registry_work);
+	return rcu_dereference_raw(table[slot]);
 }
 
 /**
- * kvmmem_registry_settle - wait until births and deaths so far have been told
+ * kvmmem_vm_slots - size of the table
  *
- * Context: may sleep.
+ * Context: any. Return: every slot number is below it.
  */
-void kvmmem_registry_settle(void)
-{
-	flush_work(&registry_work);
-}
-
-/* kvmmem_vm_slots - size of the table: every slot number is below it */
 unsigned int kvmmem_vm_slots(void)
 {
 	return max_vms;
@@ -471,14 +385,18 @@ struct kvmmem_vm *kvmmem_vm_get(unsigned int slot)
 	return vm;
 }
 
-/* kvmmem_vm_count - VMs in the table */
+/**
+ * kvmmem_vm_count - VMs in the table
+ *
+ * Context: any. Return: how many.
+ */
 unsigned int kvmmem_vm_count(void)
 {
 	return READ_ONCE(nr_vms);
 }
 
-static void pool_usage(const struct kvmmem_pool *pool, size_t size,
-		       struct kvmmem_registry_usage *usage)
+static void records_pool_usage(const struct kvmmem_pool *pool, size_t size,
+		       struct kvmmem_records_usage *usage)
 {
 	usage->live = atomic_read(&pool->live);
 	usage->reserve = kvmmem_pool_reserve(pool);
@@ -486,62 +404,23 @@ static void pool_usage(const struct kvmmem_pool *pool, size_t size,
 }
 
 /**
- * kvmmem_registry_usage - memory that the registry holds
+ * kvmmem_records_usage - memory that the registry holds
  * @vm: records of VMs
  * @vcpu: records of vCPUs
  */
-void kvmmem_registry_usage(struct kvmmem_registry_usage *vm,
-			   struct kvmmem_registry_usage *vcpu)
+void kvmmem_records_usage(struct kvmmem_records_usage *vm,
+			   struct kvmmem_records_usage *vcpu)
 {
-	pool_usage(&vm_pool, sizeof(struct kvmmem_vm), vm);
-	pool_usage(&vcpu_pool, sizeof(struct kvmmem_vcpu), vcpu);
+	records_pool_usage(&vm_pool, sizeof(struct kvmmem_vm), vm);
+	records_pool_usage(&vcpu_pool, sizeof(struct kvmmem_vcpu), vcpu);
 }
-
-static KVMMEM_FTRACE_FUNC(on_vm_destroy)
-{
-	kvmmem_hook_seen(KVMMEM_HOOK_VM_DESTROY);
-	kvmmem_vm_death((struct kvm *)kvmmem_ftrace_arg(0));
-}
-
-static KVMMEM_FTRACE_FUNC(on_vm_create)
-{
-	struct kvm *kvm = (struct kvm *)kvmmem_ftrace_arg(0);
-
-	kvmmem_hook_seen(KVMMEM_HOOK_VM_CREATE);
-	if (kvmmem_vm_is_born(kvm))
-		kvmmem_vm_birth(kvm, current);
-}
-
-static KVMMEM_FTRACE_FUNC(on_vcpu_create)
-{
-	kvmmem_hook_seen(KVMMEM_HOOK_VCPU_CREATE);
-	kvmmem_vcpu_birth((struct kvm_vcpu *)kvmmem_ftrace_arg(0), current);
-}
-
-static struct kvmmem_hook_group life_group;
-
-#define LIFE_HOOK(_id, _name, _purpose, _func)					\
-	{ .id = _id, .name = _name, .module = "kvm", .purpose = _purpose,	\
-	  .func = _func, .group = &life_group, .state = KVMMEM_HOOK_WAITING }
-
-static struct kvmmem_hook destroy_hook =
-	LIFE_HOOK(KVMMEM_HOOK_VM_DESTROY, "kvm_arch_destroy_vm", "vm-death", on_vm_destroy);
-
-/* The last step of creating a VM, or one of its first after that. */
-static struct kvmmem_hook create_hook =
-	LIFE_HOOK(KVMMEM_HOOK_VM_CREATE, KVMMEM_VM_CREATE_FUNC, "vm-birth", on_vm_create);
-
-/* Called for a vCPU that is online; nothing can fail after it. */
-static struct kvmmem_hook vcpu_hook =
-	LIFE_HOOK(KVMMEM_HOOK_VCPU_CREATE, "kvm_arch_vcpu_postcreate", "vcpu-birth",
-		  on_vcpu_create);
 
 /**
- * kvmmem_registry_init - make the empty registry and add its hooks
+ * kvmmem_records_init - make the empty table
  *
  * Context: may sleep. Return: 0 or -ENOMEM.
  */
-int kvmmem_registry_init(void)
+int kvmmem_records_init(void)
 {
 	int err = -ENOMEM;
 
@@ -555,11 +434,6 @@ int kvmmem_registry_init(void)
 	err = kvmmem_pool_init(&vcpu_pool, "kvmmem_vcpu", sizeof(struct kvmmem_vcpu));
 	if (err)
 		goto err_pool;
-
-	/* Before any others: hooks attach in this order and detach in reverse. */
-	kvmmem_hook_add(&destroy_hook);
-	kvmmem_hook_add(&create_hook);
-	kvmmem_hook_add(&vcpu_hook);
 	return 0;
 
 err_pool:
@@ -571,15 +445,12 @@ err_free:
 }
 
 /**
- * kvmmem_registry_exit - free everything
+ * kvmmem_records_exit - free the table, which is empty
  *
- * After the hooks have stopped and the readers are gone. Context: may sleep.
+ * Context: may sleep.
  */
-void kvmmem_registry_exit(void)
+void kvmmem_records_exit(void)
 {
-	kvmmem_vm_death_all();
-	cancel_work_sync(&registry_work);
-	reap();
 	kvmmem_pool_destroy(&vcpu_pool);
 	kvmmem_pool_destroy(&vm_pool);
 	bitmap_free(used);

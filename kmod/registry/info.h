@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What readers ask of a record.
+ */
+#ifndef _KVMMEM_INFO_H
+#define _KVMMEM_INFO_H
+
+#include "registry/vm.h"
+
+/**
+ * struct kvmmem_vm_info - a VM's facts for readers
+ * @comm: present name of its process, or the last one known
+ * @vcpus: vCPUs that are online
+ * @mem_kb: size of its memory slots, in KiB
+ */
+struct kvmmem_vm_info {
+	char comm[TASK_COMM_LEN];
+	unsigned int vcpus;
+	u64 mem_kb;
+};
+
+bool kvmmem_vm_alive(const struct kvmmem_vm *vm);
+bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info);
+void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec));
+
+#endif /* _KVMMEM_INFO_H */

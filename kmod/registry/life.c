@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Births and deaths of VMs and vCPUs.
+ *
+ * They come from hooks, in the context of whoever creates or destroys a VM, and
+ * from the first event of a VM that is older than kvmmem. A VM whose death
+ * could not be heard gets no record.
+ */
+#include <linux/err.h>
+
+#include "attach/hooks.h"
+#include "registry/life.h"
+#include "registry/records.h"
+#include "registry/worker.h"
+
+static struct kvmmem_hook destroy_hook;
+
+/**
+ * kvmmem_vm_birth - the record of a VM, made if there is none
+ * @kvm: a VM that cannot be destroyed during the call
+ * @task: a thread of the process that has it
+ *
+ * Context: a hook, or RCU; does not sleep.
+ *
+ * Return: the record, or NULL when the table or the reserve has no room or no
+ * death could be heard.
+ */
+struct kvmmem_vm *kvmmem_vm_birth(struct kvm *kvm, struct task_struct *task)
+{
+	struct kvmmem_vm *vm;
+
+	if (!kvmmem_hook_attached(&destroy_hook))
+		return NULL;
+	vm = kvmmem_record_vm(kvm, task);
+	kvmmem_worker_kick();
+	return vm;
+}
+
+/**
+ * kvmmem_vcpu_birth - the record of a vCPU, made if there is none
+ * @vcpu: a vCPU that is online, of a VM that cannot be destroyed during the call
+ * @task: a thread of the process that has it
+ *
+ * Context: as kvmmem_vm_birth(). Return: the record or NULL.
+ */
+struct kvmmem_vcpu *kvmmem_vcpu_birth(struct kvm_vcpu *vcpu, struct task_struct *task)
+{
+	struct kvmmem_vcpu *rec;
+
+	if (!kvmmem_hook_attached(&destroy_hook))
+		return NULL;
+	rec = kvmmem_record_vcpu(vcpu, task);
+	if (rec == ERR_PTR(-ENOSPC))
+		return NULL;
+	kvmmem_worker_kick();
+	return IS_ERR(rec) ? NULL : rec;
+}
+
+/**
+ * kvmmem_vm_death - KVM destroys a VM
+ * @kvm: the VM, still whole
+ *
+ * When this returns nothing of kvmmem follows a pointer into it any more.
+ * Context: a hook; does not sleep.
+ */
+void kvmmem_vm_death(const struct kvm *kvm)
+{
+	struct kvmmem_vm *vm = kvmmem_record_unlink(kvm);
+
+	if (vm)
+		kvmmem_worker_bury(vm);
+}
+
+/**
+ * kvmmem_vm_death_all - forget every VM
+ *
+ * For when KVM or kvmmem leaves. Context: may sleep.
+ */
+void kvmmem_vm_death_all(void)
+{
+	struct kvmmem_vm *vm;
+	unsigned int slot;
+
+	for (slot = 0; slot < kvmmem_vm_slots(); slot++) {
+		vm = kvmmem_record_unlink_at(slot);
+		if (vm)
+			kvmmem_worker_bury(vm);
+	}
+}
+
+static KVMMEM_FTRACE_FUNC(on_vm_destroy)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_VM_DESTROY);
+	kvmmem_vm_death((struct kvm *)kvmmem_ftrace_arg(0));
+}
+
+static KVMMEM_FTRACE_FUNC(on_vm_create)
+{
+	struct kvm *kvm = (struct kvm *)kvmmem_ftrace_arg(0);
+
+	kvmmem_hook_seen(KVMMEM_HOOK_VM_CREATE);
+	if (kvmmem_vm_is_born(kvm))
+		kvmmem_vm_birth(kvm, current);
+}
+
+static KVMMEM_FTRACE_FUNC(on_vcpu_create)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_VCPU_CREATE);
+	kvmmem_vcpu_birth((struct kvm_vcpu *)kvmmem_ftrace_arg(0), current);
+}
+
+static struct kvmmem_hook_group life_group;
+
+#define LIFE_HOOK(_id, _name, _purpose, _func)					\
+	{ .id = _id, .name = _name, .module = "kvm", .purpose = _purpose,	\
+	  .func = _func, .group = &life_group, .state = KVMMEM_HOOK_WAITING }
+
+static struct kvmmem_hook destroy_hook =
+	LIFE_HOOK(KVMMEM_HOOK_VM_DESTROY, "kvm_arch_destroy_vm", "vm-death", on_vm_destroy);
+
+/* The last step of creating a VM, or one of its first after that. */
+static struct kvmmem_hook create_hook =
+	LIFE_HOOK(KVMMEM_HOOK_VM_CREATE, KVMMEM_VM_CREATE_FUNC, "vm-birth", on_vm_create);
+
+/* Called for a vCPU that is online; nothing can fail after it. */
+static struct kvmmem_hook vcpu_hook =
+	LIFE_HOOK(KVMMEM_HOOK_VCPU_CREATE, "kvm_arch_vcpu_postcreate", "vcpu-birth",
+		  on_vcpu_create);
+
+/**
+ * kvmmem_registry_init - make the empty registry and add its hooks
+ *
+ * Context: may sleep. Return: 0 or -ENOMEM.
+ */
+int kvmmem_registry_init(void)
+{
+	int err = kvmmem_records_init();
+
+	if (err)
+		return err;
+	/* Before any others: hooks attach in this order and detach in reverse. */
+	kvmmem_hook_add(&destroy_hook);
+	kvmmem_hook_add(&create_hook);
+	kvmmem_hook_add(&vcpu_hook);
+	return 0;
+}
+
+/**
+ * kvmmem_registry_exit - free everything
+ *
+ * After the hooks have stopped and the readers are gone. Context: may sleep.
+ */
+void kvmmem_registry_exit(void)
+{
+	kvmmem_vm_death_all();
+	kvmmem_worker_stop();
+	kvmmem_records_exit();
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The table of VMs: who is in it, and how readers go through it.
+ */
+#ifndef _KVMMEM_RECORDS_H
+#define _KVMMEM_RECORDS_H
+
+#include "registry/vm.h"
+
+int kvmmem_records_init(void);
+void kvmmem_records_exit(void);
+void kvmmem_records_top_up(gfp_t gfp);
+
+struct kvmmem_vm *kvmmem_record_vm(struct kvm *kvm, struct task_struct *task);
+struct kvmmem_vcpu *kvmmem_record_vcpu(struct kvm_vcpu *vcpu, struct task_struct *task);
+struct kvmmem_vm *kvmmem_record_unlink(const struct kvm *kvm);
+struct kvmmem_vm *kvmmem_record_unlink_at(unsigned int slot);
+struct kvmmem_vm *kvmmem_record_peek(unsigned int slot);
+void kvmmem_vm_requested(const struct kvm *kvm);
+
+unsigned int kvmmem_vm_slots(void);
+int kvmmem_vm_next(unsigned int from);
+struct kvmmem_vm *kvmmem_vm_at(unsigned int slot);
+struct kvmmem_vm *kvmmem_vm_get(unsigned int slot);
+void kvmmem_vm_put(struct kvmmem_vm *vm);
+unsigned int kvmmem_vm_count(void);
+
+/**
+ * struct kvmmem_records_usage - memory that the registry holds
+ * @live: records in use
+ * @reserve: records ready to be used
+ * @size: bytes of one record
+ */
+struct kvmmem_records_usage {
+	unsigned int live;
+	unsigned int reserve;
+	unsigned int size;
+};
+
+void kvmmem_records_usage(struct kvmmem_records_usage *vm,
+			  struct kvmmem_records_usage *vcpu);
+
+#endif /* _KVMMEM_RECORDS_H */
