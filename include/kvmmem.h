@@ -2,8 +2,9 @@
 /*
  * kvmmem: names and limits that readers of its files may rely on.
  *
- * The contract itself is Documentation/kvmmem.rst. This header holds what a
- * program would otherwise have to copy from there.
+ * The contract itself is Documentation/ABI/testing/procfs-kvmmem and
+ * debugfs-kvmmem. This header holds what a program would otherwise have to copy
+ * from there.
  */
 #ifndef _KVMMEM_H
 #define _KVMMEM_H

@@ -76,7 +76,7 @@ struct param {
  * The type at an offset and the offset behind it, or an error: data that ends
  * early or has a kind that is not known.
  */
-static int type_at(const struct kvmmem_btf *btf, u32 offset, struct type *type, u32 *next)
+static int btf_type_at(const struct kvmmem_btf *btf, u32 offset, struct type *type, u32 *next)
 {
 	u32 left = btf->types_len - offset;
 	u64 size = sizeof(*type);
@@ -95,7 +95,7 @@ static int type_at(const struct kvmmem_btf *btf, u32 offset, struct type *type, 
 	return 0;
 }
 
-static void mark(struct kvmmem_btf *btf, u32 offset)
+static void btf_mark(struct kvmmem_btf *btf, u32 offset)
 {
 	u32 i;
 
@@ -150,16 +150,16 @@ int kvmmem_btf_open(struct kvmmem_btf *btf, const void *data, size_t size,
 	btf->first_str = base ? base->first_str + base->strings_len : 0;
 
 	for (btf->stride = 1; offset < btf->types_len; offset = next, btf->nr++) {
-		if (type_at(btf, offset, &type, &next))
+		if (btf_type_at(btf, offset, &type, &next))
 			return -EINVAL;
-		mark(btf, offset);
+		btf_mark(btf, offset);
 	}
 	return 0;
 }
 
 /* The type of a number, and the view and the offset where it is. */
-static int type_of(const struct kvmmem_btf *btf, u32 id, struct type *type,
-		   const struct kvmmem_btf **in, u32 *offset)
+static int btf_type_of(const struct kvmmem_btf *btf, u32 id, struct type *type,
+		       const struct kvmmem_btf **in, u32 *offset)
 {
 	u32 index, i, next = 0;
 
@@ -170,16 +170,16 @@ static int type_of(const struct kvmmem_btf *btf, u32 id, struct type *type,
 		return -EINVAL;
 	*offset = btf->marks[index / btf->stride];
 	for (i = index % btf->stride; i; i--) {
-		if (type_at(btf, *offset, type, &next))
+		if (btf_type_at(btf, *offset, type, &next))
 			return -EINVAL;
 		*offset = next;
 	}
 	*in = btf;
-	return type_at(btf, *offset, type, &next);
+	return btf_type_at(btf, *offset, type, &next);
 }
 
 /* A name, "" for none or for one that is out of bounds. */
-static const char *name_of(const struct kvmmem_btf *btf, u32 name)
+static const char *btf_name_of(const struct kvmmem_btf *btf, u32 name)
 {
 	if (btf->base && name < btf->first_str)
 		btf = btf->base;
@@ -188,7 +188,7 @@ static const char *name_of(const struct kvmmem_btf *btf, u32 name)
 	return btf->strings + (name - btf->first_str);
 }
 
-static bool is_identifier(const char *name)
+static bool btf_is_identifier(const char *name)
 {
 	size_t n;
 
@@ -205,7 +205,7 @@ struct text {
 	size_t len;
 };
 
-static void put(struct text *text, const char *word)
+static void btf_put(struct text *text, const char *word)
 {
 	size_t n = strlen(word);
 
@@ -214,10 +214,10 @@ static void put(struct text *text, const char *word)
 	text->len += n;
 }
 
-static int put_base(const struct kvmmem_btf *btf, const struct type *type,
-		    u32 offset, struct text *text)
+static int btf_put_base(const struct kvmmem_btf *btf, const struct type *type,
+			u32 offset, struct text *text)
 {
-	const char *name = name_of(btf, type->name);
+	const char *name = btf_name_of(btf, type->name);
 	u32 encoding;
 	char word[8];
 
@@ -229,25 +229,25 @@ static int put_base(const struct kvmmem_btf *btf, const struct type *type,
 			return -EINVAL;
 		snprintf(word, sizeof(word), "%c%u", encoding & INT_SIGNED ? 's' : 'u',
 			 type->size_or_type * 8);
-		put(text, encoding & INT_BOOL ? "bool" : word);
+		btf_put(text, encoding & INT_BOOL ? "bool" : word);
 		return 0;
 	case KIND_STRUCT:
 	case KIND_UNION:
 	case KIND_FWD:
 	case KIND_ENUM:
 	case KIND_ENUM64:
-		if (*name && !is_identifier(name))
+		if (*name && !btf_is_identifier(name))
 			return -EINVAL;
-		put(text, *name ? name : "unnamed");
+		btf_put(text, *name ? name : "unnamed");
 		return 0;
 	case KIND_FUNC_PROTO:
-		put(text, "function");
+		btf_put(text, "function");
 		return 0;
 	case KIND_ARRAY:
-		put(text, "array");
+		btf_put(text, "array");
 		return 0;
 	case KIND_FLOAT:
-		put(text, "float");
+		btf_put(text, "float");
 		return 0;
 	default:
 		return -EINVAL;
@@ -255,7 +255,7 @@ static int put_base(const struct kvmmem_btf *btf, const struct type *type,
 }
 
 /* "u64", "kvm_vcpu*": what matters to who is handed such an argument. */
-static int put_type(const struct kvmmem_btf *btf, u32 id, struct text *text)
+static int btf_put_type(const struct kvmmem_btf *btf, u32 id, struct text *text)
 {
 	const struct kvmmem_btf *in;
 	int stars = 0, links, err;
@@ -263,7 +263,7 @@ static int put_type(const struct kvmmem_btf *btf, u32 id, struct text *text)
 	u32 offset;
 
 	for (links = 0; id && links < MAX_CHAIN; links++) {
-		err = type_of(btf, id, &type, &in, &offset);
+		err = btf_type_of(btf, id, &type, &in, &offset);
 		if (err)
 			return err;
 		switch (INFO_KIND(type.info)) {
@@ -278,7 +278,7 @@ static int put_type(const struct kvmmem_btf *btf, u32 id, struct text *text)
 			id = type.size_or_type;
 			continue;
 		}
-		err = put_base(in, &type, offset, text);
+		err = btf_put_base(in, &type, offset, text);
 		if (err)
 			return err;
 		break;
@@ -286,14 +286,14 @@ static int put_type(const struct kvmmem_btf *btf, u32 id, struct text *text)
 	if (links == MAX_CHAIN)
 		return -EINVAL;
 	if (!id)
-		put(text, "void");
+		btf_put(text, "void");
 	while (stars--)
-		put(text, "*");
+		btf_put(text, "*");
 	return 0;
 }
 
-static int put_params(const struct kvmmem_btf *btf, const struct type *proto,
-		      u32 offset, struct text *text)
+static int btf_put_params(const struct kvmmem_btf *btf, const struct type *proto,
+			  u32 offset, struct text *text)
 {
 	const u8 *params = btf->types + offset + sizeof(*proto);
 	struct text first = { };
@@ -307,10 +307,10 @@ static int put_params(const struct kvmmem_btf *btf, const struct type *proto,
 	for (i = 0; i < INFO_VLEN(proto->info); i++) {
 		memcpy(&param, params + i * sizeof(param), sizeof(param));
 		if (i > 1)
-			put(text, ",");
+			btf_put(text, ",");
 		if (i && !param.type)
-			put(text, "...");
-		else if (put_type(btf, param.type, i ? text : &first))
+			btf_put(text, "...");
+		else if (btf_put_type(btf, param.type, i ? text : &first))
 			return -EINVAL;
 		/* Long enough: no need to walk the rest of nonsense. */
 		if (text->len >= text->size)
@@ -321,8 +321,8 @@ static int put_params(const struct kvmmem_btf *btf, const struct type *proto,
 }
 
 /* The last type of btf->types that is called btf_trace_<tracepoint>. */
-static int find_typedef(const struct kvmmem_btf *btf, const char *tracepoint,
-			struct type *found)
+static int btf_find_typedef(const struct kvmmem_btf *btf, const char *tracepoint,
+			    struct type *found)
 {
 	static const char prefix[] = "btf_trace_";
 	u32 offset, next;
@@ -332,11 +332,11 @@ static int find_typedef(const struct kvmmem_btf *btf, const char *tracepoint,
 	for (offset = 0; offset < btf->types_len; offset = next) {
 		const char *name;
 
-		if (type_at(btf, offset, &type, &next))
+		if (btf_type_at(btf, offset, &type, &next))
 			return -EINVAL;
 		if (INFO_KIND(type.info) != KIND_TYPEDEF)
 			continue;
-		name = name_of(btf, type.name);
+		name = btf_name_of(btf, type.name);
 		if (strncmp(name, prefix, sizeof(prefix) - 1) ||
 		    strcmp(name + sizeof(prefix) - 1, tracepoint))
 			continue;
@@ -369,19 +369,19 @@ int kvmmem_btf_prototype(const struct kvmmem_btf *btf, const char *tracepoint,
 	u32 offset;
 	int err;
 
-	err = find_typedef(btf, tracepoint, &type);
+	err = btf_find_typedef(btf, tracepoint, &type);
 	if (err)
 		return err;
-	err = type_of(btf, type.size_or_type, &type, &in, &offset);
+	err = btf_type_of(btf, type.size_or_type, &type, &in, &offset);
 	if (err || INFO_KIND(type.info) != KIND_PTR)
 		return -EINVAL;
-	err = type_of(btf, type.size_or_type, &type, &in, &offset);
+	err = btf_type_of(btf, type.size_or_type, &type, &in, &offset);
 	if (err || INFO_KIND(type.info) != KIND_FUNC_PROTO)
 		return -EINVAL;
 
-	put(&out, "(");
-	err = put_params(in, &type, offset, &out);
-	put(&out, ")");
+	btf_put(&out, "(");
+	err = btf_put_params(in, &type, offset, &out);
+	btf_put(&out, ")");
 	if (!err && out.len >= size)
 		err = -E2BIG;
 	return err;

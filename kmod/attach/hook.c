@@ -37,6 +37,8 @@ void kvmmem_hook_let_go(struct kvmmem_hook *hook)
  * @hook: the hook
  *
  * Context: any; the answer may be old by the time it is used.
+ *
+ * Return: true when it is.
  */
 bool kvmmem_hook_attached(const struct kvmmem_hook *hook)
 {
@@ -46,6 +48,8 @@ bool kvmmem_hook_attached(const struct kvmmem_hook *hook)
 /**
  * kvmmem_hook_events_seen - events that a hook has seen since load
  * @hook: the hook
+ *
+ * Return: how many, of all processors.
  */
 u64 kvmmem_hook_events_seen(const struct kvmmem_hook *hook)
 {

@@ -93,7 +93,7 @@ static void hooks_functions_done(void)
 }
 
 static int hooks_on_tracepoint_module(struct notifier_block *nb, unsigned long action,
-				void *data)
+				      void *data)
 {
 	struct tp_module *tp_mod = data;
 	struct module *mod = tp_mod->mod;
@@ -112,7 +112,7 @@ static int hooks_on_tracepoint_module(struct notifier_block *nb, unsigned long a
 		hooks_choose_probes(protos);
 		for (i = 0; i < mod->num_tracepoints; i++)
 			hooks_tracepoint_found(tracepoint_ptr_deref(&mod->tracepoints_ptrs[i]),
-					 NULL);
+					       NULL);
 		hooks_tracepoints_done(mod);
 	} else if (action == MODULE_STATE_GOING) {
 		list_for_each_entry(hook, &hooks, node) {
@@ -278,7 +278,9 @@ static void hooks_detach_all(void)
  * death can be heard. A hook that cannot be attached is no error: its state
  * tells, and what depends on it is unknown.
  *
- * Context: may sleep. Return: 0 or an errno from registering the notifiers.
+ * Context: may sleep.
+ *
+ * Return: 0 or an errno from registering the notifiers.
  */
 int kvmmem_hooks_start(void (*kvm_gone)(void))
 {

@@ -20,7 +20,7 @@
 #define BTF_DIR		"/sys/kernel/btf/"
 #define MAX_SIZE	(64 << 20)
 
-static void *read_all(const char *name, size_t *size)
+static void *proto_read_all(const char *name, size_t *size)
 {
 	char path[64];
 	struct file *file;
@@ -54,8 +54,9 @@ static void *read_all(const char *name, size_t *size)
  * kvmmem_protos_get - read the BTF that has KVM's tracepoints
  * @module: name of KVM's module, NULL if KVM is built in
  *
- * Some megabytes, so not for long. Context: process, may sleep. Return: NULL if
- * the kernel has none, or none that can be read.
+ * Some megabytes, so not for long. Context: process, may sleep.
+ *
+ * Return: NULL if the kernel has none, or none that can be read.
  */
 struct kvmmem_protos *kvmmem_protos_get(const char *module)
 {
@@ -66,11 +67,11 @@ struct kvmmem_protos *kvmmem_protos_get(const char *module)
 		return NULL;
 	/* The smaller one first: where modules have none, that is all. */
 	if (module) {
-		protos->kvm_data = read_all(module, &kvm_size);
+		protos->kvm_data = proto_read_all(module, &kvm_size);
 		if (!protos->kvm_data)
 			goto err_put;
 	}
-	protos->kernel_data = read_all("vmlinux", &size);
+	protos->kernel_data = proto_read_all("vmlinux", &size);
 	if (!protos->kernel_data ||
 	    kvmmem_btf_open(&protos->kernel, protos->kernel_data, size, NULL))
 		goto err_put;

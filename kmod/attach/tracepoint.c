@@ -55,7 +55,8 @@ void kvmmem_tracepoint_attach(struct kvmmem_hook *hook)
 	if (!hook->probe)
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_REFUSED);
 	else
-		kvmmem_hook_settle(hook, tracepoint_probe_register(hook->tp, hook->probe->func, hook));
+		kvmmem_hook_settle(hook, tracepoint_probe_register(hook->tp, hook->probe->func,
+								   hook));
 }
 
 /**

@@ -50,6 +50,8 @@
 
 /**
  * kvmmem_cpu_is_svm - is KVM's vendor module on this machine kvm-amd?
+ *
+ * Return: true on AMD's and Hygon's.
  */
 static inline bool kvmmem_cpu_is_svm(void)
 {
@@ -58,6 +60,8 @@ static inline bool kvmmem_cpu_is_svm(void)
 
 /**
  * kvmmem_cpu_is_vmx - is KVM's vendor module on this machine kvm-intel?
+ *
+ * Return: true on Intel's and Zhaoxin's.
  */
 static inline bool kvmmem_cpu_is_vmx(void)
 {
@@ -90,6 +94,8 @@ static inline bool kvmmem_kvm_debugfs_name(const struct kvm *kvm, char *buf, siz
  * for a guest without paging; the latter has three levels on a 64-bit host
  * (arch/x86/kvm/mmu/mmu.c, kvm_calc_shadow_mmu_root_page_role), TDP four or
  * five.
+ *
+ * Return: false under shadow paging.
  */
 static inline bool kvmmem_vcpu_is_tdp(const struct kvm_vcpu *vcpu)
 {
@@ -126,6 +132,8 @@ static inline u64 kvmmem_vcpu_pf_taken(const struct kvm_vcpu *vcpu)
  *
  * Address space 0 only: 1 is SMM's view of the same memory. Does not sleep;
  * takes kvm->srcu for reading.
+ *
+ * Return: pages of 4K.
  */
 static inline u64 kvmmem_memslot_pages(struct kvm *kvm)
 {
@@ -156,6 +164,8 @@ static inline u64 kvmmem_memslot_pages(struct kvm *kvm)
 /**
  * kvmmem_vcpu_tlb_flush - full flushes that KVM has done for this vCPU
  * @vcpu: a live vCPU
+ *
+ * Return: how many, since the vCPU was made or its statistics were cleared.
  */
 static inline u64 kvmmem_vcpu_tlb_flush(const struct kvm_vcpu *vcpu)
 {
@@ -165,6 +175,8 @@ static inline u64 kvmmem_vcpu_tlb_flush(const struct kvm_vcpu *vcpu)
 /**
  * kvmmem_vcpu_single_flush - one-address flushes that KVM has done for this vCPU
  * @vcpu: a live vCPU
+ *
+ * Return: how many, likewise.
  */
 static inline u64 kvmmem_vcpu_single_flush(const struct kvm_vcpu *vcpu)
 {
@@ -201,6 +213,8 @@ static inline u64 kvmmem_kvm_requests(const struct kvm *kvm)
 /**
  * kvmmem_remote_flushes - remote flushes that had to kick a vCPU
  * @kvm: a live VM
+ *
+ * Return: how many, since the VM was made or its statistics were cleared.
  */
 static inline u64 kvmmem_remote_flushes(const struct kvm *kvm)
 {
@@ -210,6 +224,8 @@ static inline u64 kvmmem_remote_flushes(const struct kvm *kvm)
 /**
  * kvmmem_vcpu_hyperv - does the guest use Hyper-V's interface?
  * @vcpu: a live vCPU
+ *
+ * Return: true if it does.
  */
 static inline bool kvmmem_vcpu_hyperv(const struct kvm_vcpu *vcpu)
 {
@@ -226,6 +242,8 @@ static inline bool kvmmem_vcpu_hyperv(const struct kvm_vcpu *vcpu)
  *
  * Those of TDX guests do not, and the VMCS that is current while they run may
  * be any other vCPU's.
+ *
+ * Return: false for a vCPU of a TDX guest.
  */
 static __always_inline bool kvmmem_vcpu_has_vmcs(const struct kvm_vcpu *vcpu)
 {
@@ -251,6 +269,8 @@ static __always_inline bool kvmmem_vcpu_has_vmcs(const struct kvm_vcpu *vcpu)
 /**
  * kvmmem_vm_is_born - has this VM been made, and is it not being destroyed?
  * @kvm: the argument of KVMMEM_VM_CREATE_FUNC
+ *
+ * Return: false when a record must not be made.
  */
 static inline bool kvmmem_vm_is_born(struct kvm *kvm)
 {
@@ -275,6 +295,8 @@ static inline bool kvmmem_vm_is_born(struct kvm *kvm)
  * writes nothing.
  *
  * Context: a hook in the thread of a vCPU that is loaded.
+ *
+ * Return: the field, or @otherwise.
  */
 static __always_inline unsigned long kvmmem_vmread(unsigned long field,
 						   unsigned long otherwise)
@@ -296,6 +318,8 @@ static __always_inline unsigned long kvmmem_vmread(unsigned long field,
  *
  * struct vcpu_svm is private, but begins with the vCPU and then this pointer on
  * every kernel from 5.10 to 7.3. Validate it before use.
+ *
+ * Return: what stands where the pointer is.
  */
 static __always_inline const struct vmcb *kvmmem_svm_vmcb(const struct kvm_vcpu *vcpu)
 {
@@ -305,6 +329,8 @@ static __always_inline const struct vmcb *kvmmem_svm_vmcb(const struct kvm_vcpu 
 /**
  * kvmmem_vmcb_is_good - is this what kvmmem_svm_vmcb() should be: a whole page?
  * @vmcb: what it is
+ *
+ * Return: true if it may be read.
  */
 static inline bool kvmmem_vmcb_is_good(const struct vmcb *vmcb)
 {

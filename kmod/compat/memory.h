@@ -52,7 +52,9 @@ struct kvmmem_slot {
  * @max: room there
  *
  * Address space 0, as kvmmem_memslot_pages(). Does not sleep; takes kvm->srcu
- * for reading. Return: slots copied; there may be more when it is @max.
+ * for reading.
+ *
+ * Return: slots copied; there may be more when it is @max.
  */
 static inline unsigned int kvmmem_slots_from(struct kvm *kvm, u64 gfn,
 					     struct kvmmem_slot *copy, unsigned int max)
@@ -98,7 +100,9 @@ static inline struct kvm_memory_slot *kvmmem_slot_at(struct kvm *kvm, u64 gfn)
  * @kvm: a live VM
  * @gfn: the page
  *
- * Does not sleep; takes kvm->srcu for reading. Return: 0 where no slot is.
+ * Does not sleep; takes kvm->srcu for reading.
+ *
+ * Return: 0 where no slot is.
  */
 static inline u32 kvmmem_slot_flags(struct kvm *kvm, u64 gfn)
 {
@@ -118,6 +122,8 @@ static inline u32 kvmmem_slot_flags(struct kvm *kvm, u64 gfn)
  * KVM's own note (lpage_info): of the slot's alignment and edges, of guest page
  * tables and other pages that it write-protects, and of mixed attributes. Does
  * not sleep; takes kvm->srcu for reading.
+ *
+ * Return: true if it does.
  */
 static inline bool kvmmem_huge_disallowed(struct kvm *kvm, u64 gfn)
 {
@@ -153,6 +159,8 @@ static inline u64 kvmmem_ept_leaves(const struct kvm *kvm, int level)
 /**
  * kvmmem_nx_splits - tables that KVM has only since a huge page was executed
  * @kvm: a live VM
+ *
+ * Return: how many, now.
  */
 static inline u64 kvmmem_nx_splits(const struct kvm *kvm)
 {
@@ -162,6 +170,8 @@ static inline u64 kvmmem_nx_splits(const struct kvm *kvm)
 /**
  * kvmmem_shadow_tables - table pages of KVM's older MMU
  * @kvm: a live VM
+ *
+ * Return: how many, now.
  */
 static inline u64 kvmmem_shadow_tables(const struct kvm *kvm)
 {
@@ -185,6 +195,8 @@ static inline u64 kvmmem_shadow_tables(const struct kvm *kvm)
  *
  * REMOVED_SPTE, later FROZEN_SPTE of KVM's private spte.h: not 0, whatever else
  * it is; entries of MMIO are never huge before.
+ *
+ * Return: true if it is.
  */
 static inline bool kvmmem_spte_frozen(u64 spte)
 {
@@ -196,9 +208,10 @@ static inline bool kvmmem_spte_frozen(u64 spte)
  * @kvm: a live VM
  *
  * An RCU list: kvm_tdp_mmu_put_root() takes a root from it before it hands the
- * root to call_rcu(). It did not always do so, which a compiler cannot tell, but
- * has since before a vCPU's MMU got its root_role. Return: NULL where that MMU
- * frees its tables otherwise.
+ * root to call_rcu(). It did not always do so, which a compiler cannot tell,
+ * but has since before a vCPU's MMU got its root_role.
+ *
+ * Return: NULL where that MMU frees its tables otherwise.
  */
 static inline const struct list_head *kvmmem_tdp_roots(const struct kvm *kvm)
 {
@@ -214,8 +227,10 @@ static inline const struct list_head *kvmmem_tdp_roots(const struct kvm *kvm)
  * @vcpu: a live vCPU
  * @level: where to put their levels
  *
- * Not those of a nested guest. Return: their physical address, INVALID_PAGE if
- * there are none or if they are those of SMM.
+ * Not those of a nested guest.
+ *
+ * Return: their physical address, INVALID_PAGE if there are none or if they are
+ * those of SMM.
  */
 static inline hpa_t kvmmem_tdp_root(const struct kvm_vcpu *vcpu, int *level)
 {
@@ -243,6 +258,8 @@ enum kvmmem_absent {
  * @pte: neither none nor present; a PMD or PUD in a PTE's clothes is fine, the
  *	bits of such entries are the same on x86
  * @pfn: the page frame when the result is KVMMEM_ABSENT_PAGE
+ *
+ * Return: what it is.
  */
 static inline enum kvmmem_absent kvmmem_absent(pte_t pte, unsigned long *pfn)
 {
@@ -276,6 +293,8 @@ static inline enum kvmmem_absent kvmmem_absent(pte_t pte, unsigned long *pfn)
 /**
  * kvmmem_page_is_anon - is a page anonymous memory?
  * @page: any page, a reference is not needed
+ *
+ * Return: true if it is.
  */
 static inline bool kvmmem_page_is_anon(struct page *page)
 {
@@ -285,6 +304,8 @@ static inline bool kvmmem_page_is_anon(struct page *page)
 /**
  * kvmmem_page_is_ksm - is a page merged by KSM?
  * @page: any page, a reference is not needed
+ *
+ * Return: true if it is.
  */
 static inline bool kvmmem_page_is_ksm(struct page *page)
 {
@@ -298,6 +319,8 @@ static inline bool kvmmem_page_is_ksm(struct page *page)
 /**
  * kvmmem_xas_pages - pages that the entry at an XArray cursor stands for
  * @xas: the cursor
+ *
+ * Return: how many.
  */
 static inline unsigned long kvmmem_xas_pages(struct xa_state *xas)
 {

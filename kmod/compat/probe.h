@@ -36,7 +36,9 @@ struct kvmmem_probe {
  * is part of the vCPU. So kvm_get_running_vcpu() is not needed, a symbol of
  * kvm.ko that other kernels keep to themselves.
  *
- * Context: called by KVM on behalf of that vCPU. Return: NULL if there is none.
+ * Context: called by KVM on behalf of that vCPU.
+ *
+ * Return: NULL if there is none.
  */
 static __always_inline struct kvm_vcpu *kvmmem_running_vcpu(void)
 {
@@ -51,6 +53,8 @@ static __always_inline struct kvm_vcpu *kvmmem_running_vcpu(void)
  * @code: its lower half, all that the tracepoint hands over
  *
  * On AMD the VMCB still has the whole. Elsewhere the half is all there is.
+ *
+ * Return: all 64 bits where they can be had, @code otherwise.
  */
 static __always_inline u64 kvmmem_wide_fault_code(const struct kvm_vcpu *vcpu, u32 code)
 {

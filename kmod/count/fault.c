@@ -30,7 +30,9 @@ void kvmmem_fault_init(const struct kvmmem_probe *probes)
 /**
  * kvmmem_fault_on - are faults being counted?
  *
- * Context: any. Return: true while the hook is attached.
+ * Context: any.
+ *
+ * Return: true while the hook is attached.
  */
 bool kvmmem_fault_on(void)
 {

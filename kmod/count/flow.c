@@ -30,7 +30,7 @@ static DEFINE_PER_CPU(u64, unattributed);
 static DEFINE_PER_CPU(unsigned int, last_slot);
 
 /* The VM of this process, NULL if there are none or several. Under RCU. */
-static struct kvmmem_vm *vm_of(const struct mm_struct *mm)
+static struct kvmmem_vm *flow_vm_of(const struct mm_struct *mm)
 {
 	struct kvmmem_vm *vm, *found = NULL;
 	unsigned int slot;
@@ -54,7 +54,7 @@ static struct kvmmem_vm *vm_of(const struct mm_struct *mm)
 }
 
 /* A slot that is being logged is split for it, any other for the mitigation. */
-static bool is_logged(struct kvmmem_vm *vm, u64 gfn)
+static bool flow_is_logged(struct kvmmem_vm *vm, u64 gfn)
 {
 	bool logged = false;
 
@@ -82,43 +82,43 @@ struct frozen {
 
 static DEFINE_PER_CPU(struct frozen, frozen);
 
-static void count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gfn)
+static void flow_count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gfn)
 {
 	struct kvmmem_vm *vm;
 
 	if (flow >= KVMMEM_NR_FLOWS)
 		return;
 	rcu_read_lock();
-	vm = vm_of(mm);
+	vm = flow_vm_of(mm);
 	if (!vm) {
 		this_cpu_inc(unattributed);
 	} else {
-		if (flow == KVMMEM_FLOW_SPLIT && is_logged(vm, gfn))
+		if (flow == KVMMEM_FLOW_SPLIT && flow_is_logged(vm, gfn))
 			flow = KVMMEM_FLOW_SPLIT_LOGGED;
 		atomic64_inc(&vm->flows[flow]);
 	}
 	rcu_read_unlock();
 }
 
-static noinline void account(enum kvmmem_flow flow, u64 gfn)
+static noinline void flow_account(enum kvmmem_flow flow, u64 gfn)
 {
 	struct frozen *last = get_cpu_ptr(&frozen);
 
 	if (last->task == current && last->gfn == gfn && flow == KVMMEM_FLOW_LINKED)
 		flow = KVMMEM_FLOW_SPLIT;
 	else if (last->task)
-		count(last->mm, KVMMEM_FLOW_ZAPPED, last->gfn);
+		flow_count(last->mm, KVMMEM_FLOW_ZAPPED, last->gfn);
 	last->task = NULL;
 	if (flow == KVMMEM_FLOW_FROZEN) {
 		last->task = current;
 		last->mm = current->mm;
 		last->gfn = gfn;
 	}
-	count(current->mm, flow, gfn);
+	flow_count(current->mm, flow, gfn);
 	put_cpu_ptr(&frozen);
 }
 
-static __always_inline void spte_changed(u64 gfn, int level, u64 old_spte, u64 new_spte)
+static __always_inline void flow_spte_changed(u64 gfn, int level, u64 old_spte, u64 new_spte)
 {
 	enum kvmmem_flow flow;
 
@@ -127,22 +127,22 @@ static __always_inline void spte_changed(u64 gfn, int level, u64 old_spte, u64 n
 	kvmmem_hook_seen(KVMMEM_HOOK_SPTE_CHANGED);
 	flow = kvmmem_flow_kind(level, old_spte, new_spte);
 	if (flow != KVMMEM_FLOW_NONE)
-		account(flow, gfn);
+		flow_account(flow, gfn);
 }
 
-KVMMEM_SPTE_CHANGED_PROBES(spte_changed);
+KVMMEM_SPTE_CHANGED_PROBES(flow_spte_changed);
 
 static struct kvmmem_hook spte_hook = {
 	.id = KVMMEM_HOOK_SPTE_CHANGED,
 	.name = "kvm_tdp_mmu_spte_changed",
 	.module = "kvm",
 	.purpose = "huge-flows",
-	.probes = spte_changed_probes,
+	.probes = flow_spte_changed_probes,
 };
 
 static bool initialized;
 
-static int set_huge_flows(const char *val, const struct kernel_param *kp)
+static int flow_set_switch(const char *val, const struct kernel_param *kp)
 {
 	bool was = huge_flows;
 	int err = param_set_bool(val, kp);
@@ -156,7 +156,7 @@ static int set_huge_flows(const char *val, const struct kernel_param *kp)
 
 static const struct kernel_param_ops huge_flows_ops = {
 	.flags = KERNEL_PARAM_OPS_FL_NOARG,
-	.set = set_huge_flows,
+	.set = flow_set_switch,
 	.get = param_get_bool,
 };
 
@@ -178,7 +178,9 @@ void kvmmem_flow_init(void)
  * @vm: the record
  * @flows: where to, by enum kvmmem_flow
  *
- * Context: any. Return: false when they are not being counted.
+ * Context: any.
+ *
+ * Return: false when they are not being counted.
  */
 bool kvmmem_flow_of_vm(struct kvmmem_vm *vm, u64 *flows)
 {
@@ -191,6 +193,8 @@ bool kvmmem_flow_of_vm(struct kvmmem_vm *vm, u64 *flows)
 
 /**
  * kvmmem_flow_unattributed - flows that no VM could be found for
+ *
+ * Return: how many, since load.
  */
 u64 kvmmem_flow_unattributed(void)
 {

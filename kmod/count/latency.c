@@ -39,13 +39,13 @@ noinline void kvmmem_latency_served(struct kvmmem_vcpu *rec)
 }
 
 /* Nobody writes: what was begun stays without an end. */
-static void forget(struct kvmmem_vcpu *rec)
+static void latency_forget(struct kvmmem_vcpu *rec)
 {
 	rec->exit_tsc = 0;
 	rec->fault_tsc = 0;
 }
 
-static void switch_on(void)
+static void latency_switch_on(void)
 {
 	tsc_mult = kvmmem_tsc_mult(tsc_khz);
 	if (check_tsc_unstable() || !tsc_mult) {
@@ -56,18 +56,18 @@ static void switch_on(void)
 	static_branch_enable(&kvmmem_latency_key);
 }
 
-static void switch_off(void)
+static void latency_switch_off(void)
 {
 	static_branch_disable(&kvmmem_latency_key);
 	kvmmem_run_want(KVMMEM_RUN_TIME, false, NULL);
 	/* The fault probe, and one on kvm_exit that is needed for tags, go on. */
 	tracepoint_synchronize_unregister();
-	kvmmem_vcpu_for_all(forget);
+	kvmmem_vcpu_for_all(latency_forget);
 }
 
 static bool initialized;
 
-static int set_service_time(const char *val, const struct kernel_param *kp)
+static int latency_set_switch(const char *val, const struct kernel_param *kp)
 {
 	bool was = service_time;
 	int err = param_set_bool(val, kp);
@@ -76,15 +76,15 @@ static int set_service_time(const char *val, const struct kernel_param *kp)
 	if (err || !initialized || was == service_time)
 		return err;
 	if (service_time)
-		switch_on();
+		latency_switch_on();
 	else
-		switch_off();
+		latency_switch_off();
 	return 0;
 }
 
 static const struct kernel_param_ops service_time_ops = {
 	.flags = KERNEL_PARAM_OPS_FL_NOARG,
-	.set = set_service_time,
+	.set = latency_set_switch,
 	.get = param_get_bool,
 };
 
@@ -97,7 +97,7 @@ MODULE_PARM_DESC(service_time, "measure the service time of faults; off: its hoo
 void kvmmem_latency_init(void)
 {
 	if (service_time)
-		switch_on();
+		latency_switch_on();
 	initialized = true;
 }
 

@@ -10,8 +10,8 @@
  *   so a vCPU's counters have one writer: plain increments, no atomics, no locks.
  * - The straight path allocates nothing, divides nothing and writes to no line
  *   that another processor writes to. What is rare is out of line.
- * - Preemption may be on (7.3 calls probes under SRCU), and a probe may go on
- *   on another processor: nothing is kept by processor from one line to the next.
+ * - Preemption may be on (7.3 calls probes under SRCU), and a probe may end on
+ *   another processor than it began on: nothing is kept by processor.
  * - What is not wanted is a jump that static keys take out.
  */
 #include <linux/module.h>
@@ -158,35 +158,35 @@ static KVMMEM_FTRACE_FUNC(_name)						\
 	kvmmem_tlb_flushed((struct kvm_vcpu *)kvmmem_ftrace_arg(0), _kind);	\
 }
 
-ON_FLUSH(on_flush_all, KVMMEM_HOOK_FLUSH_ALL, KVMMEM_FLUSH_ALL)
-ON_FLUSH(on_flush_current, KVMMEM_HOOK_FLUSH_CURRENT, KVMMEM_FLUSH_CURRENT)
-ON_FLUSH(on_flush_guest, KVMMEM_HOOK_FLUSH_GUEST, KVMMEM_FLUSH_GUEST)
-ON_FLUSH(on_flush_asid, KVMMEM_HOOK_FLUSH_ASID, KVMMEM_FLUSH_GUEST)
-ON_FLUSH(on_flush_any, KVMMEM_HOOK_FLUSH_ANY, KVMMEM_FLUSH_ANY)
+ON_FLUSH(tlb_on_flush_all, KVMMEM_HOOK_FLUSH_ALL, KVMMEM_FLUSH_ALL)
+ON_FLUSH(tlb_on_flush_current, KVMMEM_HOOK_FLUSH_CURRENT, KVMMEM_FLUSH_CURRENT)
+ON_FLUSH(tlb_on_flush_guest, KVMMEM_HOOK_FLUSH_GUEST, KVMMEM_FLUSH_GUEST)
+ON_FLUSH(tlb_on_flush_asid, KVMMEM_HOOK_FLUSH_ASID, KVMMEM_FLUSH_GUEST)
+ON_FLUSH(tlb_on_flush_any, KVMMEM_HOOK_FLUSH_ANY, KVMMEM_FLUSH_ANY)
 
 /* Where KVM does not count the requests for remote flushes. */
-static KVMMEM_FTRACE_FUNC(on_remote_flush)
+static KVMMEM_FTRACE_FUNC(tlb_on_remote_flush)
 {
 	kvmmem_hook_seen(KVMMEM_HOOK_REMOTE);
 	kvmmem_vm_requested((struct kvm *)kvmmem_ftrace_arg(0));
 }
 
-static __always_inline void pv_flush(bool need_flush)
+static __always_inline void tlb_pv_flush(bool need_flush)
 {
 	kvmmem_hook_seen(KVMMEM_HOOK_PV_FLUSH);
 	if (need_flush)
 		kvmmem_tlb_pv_asked();
 }
 
-KVMMEM_PV_FLUSH_PROBES(pv_flush);
+KVMMEM_PV_FLUSH_PROBES(tlb_pv_flush);
 
 /* By the hook's id. */
 static const ftrace_func_t flush_funcs[KVMMEM_NR_HOOKS] = {
-	[KVMMEM_HOOK_FLUSH_ALL] = on_flush_all,
-	[KVMMEM_HOOK_FLUSH_CURRENT] = on_flush_current,
-	[KVMMEM_HOOK_FLUSH_GUEST] = on_flush_guest,
-	[KVMMEM_HOOK_FLUSH_ASID] = on_flush_asid,
-	[KVMMEM_HOOK_FLUSH_ANY] = on_flush_any,
+	[KVMMEM_HOOK_FLUSH_ALL] = tlb_on_flush_all,
+	[KVMMEM_HOOK_FLUSH_CURRENT] = tlb_on_flush_current,
+	[KVMMEM_HOOK_FLUSH_GUEST] = tlb_on_flush_guest,
+	[KVMMEM_HOOK_FLUSH_ASID] = tlb_on_flush_asid,
+	[KVMMEM_HOOK_FLUSH_ANY] = tlb_on_flush_any,
 };
 
 /**
@@ -203,5 +203,5 @@ void kvmmem_probes_init(void)
 		kvmmem_fault_init(fault_vmx_probes);
 		kvmmem_run_init(entry_vmx_probes, exit_vmx_probes);
 	}
-	kvmmem_tlb_hooks_init(flush_funcs, pv_flush_probes, on_remote_flush);
+	kvmmem_tlb_hooks_init(flush_funcs, tlb_pv_flush_probes, tlb_on_remote_flush);
 }

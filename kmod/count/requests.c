@@ -51,7 +51,9 @@ void kvmmem_requests_switch(bool on)
 /**
  * kvmmem_requests_known - does somebody count the requests?
  *
- * Context: any. Return: true if KVM does or the hook is attached.
+ * Context: any.
+ *
+ * Return: true if KVM does or the hook is attached.
  */
 bool kvmmem_requests_known(void)
 {

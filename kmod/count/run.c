@@ -78,7 +78,9 @@ void kvmmem_run_want(enum kvmmem_run_need need, bool on, const char *why_not)
  * kvmmem_run_attached - are the probes at work?
  * @need: what for
  *
- * Context: any. Return: true when all that @need needs is attached.
+ * Context: any.
+ *
+ * Return: true when all that @need needs is attached.
  */
 bool kvmmem_run_attached(enum kvmmem_run_need need)
 {

@@ -13,6 +13,7 @@ struct kvmmem_probe;
  * enum kvmmem_run_need - what the probes are for
  * @KVMMEM_RUN_TAG: the hardware tag and flushes: one of the two tracepoints
  * @KVMMEM_RUN_TIME: service time: both
+ * @KVMMEM_NR_RUN_NEEDS: how many there are
  */
 enum kvmmem_run_need {
 	KVMMEM_RUN_TAG,

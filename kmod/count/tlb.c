@@ -257,6 +257,8 @@ void kvmmem_tlb_untrack(struct kvmmem_vcpu *rec)
 /**
  * kvmmem_tag_flushes - flushes of all causes under a tag
  * @tag: its cell
+ *
+ * Return: their sum.
  */
 u64 kvmmem_tag_flushes(const struct kvmmem_tag *tag)
 {
@@ -273,7 +275,9 @@ u64 kvmmem_tag_flushes(const struct kvmmem_tag *tag)
  * @rec: its record
  * @tags: room for KVMMEM_TAGS
  *
- * Context: rcu_read_lock(). Return: how many there are.
+ * Context: rcu_read_lock().
+ *
+ * Return: how many there are.
  */
 unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags)
 {
@@ -298,8 +302,9 @@ unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags)
  * @ours: the sum over tags and causes
  * @kvms: what KVM's tlb_flush grew by since counting began
  *
- * Context: rcu_read_lock(), @rec->vm->lock, the VM alive. Return: false before
- * counting began.
+ * Context: rcu_read_lock(), @rec->vm->lock, the VM alive.
+ *
+ * Return: false before counting began.
  */
 bool kvmmem_tlb_witness(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms)
 {

@@ -60,7 +60,7 @@ static void tlb_switch_hooks(bool on)
 
 static bool initialized;
 
-static int set_flush_accounting(const char *val, const struct kernel_param *kp)
+static int tlb_set_switch(const char *val, const struct kernel_param *kp)
 {
 	bool was = flush_accounting;
 	int err = param_set_bool(val, kp);
@@ -84,7 +84,7 @@ static int set_flush_accounting(const char *val, const struct kernel_param *kp)
 
 static const struct kernel_param_ops flush_accounting_ops = {
 	.flags = KERNEL_PARAM_OPS_FL_NOARG,
-	.set = set_flush_accounting,
+	.set = tlb_set_switch,
 	.get = param_get_bool,
 };
 
@@ -123,7 +123,9 @@ void kvmmem_tlb_hooks_init(const ftrace_func_t *funcs, const struct kvmmem_probe
 /**
  * kvmmem_tlb_on - is flush accounting at work?
  *
- * Context: any. Return: true while what it needs is attached.
+ * Context: any.
+ *
+ * Return: true while what it needs is attached.
  */
 bool kvmmem_tlb_on(void)
 {
@@ -133,7 +135,9 @@ bool kvmmem_tlb_on(void)
 /**
  * kvmmem_tlb_causes_known - can causes be told apart on this kernel?
  *
- * Context: any. Return: false where flushes of one cause would pass for another's.
+ * Context: any.
+ *
+ * Return: false where flushes of one cause would pass for another's.
  */
 bool kvmmem_tlb_causes_known(void)
 {

@@ -21,6 +21,8 @@
 /**
  * kvmmem_latency_bucket - the bucket of a time
  * @ns: the time
+ *
+ * Return: its number, below KVMMEM_LATENCY_BUCKETS.
  */
 static inline unsigned int kvmmem_latency_bucket(u64 ns)
 {
@@ -60,6 +62,8 @@ static inline u32 kvmmem_tsc_mult(unsigned int khz)
  * kvmmem_tsc_to_ns - a difference of TSC values as time
  * @ticks: the difference
  * @mult: the factor
+ *
+ * Return: nanoseconds.
  */
 static __always_inline u64 kvmmem_tsc_to_ns(u64 ticks, u32 mult)
 {

@@ -7,6 +7,8 @@
 /**
  * kvmmem_asker_vmx - who may ask for a flush by an exit of this reason
  * @reason: basic exit reason, bits 15:0 of the field
+ *
+ * Return: who.
  */
 enum kvmmem_asker kvmmem_asker_vmx(u32 reason)
 {
@@ -33,6 +35,8 @@ enum kvmmem_asker kvmmem_asker_vmx(u32 reason)
 /**
  * kvmmem_asker_svm - who may ask for a flush by an exit of this code
  * @code: exit code of the VMCB
+ *
+ * Return: who.
  */
 enum kvmmem_asker kvmmem_asker_svm(u64 code)
 {

@@ -15,6 +15,7 @@
  * @KVMMEM_CAUSE_NESTED: a nested guest or hypervisor, or a switch between them
  * @KVMMEM_CAUSE_TAG: the vCPU moved to another processor
  * @KVMMEM_CAUSE_OTHER: none of these, or it cannot be told
+ * @KVMMEM_NR_CAUSES: how many there are
  */
 enum kvmmem_cause {
 	KVMMEM_CAUSE_REMOTE,
@@ -73,6 +74,8 @@ struct kvmmem_flush_signs {
  * KVM_REQ_TLB_FLUSH is made in two places only: for a remote flush, and by
  * vmx_vcpu_load_vmcs() on another processor (5.10: and for nested INVVPID).
  * Where both come together one flush serves both; it is the remote one's.
+ *
+ * Return: the cause.
  */
 static inline enum kvmmem_cause kvmmem_flush_cause(const struct kvmmem_flush_signs *s)
 {

@@ -19,6 +19,7 @@
  * @KVMMEM_GAP_NX: split because the guest executed it and huge pages must not
  *	be executable (the iTLB multihit mitigation)
  * @KVMMEM_GAP_UNKNOWN: none of these: mapped before it became huge, perhaps
+ * @KVMMEM_NR_GAPS: how many there are
  */
 enum kvmmem_gap {
 	KVMMEM_GAP_MISALIGNED,
@@ -58,6 +59,8 @@ struct kvmmem_region {
  * what the guest does. KVM does not tell outside which of its tables the
  * mitigation has split, but how many there are: so many regions at most are
  * ascribed to it, and only those that have no other cause.
+ *
+ * Return: the cause.
  */
 static inline enum kvmmem_gap kvmmem_gap_cause(const struct kvmmem_region *region)
 {

@@ -7,8 +7,8 @@
 #define COUNT_MAX	65536
 #define MS_MAX		3600000		/* an hour */
 
-static int set_number(const char *val, const struct kernel_param *kp,
-		      unsigned int min, unsigned int max)
+static int param_set_number(const char *val, const struct kernel_param *kp,
+			    unsigned int min, unsigned int max)
 {
 	unsigned int n;
 	int err = kstrtouint(val, 0, &n);
@@ -21,27 +21,27 @@ static int set_number(const char *val, const struct kernel_param *kp,
 	return 0;
 }
 
-static int set_count(const char *val, const struct kernel_param *kp)
+static int param_set_count(const char *val, const struct kernel_param *kp)
 {
-	return set_number(val, kp, 1, COUNT_MAX);
+	return param_set_number(val, kp, 1, COUNT_MAX);
 }
 
 const struct kernel_param_ops kvmmem_param_count_ops = {
-	.set = set_count,
+	.set = param_set_count,
 	.get = param_get_uint,
 };
 
-static int set_ms(const char *val, const struct kernel_param *kp)
+static int param_set_ms(const char *val, const struct kernel_param *kp)
 {
-	return set_number(val, kp, 0, MS_MAX);
+	return param_set_number(val, kp, 0, MS_MAX);
 }
 
 const struct kernel_param_ops kvmmem_param_ms_ops = {
-	.set = set_ms,
+	.set = param_set_ms,
 	.get = param_get_uint,
 };
 
-static int set_mode(const char *val, const struct kernel_param *kp)
+static int param_set_mode(const char *val, const struct kernel_param *kp)
 {
 	unsigned int mode;
 	int err = kstrtouint(val, 8, &mode);
@@ -54,12 +54,12 @@ static int set_mode(const char *val, const struct kernel_param *kp)
 	return 0;
 }
 
-static int get_mode(char *buf, const struct kernel_param *kp)
+static int param_get_mode(char *buf, const struct kernel_param *kp)
 {
 	return sysfs_emit(buf, "0%o\n", *(unsigned int *)kp->arg);
 }
 
 const struct kernel_param_ops kvmmem_param_mode_ops = {
-	.set = set_mode,
-	.get = get_mode,
+	.set = param_set_mode,
+	.get = param_get_mode,
 };

@@ -8,7 +8,9 @@
  * @old: what it was
  * @new: what it is
  *
- * Context: any. Return: the kind; KVMMEM_FLOW_NONE for most.
+ * Context: any.
+ *
+ * Return: the kind; KVMMEM_FLOW_NONE for most.
  */
 enum kvmmem_flow kvmmem_flow_kind(int level, u64 old, u64 new)
 {

@@ -27,7 +27,7 @@ MODULE_PARM_DESC(backing_max_age_ms, "readers get what a walk over a VM's memory
 #define SLOTS		8
 
 /* The VM's mm with its page tables, to be given back by mmput_async(). */
-static struct mm_struct *get_mm(struct kvmmem_vm *vm)
+static struct mm_struct *backing_get_mm(struct kvmmem_vm *vm)
 {
 	struct mm_struct *mm = NULL;
 	bool used;
@@ -45,8 +45,8 @@ static struct mm_struct *get_mm(struct kvmmem_vm *vm)
 	return used ? mm : NULL;
 }
 
-static unsigned int next_slots(struct kvmmem_vm *vm, u64 gfn, struct kvmmem_slot *slots,
-			       unsigned int max)
+static unsigned int backing_next_slots(struct kvmmem_vm *vm, u64 gfn, struct kvmmem_slot *slots,
+				       unsigned int max)
 {
 	unsigned int n = 0;
 
@@ -58,7 +58,7 @@ static unsigned int next_slots(struct kvmmem_vm *vm, u64 gfn, struct kvmmem_slot
 }
 
 /* 1 when the walk goes on, 0 when it is over. */
-static int host_chunk(struct kvmmem_vm *vm, struct kvmmem_hostwalk *walk)
+static int backing_host_chunk(struct kvmmem_vm *vm, struct kvmmem_hostwalk *walk)
 {
 	int err;
 
@@ -71,8 +71,9 @@ static int host_chunk(struct kvmmem_vm *vm, struct kvmmem_hostwalk *walk)
 	return err ?: 1;
 }
 
-static struct kvmmem_hostwalk host_walk(struct mm_struct *mm, const struct kvmmem_slot *slot,
-					struct kvmmem_hostmem *sum)
+static struct kvmmem_hostwalk backing_host_walk(struct mm_struct *mm,
+						const struct kvmmem_slot *slot,
+						struct kvmmem_hostmem *sum)
 {
 	return (struct kvmmem_hostwalk) {
 		.mm = mm,
@@ -82,7 +83,8 @@ static struct kvmmem_hostwalk host_walk(struct mm_struct *mm, const struct kvmme
 	};
 }
 
-static int walk_slots(struct kvmmem_vm *vm, struct mm_struct *mm, struct kvmmem_hostmem *sum)
+static int backing_walk_slots(struct kvmmem_vm *vm, struct mm_struct *mm,
+			      struct kvmmem_hostmem *sum)
 {
 	struct kvmmem_slot slots[SLOTS];
 	unsigned int i, n;
@@ -90,11 +92,11 @@ static int walk_slots(struct kvmmem_vm *vm, struct mm_struct *mm, struct kvmmem_
 	int ret;
 
 	do {
-		n = next_slots(vm, gfn, slots, SLOTS);
+		n = backing_next_slots(vm, gfn, slots, SLOTS);
 		for (i = 0; i < n; i++) {
-			struct kvmmem_hostwalk walk = host_walk(mm, &slots[i], sum);
+			struct kvmmem_hostwalk walk = backing_host_walk(mm, &slots[i], sum);
 
-			while ((ret = host_chunk(vm, &walk)) > 0)
+			while ((ret = backing_host_chunk(vm, &walk)) > 0)
 				;
 			if (ret)
 				return ret;
@@ -104,7 +106,7 @@ static int walk_slots(struct kvmmem_vm *vm, struct mm_struct *mm, struct kvmmem_
 	return kvmmem_vm_alive(vm) ? 0 : -ESRCH;
 }
 
-static u64 walk_tables(struct kvmmem_vm *vm)
+static u64 backing_walk_tables(struct kvmmem_vm *vm)
 {
 	struct kvmmem_eptwalk walk = { .end = KVMMEM_EPT_ALL_GFNS, .count_tables = true };
 
@@ -113,17 +115,17 @@ static u64 walk_tables(struct kvmmem_vm *vm)
 	return walk.tables * PAGE_KB;
 }
 
-static int refresh(struct kvmmem_vm *vm)
+static int backing_refresh(struct kvmmem_vm *vm)
 {
 	struct kvmmem_hostmem sum = {};
 	struct kvmmem_backing backing;
 	struct mm_struct *mm;
 	int err, i;
 
-	mm = get_mm(vm);
+	mm = backing_get_mm(vm);
 	if (!mm)
 		return -ESRCH;
-	err = walk_slots(vm, mm, &sum);
+	err = backing_walk_slots(vm, mm, &sum);
 	mmput_async(mm);
 	if (err)
 		return err;
@@ -132,7 +134,7 @@ static int refresh(struct kvmmem_vm *vm)
 		backing.host_kb[i] = sum.mapped[i] * PAGE_KB;
 	backing.swap_kb = sum.swap * PAGE_KB;
 	backing.ksm_kb = sum.ksm * PAGE_KB;
-	backing.table_kb = walk_tables(vm);
+	backing.table_kb = backing_walk_tables(vm);
 	backing.walked = ktime_get_ns();
 	raw_spin_lock(&vm->lock);
 	vm->backing = backing;
@@ -141,7 +143,7 @@ static int refresh(struct kvmmem_vm *vm)
 }
 
 /* Only @walked is looked at, and only as a hint. */
-static bool young(const struct kvmmem_vm *vm, u64 now)
+static bool backing_young(const struct kvmmem_vm *vm, u64 now)
 {
 	u64 walked = READ_ONCE(vm->backing.walked);
 
@@ -153,10 +155,12 @@ static bool young(const struct kvmmem_vm *vm, u64 now)
  * @vm: the record
  *
  * Context: any; a hint, and cheap.
+ *
+ * Return: true if it would.
  */
 bool kvmmem_backing_due(const struct kvmmem_vm *vm)
 {
-	return !young(vm, ktime_get_ns());
+	return !backing_young(vm, ktime_get_ns());
 }
 
 /**
@@ -166,19 +170,21 @@ bool kvmmem_backing_due(const struct kvmmem_vm *vm)
  * Of several callers one walks, the others wait and take its result. A walk that
  * comes to nothing leaves the last result as it was.
  *
- * Context: may sleep. Return: 0, or -EINTR when the caller was killed.
+ * Context: may sleep.
+ *
+ * Return: 0, or -EINTR when the caller was killed.
  */
 int kvmmem_backing_refresh(struct kvmmem_vm *vm)
 {
 	u64 now = ktime_get_ns();
 	int err = 0;
 
-	if (young(vm, now))
+	if (backing_young(vm, now))
 		return 0;
 	if (mutex_lock_killable(&vm->walk_lock))
 		return -EINTR;
-	if (READ_ONCE(vm->backing.walked) <= now && !young(vm, now))
-		err = refresh(vm);
+	if (READ_ONCE(vm->backing.walked) <= now && !backing_young(vm, now))
+		err = backing_refresh(vm);
 	mutex_unlock(&vm->walk_lock);
 	return err == -EINTR ? err : 0;
 }
@@ -188,7 +194,9 @@ int kvmmem_backing_refresh(struct kvmmem_vm *vm)
  * @vm: the record
  * @host: where to; all unknown if there was none yet
  *
- * Context: any in which vm->lock can be taken. Return: false when the VM is gone.
+ * Context: any in which vm->lock can be taken.
+ *
+ * Return: false when the VM is gone.
  */
 bool kvmmem_backing_host(struct kvmmem_vm *vm, struct kvmmem_backing *host)
 {
@@ -208,7 +216,9 @@ bool kvmmem_backing_host(struct kvmmem_vm *vm, struct kvmmem_backing *host)
  * @vm: the record
  * @levels: where to
  *
- * Context: any in which vm->lock can be taken. Return: false when the VM is gone.
+ * Context: any in which vm->lock can be taken.
+ *
+ * Return: false when the VM is gone.
  */
 bool kvmmem_backing_levels(struct kvmmem_vm *vm, struct kvmmem_levels *levels)
 {
@@ -267,7 +277,7 @@ struct kvmmem_join *kvmmem_join_begin(struct kvmmem_vm *vm)
 	return join;
 }
 
-static bool huge_disallowed(struct kvmmem_vm *vm, u64 gfn)
+static bool join_huge_disallowed(struct kvmmem_vm *vm, u64 gfn)
 {
 	bool disallowed = false;
 
@@ -301,7 +311,7 @@ static void join_region(struct kvmmem_join *join, u64 gfn, u64 pages)
 	sb->unfaulted += pages - min(mapped, pages);
 	if (!walk.mapped[KVMMEM_4K])
 		return;
-	region.disallowed = huge_disallowed(join->vm, gfn);
+	region.disallowed = join_huge_disallowed(join->vm, gfn);
 	cause = kvmmem_gap_cause(&region);
 	sb->gap[cause] += walk.mapped[KVMMEM_4K];
 	if (cause == KVMMEM_GAP_NX)
@@ -331,7 +341,7 @@ static void join_runs(struct kvmmem_join *join, const struct kvmmem_hostwalk *wa
 static int join_slot(struct kvmmem_join *join, struct mm_struct *mm)
 {
 	struct kvmmem_slot_backing *sb = &join->slot;
-	struct kvmmem_hostwalk host = host_walk(mm, &sb->slot, &sb->host);
+	struct kvmmem_hostwalk host = backing_host_walk(mm, &sb->slot, &sb->host);
 	struct kvmmem_eptwalk ept = {
 		.gfn = sb->slot.base_gfn,
 		.end = sb->slot.base_gfn + sb->slot.npages,
@@ -342,7 +352,7 @@ static int join_slot(struct kvmmem_join *join, struct mm_struct *mm)
 	memcpy(sb->ept_mapped, ept.mapped, sizeof(ept.mapped));
 	host.nodes = join->nodes;
 	host.runs = join->runs;
-	while ((ret = host_chunk(join->vm, &host)) > 0)
+	while ((ret = backing_host_chunk(join->vm, &host)) > 0)
 		join_runs(join, &host);
 	return ret;
 }
@@ -351,8 +361,10 @@ static int join_slot(struct kvmmem_join *join, struct mm_struct *mm)
  * kvmmem_join_next - walk the next slot
  * @join: the walk
  *
- * Context: may sleep. Return: 1, and the slot in @join->slot; 0 when there is no
- * further slot or no VM any more; -EINTR when the caller was killed.
+ * Context: may sleep.
+ *
+ * Return: 1, and the slot in @join->slot; 0 when there is no further slot or no
+ * VM any more; -EINTR when the caller was killed.
  */
 int kvmmem_join_next(struct kvmmem_join *join)
 {
@@ -362,9 +374,9 @@ int kvmmem_join_next(struct kvmmem_join *join)
 
 	memset(&join->slot, 0, sizeof(join->slot));
 	memset(join->nodes, 0, array_size(nr_node_ids, sizeof(join->nodes[0])));
-	if (!next_slots(vm, join->gfn, &join->slot.slot, 1))
+	if (!backing_next_slots(vm, join->gfn, &join->slot.slot, 1))
 		return 0;
-	mm = get_mm(vm);
+	mm = backing_get_mm(vm);
 	if (!mm)
 		return 0;
 	err = mutex_lock_killable(&vm->walk_lock);

@@ -46,7 +46,7 @@
 /* Without what is reserved for memory encryption. */
 #define SPTE_ADDR		(__PHYSICAL_MASK & PAGE_MASK)
 
-static bool in_list(const struct list_head *roots, const void *sp)
+static bool ept_root_listed(const struct list_head *roots, const void *sp)
 {
 	const struct list_head *pos;
 	unsigned int n = 0;
@@ -61,13 +61,13 @@ static bool in_list(const struct list_head *roots, const void *sp)
 	return false;
 }
 
-static const u64 *table_at(u64 address)
+static const u64 *ept_table_at(u64 address)
 {
 	return pfn_valid(address >> PAGE_SHIFT) ? __va(address) : NULL;
 }
 
 /* The root that the VM's first vCPU with one has. Under RCU. */
-static enum kvmmem_ept_state find_root(struct kvmmem_vm *vm, const u64 **root, int *level)
+static enum kvmmem_ept_state ept_find_root(struct kvmmem_vm *vm, const u64 **root, int *level)
 {
 	enum kvmmem_ept_state state = KVMMEM_EPT_GONE;
 	const struct list_head *roots;
@@ -88,14 +88,14 @@ static enum kvmmem_ept_state find_root(struct kvmmem_vm *vm, const u64 **root, i
 		if (address == INVALID_PAGE || !pfn_valid(address >> PAGE_SHIFT))
 			continue;
 		sp = (void *)page_private(pfn_to_page(address >> PAGE_SHIFT));
-		if (!sp || !in_list(roots, sp)) {
+		if (!sp || !ept_root_listed(roots, sp)) {
 			state = KVMMEM_EPT_SHADOW_MMU;
 			continue;
 		}
 		smp_rmb(); /* found in the list, then still the vCPU's */
 		if (kvmmem_tdp_root(rec->vcpu, level) != address)
 			continue;
-		*root = table_at(address & SPTE_ADDR);
+		*root = ept_table_at(address & SPTE_ADDR);
 		state = KVMMEM_EPT_WALKED;
 		break;
 	}
@@ -108,8 +108,8 @@ out:
  * The entries of one table from @gfn to @end, and what is below them. Returns the
  * guest page where it stopped, which is before @end when the budget is used up.
  */
-static u64 walk_table(struct kvmmem_eptwalk *walk, const u64 *table, int level,
-		      u64 gfn, u64 end, int *budget)
+static u64 ept_walk_table(struct kvmmem_eptwalk *walk, const u64 *table, int level,
+			  u64 gfn, u64 end, int *budget)
 {
 	unsigned int shift = LEVEL_SHIFT(level);
 	unsigned int first = (gfn >> shift) & 511;
@@ -134,8 +134,8 @@ static u64 walk_table(struct kvmmem_eptwalk *walk, const u64 *table, int level,
 			continue;
 		}
 		if (level > 2 || !walk->count_tables) {
-			child = table_at(spte & SPTE_ADDR);
-			to = child ? walk_table(walk, child, level - 1, from, next, budget) :
+			child = ept_table_at(spte & SPTE_ADDR);
+			to = child ? ept_walk_table(walk, child, level - 1, from, next, budget) :
 				     next;
 			if (to < next)
 				return to;
@@ -151,8 +151,10 @@ static u64 walk_table(struct kvmmem_eptwalk *walk, const u64 *table, int level,
  * @vm: the record
  * @walk: the walk
  *
- * Context: any in which vm->lock can be taken. Return: KVMMEM_EPT_WALKED; the
- * walk is over when @walk->gfn has reached @walk->end. Or why it cannot be done.
+ * Context: any in which vm->lock can be taken.
+ *
+ * Return: KVMMEM_EPT_WALKED; the walk is over when @walk->gfn has reached
+ * @walk->end. Or why it cannot be done.
  */
 enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk)
 {
@@ -162,13 +164,13 @@ enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_e
 	int level = 0;
 
 	rcu_read_lock();
-	state = find_root(vm, &root, &level);
+	state = ept_find_root(vm, &root, &level);
 	if (state == KVMMEM_EPT_WALKED) {
 		/* Guest pages beyond what these tables reach are not mapped. */
 		u64 end = min(walk->end, 1ULL << LEVEL_SHIFT(level + 1));
 
 		if (root && walk->gfn < end)
-			walk->gfn = walk_table(walk, root, level, walk->gfn, end, &budget);
+			walk->gfn = ept_walk_table(walk, root, level, walk->gfn, end, &budget);
 		if (walk->gfn >= end || !root) {
 			walk->gfn = walk->end;
 			walk->tables++;		/* the root */
@@ -183,8 +185,10 @@ enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_e
  * @vm: the record
  * @walk: the walk
  *
- * Context: may sleep. Return: as kvmmem_eptwalk_chunk(); KVMMEM_EPT_GONE also
- * when the caller was killed.
+ * Context: may sleep.
+ *
+ * Return: as kvmmem_eptwalk_chunk(); KVMMEM_EPT_GONE also when the caller was
+ * killed.
  */
 enum kvmmem_ept_state kvmmem_eptwalk(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk)
 {

@@ -57,7 +57,7 @@ struct piece {
 	int budget;
 };
 
-static void add_node(struct kvmmem_hostwalk *walk, struct page *page, u64 pages)
+static void host_add_node(struct kvmmem_hostwalk *walk, struct page *page, u64 pages)
 {
 	int node = page_to_nid(page);
 
@@ -65,7 +65,7 @@ static void add_node(struct kvmmem_hostwalk *walk, struct page *page, u64 pages)
 		walk->nodes[node] += pages;
 }
 
-static void add_run(struct kvmmem_hostwalk *walk, unsigned long hva, u64 pages)
+static void host_add_run(struct kvmmem_hostwalk *walk, unsigned long hva, u64 pages)
 {
 	struct kvmmem_run *last;
 
@@ -81,7 +81,7 @@ static void add_run(struct kvmmem_hostwalk *walk, unsigned long hva, u64 pages)
 	}
 }
 
-static void add_absent(struct piece *piece, pte_t pte, enum kvmmem_size size, u64 pages)
+static void host_add_absent(struct piece *piece, pte_t pte, enum kvmmem_size size, u64 pages)
 {
 	struct kvmmem_hostwalk *walk = piece->walk;
 	unsigned long pfn;
@@ -94,7 +94,7 @@ static void add_absent(struct piece *piece, pte_t pte, enum kvmmem_size size, u6
 		walk->sum->mapped[size] += pages;
 		if (!pfn_valid(pfn))
 			break;
-		add_node(walk, pfn_to_page(pfn), pages);
+		host_add_node(walk, pfn_to_page(pfn), pages);
 		if (size == KVMMEM_4K && kvmmem_page_is_ksm(pfn_to_page(pfn)))
 			walk->sum->ksm += pages;
 		break;
@@ -108,7 +108,7 @@ static void add_absent(struct piece *piece, pte_t pte, enum kvmmem_size size, u6
  * that are mapped huge are anonymous. Where the kernel has put no struct page
  * behind a mapping, the VMA says so.
  */
-static bool huge_is_special(const struct piece *piece, unsigned long pfn)
+static bool host_huge_is_special(const struct piece *piece, unsigned long pfn)
 {
 	if (is_vm_hugetlb_page(piece->vma))
 		return false;
@@ -119,23 +119,23 @@ static bool huge_is_special(const struct piece *piece, unsigned long pfn)
 	return vma_is_anonymous(piece->vma) && !kvmmem_page_is_anon(pfn_to_page(pfn));
 }
 
-static void add_huge(struct piece *piece, unsigned long addr, unsigned long next,
-		     unsigned long pfn, enum kvmmem_size size)
+static void host_add_huge(struct piece *piece, unsigned long addr, unsigned long next,
+			  unsigned long pfn, enum kvmmem_size size)
 {
 	struct kvmmem_hostwalk *walk = piece->walk;
 	u64 pages = (next - addr) >> PAGE_SHIFT;
 
-	if (huge_is_special(piece, pfn)) {
+	if (host_huge_is_special(piece, pfn)) {
 		walk->sum->special += pages;
 		return;
 	}
 	walk->sum->mapped[size] += pages;
-	add_run(walk, addr, pages);
+	host_add_run(walk, addr, pages);
 	if (walk->nodes && pfn_valid(pfn))
-		add_node(walk, pfn_to_page(pfn), pages);
+		host_add_node(walk, pfn_to_page(pfn), pages);
 }
 
-static noinline void look_at_pte(struct piece *piece, pte_t pte, unsigned long addr)
+static noinline void host_look_at_pte(struct piece *piece, pte_t pte, unsigned long addr)
 {
 	struct kvmmem_hostwalk *walk = piece->walk;
 	struct page *page;
@@ -145,7 +145,7 @@ static noinline void look_at_pte(struct piece *piece, pte_t pte, unsigned long a
 				linear_page_index(piece->vma, addr))))
 		walk->sum->swap--;	/* hidden by what is mapped here */
 	if (!pte_present(pte)) {
-		add_absent(piece, pte, KVMMEM_4K, 1);
+		host_add_absent(piece, pte, KVMMEM_4K, 1);
 		return;
 	}
 	/* x86 marks what has no struct page of its own, and the zero page. */
@@ -157,13 +157,13 @@ static noinline void look_at_pte(struct piece *piece, pte_t pte, unsigned long a
 	if (!piece->look)
 		return;
 	page = pte_page(pte);
-	add_node(walk, page, 1);
+	host_add_node(walk, page, 1);
 	if (kvmmem_page_is_ksm(page))
 		walk->sum->ksm++;
 }
 
-static unsigned long walk_ptes(struct piece *piece, pmd_t pmd, unsigned long addr,
-			       unsigned long end)
+static unsigned long host_walk_ptes(struct piece *piece, pmd_t pmd, unsigned long addr,
+				    unsigned long end)
 {
 	/* The address of a copy: the entry itself may change under us. */
 	const pte_t *ptep = pte_offset_kernel(&pmd, addr);
@@ -176,7 +176,7 @@ static unsigned long walk_ptes(struct piece *piece, pmd_t pmd, unsigned long add
 		if (pte_none(pte))
 			continue;
 		if (piece->look || !pte_present(pte) || pte_special(pte))
-			look_at_pte(piece, pte, addr);
+			host_look_at_pte(piece, pte, addr);
 		else
 			mapped++;
 	}
@@ -185,8 +185,8 @@ static unsigned long walk_ptes(struct piece *piece, pmd_t pmd, unsigned long add
 }
 
 /* A table of PMDs, up to and including the first table of PTEs in it. */
-static unsigned long walk_pmds(struct piece *piece, pud_t pud, unsigned long addr,
-			       unsigned long end)
+static unsigned long host_walk_pmds(struct piece *piece, pud_t pud, unsigned long addr,
+				    unsigned long end)
 {
 	const pmd_t *pmdp = pmd_offset(&pud, addr);
 	unsigned long next;
@@ -199,23 +199,23 @@ static unsigned long walk_pmds(struct piece *piece, pud_t pud, unsigned long add
 		if (pmd_none(pmd))
 			continue;
 		if (!pmd_present(pmd)) {
-			add_absent(piece, __pte(pmd_val(pmd)), KVMMEM_2M,
-				   (next - addr) >> PAGE_SHIFT);
+			host_add_absent(piece, __pte(pmd_val(pmd)), KVMMEM_2M,
+					(next - addr) >> PAGE_SHIFT);
 		} else if (pmd_leaf(pmd)) {
 			if (piece->walk->nr_runs == KVMMEM_RUNS)
 				break;
-			add_huge(piece, addr, next,
-				 pmd_pfn(pmd) + ((addr & ~PMD_MASK) >> PAGE_SHIFT),
+			host_add_huge(piece, addr, next,
+				      pmd_pfn(pmd) + ((addr & ~PMD_MASK) >> PAGE_SHIFT),
 				 KVMMEM_2M);
 		} else if (!pmd_bad(pmd)) {
-			return walk_ptes(piece, pmd, addr, next);
+			return host_walk_ptes(piece, pmd, addr, next);
 		}
 	}
 	return addr;
 }
 
 /* From the top down to one table. Interrupts are off. */
-static unsigned long walk_table(struct piece *piece, unsigned long addr)
+static unsigned long host_walk_table(struct piece *piece, unsigned long addr)
 {
 	unsigned long end = piece->end, next;
 	pgd_t pgd = READ_ONCE(*pgd_offset(piece->walk->mm, addr));
@@ -233,23 +233,23 @@ static unsigned long walk_table(struct piece *piece, unsigned long addr)
 	if (pud_none(pud))
 		return next;
 	if (!pud_present(pud)) {
-		add_absent(piece, __pte(pud_val(pud)), KVMMEM_1G,
-			   (next - addr) >> PAGE_SHIFT);
+		host_add_absent(piece, __pte(pud_val(pud)), KVMMEM_1G,
+				(next - addr) >> PAGE_SHIFT);
 		return next;
 	}
 	if (pud_leaf(pud)) {
 		if (piece->walk->nr_runs == KVMMEM_RUNS)
 			return addr;
-		add_huge(piece, addr, next,
-			 pud_pfn(pud) + ((addr & ~PUD_MASK) >> PAGE_SHIFT), KVMMEM_1G);
+		host_add_huge(piece, addr, next,
+			      pud_pfn(pud) + ((addr & ~PUD_MASK) >> PAGE_SHIFT), KVMMEM_1G);
 		return next;
 	}
 	if (pud_bad(pud))
 		return next;
-	return walk_pmds(piece, pud, addr, next);
+	return host_walk_pmds(piece, pud, addr, next);
 }
 
-static struct inode *shmem_inode(const struct vm_area_struct *vma)
+static struct inode *host_shmem_inode(const struct vm_area_struct *vma)
 {
 	struct inode *inode;
 
@@ -263,7 +263,7 @@ static struct inode *shmem_inode(const struct vm_area_struct *vma)
  * The swapped pages of shared memory: they have left nothing in the page tables
  * but a place in the file. Until the end of the piece or of the budget.
  */
-static void walk_shmem(struct piece *piece, struct inode *inode)
+static void host_walk_shmem(struct piece *piece, struct inode *inode)
 {
 	struct kvmmem_hostwalk *walk = piece->walk;
 	unsigned long from = max(walk->shmem, walk->addr);
@@ -295,7 +295,7 @@ static void walk_shmem(struct piece *piece, struct inode *inode)
 		walk->shmem = piece->end;
 }
 
-static u32 kind_of(struct vm_area_struct *vma, bool shmem)
+static u32 host_kind_of(struct vm_area_struct *vma, bool shmem)
 {
 	if (is_vm_hugetlb_page(vma))
 		return KVMMEM_KIND_HUGETLB;
@@ -307,17 +307,17 @@ static u32 kind_of(struct vm_area_struct *vma, bool shmem)
 }
 
 /* The part of the walk in a VMA; false when the budget or the runs are used up. */
-static bool walk_vma(struct piece *piece)
+static bool host_walk_vma(struct piece *piece)
 {
 	struct kvmmem_hostwalk *walk = piece->walk;
-	struct inode *inode = shmem_inode(piece->vma);
+	struct inode *inode = host_shmem_inode(piece->vma);
 
-	walk->sum->kinds |= kind_of(piece->vma, inode);
+	walk->sum->kinds |= host_kind_of(piece->vma, inode);
 	piece->look = walk->nodes || (piece->vma->vm_flags & VM_MERGEABLE);
 	piece->mapping = NULL;
 	if (inode && READ_ONCE(SHMEM_I(inode)->swapped)) {
 		if (walk->shmem < piece->end)
-			walk_shmem(piece, inode);
+			host_walk_shmem(piece, inode);
 		if (walk->shmem < piece->end)
 			return false;
 		if (!(piece->vma->vm_flags & VM_SHARED) &&
@@ -333,7 +333,7 @@ static bool walk_vma(struct piece *piece)
 		if (piece->budget <= 0)
 			return false;
 		local_irq_save(flags);
-		addr = walk_table(piece, walk->addr);
+		addr = host_walk_table(piece, walk->addr);
 		local_irq_restore(flags);
 		if (addr == walk->addr)		/* no room for another run */
 			return false;
@@ -349,8 +349,10 @@ static bool walk_vma(struct piece *piece)
  * Takes the mmap lock for at most a chunk. When it returns, @walk->addr has
  * moved, and @walk->runs holds what huge mappings were met.
  *
- * Context: may sleep. Return: 0; the walk is over when @walk->addr has reached
- * @walk->end. -EINTR when the caller was killed.
+ * Context: may sleep.
+ *
+ * Return: 0; the walk is over when @walk->addr has reached @walk->end. -EINTR
+ * when the caller was killed.
  */
 int kvmmem_hostwalk_chunk(struct kvmmem_hostwalk *walk)
 {
@@ -369,7 +371,7 @@ int kvmmem_hostwalk_chunk(struct kvmmem_hostwalk *walk)
 		walk->addr = max(walk->addr, piece.vma->vm_start);
 		piece.end = min(walk->end, piece.vma->vm_end);
 		piece.budget--;
-		if (!walk_vma(&piece) || piece.budget <= 0)
+		if (!host_walk_vma(&piece) || piece.budget <= 0)
 			break;
 	}
 	mmap_read_unlock(walk->mm);

@@ -14,6 +14,8 @@
  * @vm: its record
  *
  * Only a hint without @vm->lock. Context: any.
+ *
+ * Return: true if so.
  */
 bool kvmmem_vm_alive(const struct kvmmem_vm *vm)
 {
@@ -25,7 +27,9 @@ bool kvmmem_vm_alive(const struct kvmmem_vm *vm)
  * @vm: its record
  * @info: where to
  *
- * Context: rcu_read_lock(). Return: false when the VM is gone.
+ * Context: rcu_read_lock().
+ *
+ * Return: false when the VM is gone.
  */
 bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info)
 {

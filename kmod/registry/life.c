@@ -41,7 +41,9 @@ struct kvmmem_vm *kvmmem_vm_birth(struct kvm *kvm, struct task_struct *task)
  * @vcpu: a vCPU that is online, of a VM that cannot be destroyed during the call
  * @task: a thread of the process that has it
  *
- * Context: as kvmmem_vm_birth(). Return: the record or NULL.
+ * Context: as kvmmem_vm_birth().
+ *
+ * Return: the record or NULL.
  */
 struct kvmmem_vcpu *kvmmem_vcpu_birth(struct kvm_vcpu *vcpu, struct task_struct *task)
 {
@@ -88,13 +90,13 @@ void kvmmem_vm_death_all(void)
 	}
 }
 
-static KVMMEM_FTRACE_FUNC(on_vm_destroy)
+static KVMMEM_FTRACE_FUNC(life_on_vm_destroy)
 {
 	kvmmem_hook_seen(KVMMEM_HOOK_VM_DESTROY);
 	kvmmem_vm_death((struct kvm *)kvmmem_ftrace_arg(0));
 }
 
-static KVMMEM_FTRACE_FUNC(on_vm_create)
+static KVMMEM_FTRACE_FUNC(life_on_vm_create)
 {
 	struct kvm *kvm = (struct kvm *)kvmmem_ftrace_arg(0);
 
@@ -103,7 +105,7 @@ static KVMMEM_FTRACE_FUNC(on_vm_create)
 		kvmmem_vm_birth(kvm, current);
 }
 
-static KVMMEM_FTRACE_FUNC(on_vcpu_create)
+static KVMMEM_FTRACE_FUNC(life_on_vcpu_create)
 {
 	kvmmem_hook_seen(KVMMEM_HOOK_VCPU_CREATE);
 	kvmmem_vcpu_birth((struct kvm_vcpu *)kvmmem_ftrace_arg(0), current);
@@ -116,21 +118,23 @@ static struct kvmmem_hook_group life_group;
 	  .func = _func, .group = &life_group, .state = KVMMEM_HOOK_WAITING }
 
 static struct kvmmem_hook destroy_hook =
-	LIFE_HOOK(KVMMEM_HOOK_VM_DESTROY, "kvm_arch_destroy_vm", "vm-death", on_vm_destroy);
+	LIFE_HOOK(KVMMEM_HOOK_VM_DESTROY, "kvm_arch_destroy_vm", "vm-death", life_on_vm_destroy);
 
 /* The last step of creating a VM, or one of its first after that. */
 static struct kvmmem_hook create_hook =
-	LIFE_HOOK(KVMMEM_HOOK_VM_CREATE, KVMMEM_VM_CREATE_FUNC, "vm-birth", on_vm_create);
+	LIFE_HOOK(KVMMEM_HOOK_VM_CREATE, KVMMEM_VM_CREATE_FUNC, "vm-birth", life_on_vm_create);
 
 /* Called for a vCPU that is online; nothing can fail after it. */
 static struct kvmmem_hook vcpu_hook =
 	LIFE_HOOK(KVMMEM_HOOK_VCPU_CREATE, "kvm_arch_vcpu_postcreate", "vcpu-birth",
-		  on_vcpu_create);
+		  life_on_vcpu_create);
 
 /**
  * kvmmem_registry_init - make the empty registry and add its hooks
  *
- * Context: may sleep. Return: 0 or -ENOMEM.
+ * Context: may sleep.
+ *
+ * Return: 0 or -ENOMEM.
  */
 int kvmmem_registry_init(void)
 {

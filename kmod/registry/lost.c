@@ -18,7 +18,9 @@ void kvmmem_lost(void)
 /**
  * kvmmem_lost_events - events that could not be counted, since load
  *
- * Context: any. Return: how many.
+ * Context: any.
+ *
+ * Return: how many.
  */
 u64 kvmmem_lost_events(void)
 {

@@ -7,7 +7,9 @@
  * @name: of its slab cache
  * @size: of an object, in bytes
  *
- * Context: may sleep. Return: 0 or -ENOMEM.
+ * Context: may sleep.
+ *
+ * Return: 0 or -ENOMEM.
  */
 int kvmmem_pool_init(struct kvmmem_pool *pool, const char *name, size_t size)
 {
@@ -71,7 +73,9 @@ void kvmmem_pool_fill(struct kvmmem_pool *pool, gfp_t gfp)
  * kvmmem_pool_get - take a zeroed object
  * @pool: the pool
  *
- * Context: any. Return: the object, or NULL when the reserve is empty.
+ * Context: any.
+ *
+ * Return: the object, or NULL when the reserve is empty.
  */
 void *kvmmem_pool_get(struct kvmmem_pool *pool)
 {
@@ -104,6 +108,8 @@ void kvmmem_pool_put(struct kvmmem_pool *pool, void *object)
 /**
  * kvmmem_pool_reserve - objects that kvmmem_pool_get() could give now
  * @pool: the pool
+ *
+ * Return: how many.
  */
 unsigned int kvmmem_pool_reserve(const struct kvmmem_pool *pool)
 {

@@ -325,7 +325,9 @@ void kvmmem_vm_put(struct kvmmem_vm *vm)
  * kvmmem_record_peek - the record in a slot, for the worker
  * @slot: below kvmmem_vm_slots()
  *
- * Context: the worker. Return: the record or NULL.
+ * Context: the worker.
+ *
+ * Return: the record or NULL.
  */
 struct kvmmem_vm *kvmmem_record_peek(unsigned int slot)
 {
@@ -335,7 +337,9 @@ struct kvmmem_vm *kvmmem_record_peek(unsigned int slot)
 /**
  * kvmmem_vm_slots - size of the table
  *
- * Context: any. Return: every slot number is below it.
+ * Context: any.
+ *
+ * Return: every slot number is below it.
  */
 unsigned int kvmmem_vm_slots(void)
 {
@@ -357,8 +361,9 @@ int kvmmem_vm_next(unsigned int from)
  * kvmmem_vm_at - the record in a slot
  * @slot: below kvmmem_vm_slots()
  *
- * Context: rcu_read_lock(); the record is good until its end. Return: NULL when
- * the slot is empty.
+ * Context: rcu_read_lock(); the record is good until its end.
+ *
+ * Return: NULL when the slot is empty.
  */
 struct kvmmem_vm *kvmmem_vm_at(unsigned int slot)
 {
@@ -371,6 +376,7 @@ struct kvmmem_vm *kvmmem_vm_at(unsigned int slot)
  *
  * The VM may die meanwhile, the record stays until kvmmem_vm_put(). For readers
  * that sleep, and that are gone before kvmmem_registry_exit(). Context: any.
+ *
  * Return: NULL when the slot is empty.
  */
 struct kvmmem_vm *kvmmem_vm_get(unsigned int slot)
@@ -388,7 +394,9 @@ struct kvmmem_vm *kvmmem_vm_get(unsigned int slot)
 /**
  * kvmmem_vm_count - VMs in the table
  *
- * Context: any. Return: how many.
+ * Context: any.
+ *
+ * Return: how many.
  */
 unsigned int kvmmem_vm_count(void)
 {
@@ -396,7 +404,7 @@ unsigned int kvmmem_vm_count(void)
 }
 
 static void records_pool_usage(const struct kvmmem_pool *pool, size_t size,
-		       struct kvmmem_records_usage *usage)
+			       struct kvmmem_records_usage *usage)
 {
 	usage->live = atomic_read(&pool->live);
 	usage->reserve = kvmmem_pool_reserve(pool);
@@ -409,7 +417,7 @@ static void records_pool_usage(const struct kvmmem_pool *pool, size_t size,
  * @vcpu: records of vCPUs
  */
 void kvmmem_records_usage(struct kvmmem_records_usage *vm,
-			   struct kvmmem_records_usage *vcpu)
+			  struct kvmmem_records_usage *vcpu)
 {
 	records_pool_usage(&vm_pool, sizeof(struct kvmmem_vm), vm);
 	records_pool_usage(&vcpu_pool, sizeof(struct kvmmem_vcpu), vcpu);
@@ -418,7 +426,9 @@ void kvmmem_records_usage(struct kvmmem_records_usage *vm,
 /**
  * kvmmem_records_init - make the empty table
  *
- * Context: may sleep. Return: 0 or -ENOMEM.
+ * Context: may sleep.
+ *
+ * Return: 0 or -ENOMEM.
  */
 int kvmmem_records_init(void)
 {

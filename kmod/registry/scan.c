@@ -29,7 +29,7 @@ struct scan {
 };
 
 /* KVM's anonymous files have these names (virt/kvm/kvm_main.c). */
-static struct kvm *kvm_of_file(const struct file *file, const struct module *kvm)
+static struct kvm *scan_kvm_of_file(const struct file *file, const struct module *kvm)
 {
 	unsigned long ioctl = (unsigned long)file->f_op->unlocked_ioctl;
 	const char *name;
@@ -48,7 +48,7 @@ static struct kvm *kvm_of_file(const struct file *file, const struct module *kvm
 static int scan_file(const void *data, struct file *file, unsigned int fd)
 {
 	const struct scan *scan = data;
-	struct kvm *kvm = kvm_of_file(file, scan->kvm);
+	struct kvm *kvm = scan_kvm_of_file(file, scan->kvm);
 	int i;
 
 	if (!kvm)

@@ -226,7 +226,9 @@ extern struct hlist_head kvmmem_vcpu_hash[1 << KVMMEM_VCPU_HASH_BITS];
  *
  * Context: a hook. Records are freed only after every hook that was running
  * when they left the hash has ended, so the result is good until the hook
- * returns, preemption or not. Return: the record or NULL.
+ * returns, preemption or not.
+ *
+ * Return: the record or NULL.
  */
 static __always_inline struct kvmmem_vcpu *kvmmem_vcpu_find(const struct kvm_vcpu *vcpu)
 {
@@ -243,8 +245,10 @@ static __always_inline struct kvmmem_vcpu *kvmmem_vcpu_find(const struct kvm_vcp
  * kvmmem_vcpu_first - the record of a vCPU, if it is the first of its chain
  * @vcpu: the vCPU
  *
- * For the straight path of a probe, which leaves the rest to kvmmem_vcpu_find().
- * Context: as kvmmem_vcpu_find(). Return: the record or NULL.
+ * For the straight path of a probe, which leaves the rest to
+ * kvmmem_vcpu_find(). Context: as kvmmem_vcpu_find().
+ *
+ * Return: the record or NULL.
  */
 static __always_inline struct kvmmem_vcpu *kvmmem_vcpu_first(const struct kvm_vcpu *vcpu)
 {
@@ -269,6 +273,8 @@ static __always_inline struct kvmmem_vcpu *kvmmem_vcpu_first(const struct kvm_vc
  * kvmmem_vm_requests - remote flushes asked for in a VM
  * @vm: its record
  * @kvm: the VM, alive
+ *
+ * Return: KVM's count where it has one, else ours; only differences mean something.
  */
 static inline u64 kvmmem_vm_requests(struct kvmmem_vm *vm, const struct kvm *kvm)
 {

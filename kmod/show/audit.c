@@ -8,30 +8,30 @@
 #include "count/tlb_hooks.h"
 #include "show/audit.h"
 
-static bool faults_counted(void)
+static bool audit_faults_counted(void)
 {
 	return KVMMEM_KVM_COUNTS_FAULTS && kvmmem_fault_on();
 }
 
-static bool is_shadow(const struct kvmmem_vm *vm)
+static bool audit_is_shadow(const struct kvmmem_vm *vm)
 {
-	return faults_counted() && vm->mode == KVMMEM_MODE_SHADOW;
+	return audit_faults_counted() && vm->mode == KVMMEM_MODE_SHADOW;
 }
 
-static bool is_tdp(const struct kvmmem_vm *vm)
+static bool audit_is_tdp(const struct kvmmem_vm *vm)
 {
-	return faults_counted() && vm->mode != KVMMEM_MODE_SHADOW;
+	return audit_faults_counted() && vm->mode != KVMMEM_MODE_SHADOW;
 }
 
-static bool flushes_counted(const struct kvmmem_vm *vm)
+static bool audit_flushes_counted(const struct kvmmem_vm *vm)
 {
 	return kvmmem_tlb_on();
 }
 
 const struct kvmmem_audit kvmmem_audits[] = {
-	{ "ept_violations", is_tdp, kvmmem_fault_witness },
-	{ "shadow", is_shadow, kvmmem_fault_witness },
-	{ "flushes", flushes_counted, kvmmem_tlb_witness },
+	{ "ept_violations", audit_is_tdp, kvmmem_fault_witness },
+	{ "shadow", audit_is_shadow, kvmmem_fault_witness },
+	{ "flushes", audit_flushes_counted, kvmmem_tlb_witness },
 };
 
 const unsigned int kvmmem_nr_audits = ARRAY_SIZE(kvmmem_audits);
@@ -42,8 +42,9 @@ const unsigned int kvmmem_nr_audits = ARRAY_SIZE(kvmmem_audits);
  * @vm: its record
  * @sum: where to
  *
- * Context: rcu_read_lock(). Return: false when the VM has not got this counter,
- * or is gone.
+ * Context: rcu_read_lock().
+ *
+ * Return: false when the VM has not got this counter, or is gone.
  */
 bool kvmmem_audit_vm(const struct kvmmem_audit *audit, struct kvmmem_vm *vm,
 		     struct kvmmem_witness *sum)

@@ -96,7 +96,7 @@ KVMMEM_TABLE(latency_table, "latency",
 KVMMEM_TABLE(untimed_table, "untimed",
 	     { "reason", -12 }, { "count", 16 });
 
-static void untimed_row(struct seq_file *seq, const char *reason, u64 count)
+static void latency_untimed_row(struct seq_file *seq, const char *reason, u64 count)
 {
 	struct kvmmem_row row = kvmmem_row_begin(seq, &untimed_table);
 
@@ -124,9 +124,9 @@ static int latency_show(struct seq_file *seq, void *unused)
 		kvmmem_row_end(&row);
 	}
 	kvmmem_table_header(seq, &untimed_table);
-	untimed_row(seq, "under-way", sum.under_way);
-	untimed_row(seq, "no-exit", sum.no_exit);
-	untimed_row(seq, "clock", sum.clock);
+	latency_untimed_row(seq, "under-way", sum.under_way);
+	latency_untimed_row(seq, "no-exit", sum.no_exit);
+	latency_untimed_row(seq, "clock", sum.clock);
 	return 0;
 }
 
@@ -190,7 +190,7 @@ KVMMEM_TABLE(audit_table, "audit",
 	     { "vm", -10 }, { "counter", -16 }, { "kvmmem", 16 }, { "kvm", 16 },
 	     { "difference", 12 }, { "vcpus_off", 9 });
 
-static void audit_vm(struct seq_file *seq, struct kvmmem_vm *vm)
+static void audit_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 {
 	struct kvmmem_witness witness;
 	unsigned int i;
@@ -224,7 +224,7 @@ static int audit_show(struct seq_file *seq, void *unused)
 		rcu_read_lock();
 		vm = kvmmem_vm_at(slot);
 		if (vm)
-			audit_vm(seq, vm);
+			audit_rows(seq, vm);
 		rcu_read_unlock();
 	}
 	return 0;
@@ -233,8 +233,8 @@ static int audit_show(struct seq_file *seq, void *unused)
 KVMMEM_TABLE(registry_table, "records",
 	     { "of", -6 }, { "live", 8 }, { "reserve", 8 }, { "bytes_each", 10 });
 
-static void usage_row(struct seq_file *seq, const char *of,
-		      const struct kvmmem_records_usage *usage)
+static void registry_row(struct seq_file *seq, const char *of,
+			 const struct kvmmem_records_usage *usage)
 {
 	struct kvmmem_row row = kvmmem_row_begin(seq, &registry_table);
 
@@ -252,8 +252,8 @@ static int registry_show(struct seq_file *seq, void *unused)
 	kvmmem_worker_settle();
 	kvmmem_records_usage(&vm, &vcpu);
 	kvmmem_table_header(seq, &registry_table);
-	usage_row(seq, "vm", &vm);
-	usage_row(seq, "vcpu", &vcpu);
+	registry_row(seq, "vm", &vm);
+	registry_row(seq, "vcpu", &vcpu);
 	return 0;
 }
 
@@ -284,7 +284,7 @@ SHOW_FILE(hooks);
 SHOW_FILE(audit);
 SHOW_FILE(registry);
 
-static struct dentry *make_dir(const char *name, struct dentry *parent)
+static struct dentry *debugfs_make_dir(const char *name, struct dentry *parent)
 {
 	struct dentry *dir = debugfs_create_dir(name, parent);
 
@@ -294,23 +294,23 @@ static struct dentry *make_dir(const char *name, struct dentry *parent)
 	return dir;
 }
 
-static void vm_born(struct kvmmem_vm *vm)
+static void debugfs_vm_born(struct kvmmem_vm *vm)
 {
-	vm->dir = make_dir(vm->id, vms);
+	vm->dir = debugfs_make_dir(vm->id, vms);
 	debugfs_create_file("faults", 0400, vm->dir, vm, &faults_fops);
 	debugfs_create_file("tlb", 0400, vm->dir, vm, &tlb_fops);
 	debugfs_create_file("latency", 0400, vm->dir, vm, &latency_fops);
 	kvmmem_debugfs_backing(vm, vm->dir);
 }
 
-static void vm_died(struct kvmmem_vm *vm)
+static void debugfs_vm_died(struct kvmmem_vm *vm)
 {
 	debugfs_remove_recursive(vm->dir);
 }
 
 static const struct kvmmem_vm_watch watch = {
-	.born = vm_born,
-	.died = vm_died,
+	.born = debugfs_vm_born,
+	.died = debugfs_vm_died,
 };
 
 /**
@@ -320,8 +320,8 @@ static const struct kvmmem_vm_watch watch = {
  */
 void kvmmem_debugfs_init(void)
 {
-	root = make_dir(KVMMEM_DEBUGFS_NAME, NULL);
-	vms = make_dir("vms", root);
+	root = debugfs_make_dir(KVMMEM_DEBUGFS_NAME, NULL);
+	vms = debugfs_make_dir("vms", root);
 	debugfs_create_file("hooks", 0400, root, NULL, &hooks_fops);
 	debugfs_create_file("audit", 0400, root, NULL, &audit_fops);
 	debugfs_create_file("registry", 0400, root, NULL, &registry_fops);

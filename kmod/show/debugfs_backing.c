@@ -59,12 +59,12 @@ struct reader {
 	bool over;
 };
 
-static u64 kb(u64 pages)
+static u64 pages_kb(u64 pages)
 {
 	return pages << (PAGE_SHIFT - 10);
 }
 
-static const char *kind_name(u32 kinds)
+static const char *slot_kind_name(u32 kinds)
 {
 	switch (kinds) {
 	case 0:
@@ -84,7 +84,7 @@ static const char *kind_name(u32 kinds)
 	}
 }
 
-static const char *flags_name(u32 flags)
+static const char *slot_flags_name(u32 flags)
 {
 	bool dirty = flags & KVM_MEM_LOG_DIRTY_PAGES;
 
@@ -94,7 +94,7 @@ static const char *flags_name(u32 flags)
 }
 
 /* The cause of the largest part of the gap. */
-static const char *main_cause(const struct kvmmem_slot_backing *sb)
+static const char *slot_main_cause(const struct kvmmem_slot_backing *sb)
 {
 	int i, most = 0;
 
@@ -106,7 +106,7 @@ static const char *main_cause(const struct kvmmem_slot_backing *sb)
 	return sb->unfaulted ? "not-yet-faulted" : "-";
 }
 
-static void put_nodes(struct kvmmem_row *row, const u64 *nodes)
+static void slot_put_nodes(struct kvmmem_row *row, const u64 *nodes)
 {
 	char text[128];
 	int node, len = 0;
@@ -114,19 +114,19 @@ static void put_nodes(struct kvmmem_row *row, const u64 *nodes)
 	for_each_online_node(node)
 		if (nodes[node] && len < sizeof(text) - 32)
 			len += scnprintf(text + len, sizeof(text) - len, "%s%d:%llu",
-					 len ? "," : "", node, kb(nodes[node]));
+					 len ? "," : "", node, pages_kb(nodes[node]));
 	kvmmem_row_text(row, len ? text : "-");
 }
 
-static void put_sizes(struct kvmmem_row *row, const u64 *pages, bool known)
+static void slot_put_sizes(struct kvmmem_row *row, const u64 *pages, bool known)
 {
 	int i;
 
 	for (i = 0; i < KVMMEM_NR_SIZES; i++)
-		kvmmem_row_u64(row, known ? kb(pages[i]) : KVMMEM_UNKNOWN);
+		kvmmem_row_u64(row, known ? pages_kb(pages[i]) : KVMMEM_UNKNOWN);
 }
 
-static u64 gap_of(const struct kvmmem_slot_backing *sb)
+static u64 slot_gap(const struct kvmmem_slot_backing *sb)
 {
 	u64 sum = 0;
 	int i;
@@ -137,8 +137,8 @@ static u64 gap_of(const struct kvmmem_slot_backing *sb)
 }
 
 /* What is the same in the row of a slot and in that of the totals. */
-static void put_backing(struct kvmmem_row *row, const struct kvmmem_slot_backing *sb,
-			const u64 *nodes)
+static void slot_put_backing(struct kvmmem_row *row, const struct kvmmem_slot_backing *sb,
+			     const u64 *nodes)
 {
 	const struct kvmmem_hostmem *host = &sb->host;
 	bool known = sb->ept == KVMMEM_EPT_WALKED;
@@ -148,21 +148,21 @@ static void put_backing(struct kvmmem_row *row, const struct kvmmem_slot_backing
 	for (i = 0; i < KVMMEM_NR_SIZES; i++)
 		resident += host->mapped[i];
 	there = resident + host->swap + host->special;
-	put_sizes(row, host->mapped, true);
-	put_sizes(row, sb->ept_mapped, known);
-	kvmmem_row_u64(row, known ? kb(gap_of(sb)) : KVMMEM_UNKNOWN);
-	kvmmem_row_text(row, known ? main_cause(sb) : "-");
-	kvmmem_row_u64(row, kb(resident));
-	kvmmem_row_u64(row, kb(host->swap));
-	kvmmem_row_u64(row, kb(host->ksm));
-	kvmmem_row_u64(row, kb(host->special));
-	kvmmem_row_u64(row, kb(sb->slot.npages - min(there, sb->slot.npages)));
-	kvmmem_row_u64(row, known ? kb(sb->unfaulted) : KVMMEM_UNKNOWN);
+	slot_put_sizes(row, host->mapped, true);
+	slot_put_sizes(row, sb->ept_mapped, known);
+	kvmmem_row_u64(row, known ? pages_kb(slot_gap(sb)) : KVMMEM_UNKNOWN);
+	kvmmem_row_text(row, known ? slot_main_cause(sb) : "-");
+	kvmmem_row_u64(row, pages_kb(resident));
+	kvmmem_row_u64(row, pages_kb(host->swap));
+	kvmmem_row_u64(row, pages_kb(host->ksm));
+	kvmmem_row_u64(row, pages_kb(host->special));
+	kvmmem_row_u64(row, pages_kb(sb->slot.npages - min(there, sb->slot.npages)));
+	kvmmem_row_u64(row, known ? pages_kb(sb->unfaulted) : KVMMEM_UNKNOWN);
 	for (i = 0; i < KVMMEM_NR_GAPS; i++)
-		kvmmem_row_u64(row, known ? kb(sb->gap[i]) : KVMMEM_UNKNOWN);
+		kvmmem_row_u64(row, known ? pages_kb(sb->gap[i]) : KVMMEM_UNKNOWN);
 	kvmmem_row_text(row, ept_names[sb->ept]);
 	if (nodes)
-		put_nodes(row, nodes);
+		slot_put_nodes(row, nodes);
 	else
 		kvmmem_row_text(row, "-");
 }
@@ -176,15 +176,15 @@ static void slot_row(struct seq_file *seq, const struct kvmmem_join *join)
 	snprintf(gpa, sizeof(gpa), "0x%llx", sb->slot.base_gfn << PAGE_SHIFT);
 	kvmmem_row_u64(&row, sb->slot.id);
 	kvmmem_row_text(&row, gpa);
-	kvmmem_row_u64(&row, kb(sb->slot.npages));
-	kvmmem_row_text(&row, kind_name(sb->host.kinds));
-	kvmmem_row_text(&row, flags_name(sb->slot.flags));
-	put_backing(&row, sb, join->nodes);
+	kvmmem_row_u64(&row, pages_kb(sb->slot.npages));
+	kvmmem_row_text(&row, slot_kind_name(sb->host.kinds));
+	kvmmem_row_text(&row, slot_flags_name(sb->slot.flags));
+	slot_put_backing(&row, sb, join->nodes);
 	kvmmem_row_end(&row);
 }
 
 /* Where the tables were not walked, KVM's own totals stand here. */
-static void total_row(struct seq_file *seq, struct reader *reader)
+static void backing_total_row(struct seq_file *seq, struct reader *reader)
 {
 	struct kvmmem_slot_backing *total = &reader->total;
 	struct kvmmem_levels levels;
@@ -198,14 +198,15 @@ static void total_row(struct seq_file *seq, struct reader *reader)
 	row = kvmmem_row_begin(seq, &slot_table);
 	kvmmem_row_text(&row, "total");
 	kvmmem_row_text(&row, "-");
-	kvmmem_row_u64(&row, kb(total->slot.npages));
-	kvmmem_row_text(&row, kind_name(total->host.kinds));
-	kvmmem_row_text(&row, flags_name(total->slot.flags));
-	put_backing(&row, total, NULL);
+	kvmmem_row_u64(&row, pages_kb(total->slot.npages));
+	kvmmem_row_text(&row, slot_kind_name(total->host.kinds));
+	kvmmem_row_text(&row, slot_flags_name(total->slot.flags));
+	slot_put_backing(&row, total, NULL);
 	kvmmem_row_end(&row);
 }
 
-static void add_slot(struct kvmmem_slot_backing *total, const struct kvmmem_slot_backing *sb)
+static void backing_add_slot(struct kvmmem_slot_backing *total,
+			     const struct kvmmem_slot_backing *sb)
 {
 	int i;
 
@@ -226,7 +227,7 @@ static void add_slot(struct kvmmem_slot_backing *total, const struct kvmmem_slot
 		total->ept = sb->ept;
 }
 
-static int rewind(struct reader *reader)
+static int backing_rewind(struct reader *reader)
 {
 	kfree(reader->join);
 	reader->join = kvmmem_join_begin(reader->vm);
@@ -237,12 +238,12 @@ static int rewind(struct reader *reader)
 }
 
 /* The row at a position; there are only ways forward and to the beginning. */
-static void *seek(struct reader *reader, loff_t pos)
+static void *backing_seek(struct reader *reader, loff_t pos)
 {
 	int ret;
 
 	if (pos < reader->pos || !reader->join) {
-		ret = rewind(reader);
+		ret = backing_rewind(reader);
 		if (ret)
 			return ERR_PTR(ret);
 	}
@@ -255,20 +256,20 @@ static void *seek(struct reader *reader, loff_t pos)
 		reader->pos++;
 		reader->over = !ret;
 		if (ret)
-			add_slot(&reader->total, &reader->join->slot);
+			backing_add_slot(&reader->total, &reader->join->slot);
 	}
 	return reader;
 }
 
 static void *backing_start(struct seq_file *seq, loff_t *pos)
 {
-	return seek(seq->private, *pos);
+	return backing_seek(seq->private, *pos);
 }
 
 static void *backing_next(struct seq_file *seq, void *v, loff_t *pos)
 {
 	++*pos;
-	return seek(seq->private, *pos);
+	return backing_seek(seq->private, *pos);
 }
 
 static void backing_stop(struct seq_file *seq, void *v)
@@ -282,7 +283,7 @@ static int backing_show(struct seq_file *seq, void *v)
 	if (!reader->pos)
 		kvmmem_table_header(seq, &slot_table);
 	else if (reader->over)
-		total_row(seq, reader);
+		backing_total_row(seq, reader);
 	else
 		slot_row(seq, reader->join);
 	return 0;

@@ -20,7 +20,7 @@
 #define BUF_SIZE	4096
 
 /* The file's beginning as a string, or false. */
-static bool read_text(const char *path, char *buf)
+static bool host_read_text(const char *path, char *buf)
 {
 	struct file *file;
 	loff_t pos = 0;
@@ -37,21 +37,21 @@ static bool read_text(const char *path, char *buf)
 	return true;
 }
 
-static u64 read_number(const char *path, char *buf)
+static u64 host_read_number(const char *path, char *buf)
 {
 	u64 value;
 
-	if (!read_text(path, buf) || kstrtou64(strim(buf), 10, &value))
+	if (!host_read_text(path, buf) || kstrtou64(strim(buf), 10, &value))
 		return KVMMEM_UNKNOWN;
 	return value;
 }
 
-static void read_switch(const char *path, char *buf, char *word)
+static void host_read_switch(const char *path, char *buf, char *word)
 {
 	bool on;
 
 	strscpy(word, "-", KVMMEM_WORD_LEN);
-	if (read_text(path, buf) && !kstrtobool(strim(buf), &on))
+	if (host_read_text(path, buf) && !kstrtobool(strim(buf), &on))
 		strscpy(word, on ? "on" : "off", KVMMEM_WORD_LEN);
 }
 
@@ -97,17 +97,17 @@ bool kvmmem_pick_field(const char *text, const char *field, u64 *value)
 	return false;
 }
 
-static void vendor_facts(struct kvmmem_host *host, char *buf)
+static void host_vendor_facts(struct kvmmem_host *host, char *buf)
 {
 	if (kvmmem_cpu_is_svm()) {
 		strscpy(host->isa, "svm", sizeof(host->isa));
-		read_switch("/sys/module/kvm_amd/parameters/npt", buf, host->tdp);
+		host_read_switch("/sys/module/kvm_amd/parameters/npt", buf, host->tdp);
 		/* ASIDs have no switch: on wherever KVM is. */
 		strscpy(host->vpid, host->tdp[0] == '-' ? "-" : "on", sizeof(host->vpid));
 	} else if (kvmmem_cpu_is_vmx()) {
 		strscpy(host->isa, "vmx", sizeof(host->isa));
-		read_switch("/sys/module/kvm_intel/parameters/ept", buf, host->tdp);
-		read_switch("/sys/module/kvm_intel/parameters/vpid", buf, host->vpid);
+		host_read_switch("/sys/module/kvm_intel/parameters/ept", buf, host->tdp);
+		host_read_switch("/sys/module/kvm_intel/parameters/vpid", buf, host->vpid);
 	} else {
 		strscpy(host->isa, "-", sizeof(host->isa));
 		strscpy(host->tdp, "-", sizeof(host->tdp));
@@ -115,14 +115,14 @@ static void vendor_facts(struct kvmmem_host *host, char *buf)
 	}
 }
 
-static void huge_facts(struct kvmmem_host *host, char *buf)
+static void host_huge_facts(struct kvmmem_host *host, char *buf)
 {
 	static const unsigned int sizes[KVMMEM_NR_POOLS] = { 2048, 1048576 };
 	char path[80];
 	int i;
 
 	strscpy(host->thp, "-", sizeof(host->thp));
-	if (read_text("/sys/kernel/mm/transparent_hugepage/enabled", buf))
+	if (host_read_text("/sys/kernel/mm/transparent_hugepage/enabled", buf))
 		kvmmem_pick_bracketed(buf, host->thp, sizeof(host->thp));
 
 	for (i = 0; i < KVMMEM_NR_POOLS; i++) {
@@ -130,15 +130,15 @@ static void huge_facts(struct kvmmem_host *host, char *buf)
 
 		snprintf(path, sizeof(path),
 			 "/sys/kernel/mm/hugepages/hugepages-%ukB/nr_hugepages", sizes[i]);
-		pool->total = read_number(path, buf);
+		pool->total = host_read_number(path, buf);
 		snprintf(path, sizeof(path),
 			 "/sys/kernel/mm/hugepages/hugepages-%ukB/free_hugepages", sizes[i]);
-		pool->free = read_number(path, buf);
+		pool->free = host_read_number(path, buf);
 		pool->size_kb = pool->total == KVMMEM_UNKNOWN ? 0 : sizes[i];
 	}
 }
 
-static void memory_facts(struct kvmmem_host *host, char *buf)
+static void host_memory_facts(struct kvmmem_host *host, char *buf)
 {
 	struct sysinfo si;
 	u64 free;
@@ -149,16 +149,16 @@ static void memory_facts(struct kvmmem_host *host, char *buf)
 
 	host->swap_total_kb = KVMMEM_UNKNOWN;
 	host->swap_used_kb = KVMMEM_UNKNOWN;
-	if (read_text("/proc/meminfo", buf) &&
+	if (host_read_text("/proc/meminfo", buf) &&
 	    kvmmem_pick_field(buf, "SwapTotal:", &host->swap_total_kb) &&
 	    kvmmem_pick_field(buf, "SwapFree:", &free))
 		host->swap_used_kb = host->swap_total_kb - min(free, host->swap_total_kb);
 }
 
-static void ksm_facts(struct kvmmem_host *host, char *buf)
+static void host_ksm_facts(struct kvmmem_host *host, char *buf)
 {
 	/* 0: stopped, 1: running, 2: stopped and all pages unmerged. */
-	u64 run = read_number("/sys/kernel/mm/ksm/run", buf);
+	u64 run = host_read_number("/sys/kernel/mm/ksm/run", buf);
 
 	strscpy(host->ksm, run == KVMMEM_UNKNOWN ? "-" : run == 1 ? "on" : "off",
 		sizeof(host->ksm));
@@ -168,7 +168,9 @@ static void ksm_facts(struct kvmmem_host *host, char *buf)
  * kvmmem_host_facts - collect the host's facts
  * @host: where to; what cannot be found out is unknown
  *
- * Context: process, may sleep. Return: 0 or -ENOMEM.
+ * Context: process, may sleep.
+ *
+ * Return: 0 or -ENOMEM.
  */
 int kvmmem_host_facts(struct kvmmem_host *host)
 {
@@ -177,10 +179,10 @@ int kvmmem_host_facts(struct kvmmem_host *host)
 	if (!buf)
 		return -ENOMEM;
 	memset(host, 0, sizeof(*host));
-	vendor_facts(host, buf);
-	huge_facts(host, buf);
-	memory_facts(host, buf);
-	ksm_facts(host, buf);
+	host_vendor_facts(host, buf);
+	host_huge_facts(host, buf);
+	host_memory_facts(host, buf);
+	host_ksm_facts(host, buf);
 	kfree(buf);
 	return 0;
 }

@@ -61,7 +61,7 @@ KVMMEM_TABLE(huge_table, "huge",
 	     { "dirty_log_split", 15 }, { "recovered", 10 }, { "zapped", 10 },
 	     { "table_zapped", 12 });
 
-static const char *mode_name(enum kvmmem_mode mode)
+static const char *vm_mode_name(enum kvmmem_mode mode)
 {
 	switch (mode) {
 	case KVMMEM_MODE_EPT:
@@ -75,20 +75,20 @@ static const char *mode_name(enum kvmmem_mode mode)
 	}
 }
 
-static void fact_text(struct seq_file *seq, const char *key, const char *value)
+static void host_fact_text(struct seq_file *seq, const char *key, const char *value)
 {
 	seq_printf(seq, "host     %-25s %s\n", key, value);
 }
 
-static void fact_u64(struct seq_file *seq, const char *key, u64 value)
+static void host_fact_u64(struct seq_file *seq, const char *key, u64 value)
 {
 	if (value == KVMMEM_UNKNOWN)
-		fact_text(seq, key, "-");
+		host_fact_text(seq, key, "-");
 	else
 		seq_printf(seq, "host     %-25s %llu\n", key, value);
 }
 
-static u64 guests_kb(void)
+static u64 host_guests_kb(void)
 {
 	struct kvmmem_vm_info info;
 	unsigned int slot;
@@ -113,27 +113,27 @@ static int host_head(struct seq_file *seq)
 	int i;
 
 	seq_printf(seq, "# kvmmem %d\n", KVMMEM_SCHEMA);
-	fact_text(seq, "isa", host->isa);
-	fact_text(seq, "ept", host->tdp);
-	fact_text(seq, "vpid", host->vpid);
-	fact_u64(seq, "page_kb", PAGE_SIZE >> 10);
-	fact_text(seq, "thp", host->thp);
+	host_fact_text(seq, "isa", host->isa);
+	host_fact_text(seq, "ept", host->tdp);
+	host_fact_text(seq, "vpid", host->vpid);
+	host_fact_u64(seq, "page_kb", PAGE_SIZE >> 10);
+	host_fact_text(seq, "thp", host->thp);
 	for (i = 0; i < KVMMEM_NR_POOLS; i++) {
 		if (!host->pools[i].size_kb)
 			continue;
 		snprintf(key, sizeof(key), "hugepages_%llukB_total", host->pools[i].size_kb);
-		fact_u64(seq, key, host->pools[i].total);
+		host_fact_u64(seq, key, host->pools[i].total);
 		snprintf(key, sizeof(key), "hugepages_%llukB_free", host->pools[i].size_kb);
-		fact_u64(seq, key, host->pools[i].free);
+		host_fact_u64(seq, key, host->pools[i].free);
 	}
-	fact_u64(seq, "mem_total_kb", host->mem_total_kb);
-	fact_u64(seq, "mem_available_kb", host->mem_available_kb);
-	fact_u64(seq, "swap_total_kb", host->swap_total_kb);
-	fact_u64(seq, "swap_used_kb", host->swap_used_kb);
-	fact_text(seq, "ksm", host->ksm);
-	fact_u64(seq, "vms", kvmmem_vm_count());
-	fact_u64(seq, "guest_kb", guests_kb());
-	fact_u64(seq, "lost", kvmmem_lost_events());
+	host_fact_u64(seq, "mem_total_kb", host->mem_total_kb);
+	host_fact_u64(seq, "mem_available_kb", host->mem_available_kb);
+	host_fact_u64(seq, "swap_total_kb", host->swap_total_kb);
+	host_fact_u64(seq, "swap_used_kb", host->swap_used_kb);
+	host_fact_text(seq, "ksm", host->ksm);
+	host_fact_u64(seq, "vms", kvmmem_vm_count());
+	host_fact_u64(seq, "guest_kb", host_guests_kb());
+	host_fact_u64(seq, "lost", kvmmem_lost_events());
 	return 0;
 }
 
@@ -165,7 +165,7 @@ static int vm_row(struct seq_file *seq, struct kvmmem_vm *vm)
 	kvmmem_row_u64(&row, vm->tgid);
 	kvmmem_row_text(&row, comm);
 	kvmmem_row_u64(&row, info.vcpus);
-	kvmmem_row_text(&row, mode_name(vm->mode));
+	kvmmem_row_text(&row, vm_mode_name(vm->mode));
 	kvmmem_row_u64(&row, info.mem_kb);
 	kvmmem_row_u64(&row, resident);
 	kvmmem_row_u64(&row, host.swap_kb);
@@ -322,7 +322,7 @@ static const struct section sections[] = {
 };
 
 /* The first position at or after this one where something is. */
-static void *seek(loff_t *pos)
+static void *proc_seek(loff_t *pos)
 {
 	u64 stride = kvmmem_vm_slots() + 1;
 	u64 section, place;
@@ -346,20 +346,20 @@ static void *seek(loff_t *pos)
 
 static void *proc_start(struct seq_file *seq, loff_t *pos)
 {
-	return seek(pos);
+	return proc_seek(pos);
 }
 
 static void *proc_next(struct seq_file *seq, void *v, loff_t *pos)
 {
 	++*pos;
-	return seek(pos);
+	return proc_seek(pos);
 }
 
 static void proc_stop(struct seq_file *seq, void *v)
 {
 }
 
-static int prepare(const struct section *section, unsigned int slot)
+static int proc_prepare(const struct section *section, unsigned int slot)
 {
 	struct kvmmem_vm *vm;
 	bool due;
@@ -391,7 +391,7 @@ static int proc_show(struct seq_file *seq, void *v)
 	if (!place)
 		return sections[section].head(seq);
 
-	ret = prepare(&sections[section], place - 1);
+	ret = proc_prepare(&sections[section], place - 1);
 	if (ret)
 		return ret;
 	ret = SEQ_SKIP;

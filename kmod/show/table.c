@@ -7,7 +7,7 @@
 static const char blanks[] = "                                        ";
 
 /* A string of n blanks, as many as there are. */
-static const char *pad(int n)
+static const char *table_pad(int n)
 {
 	return blanks + sizeof(blanks) - 1 - clamp_t(int, n, 0, sizeof(blanks) - 1);
 }
@@ -26,6 +26,8 @@ static const u64 powers[DIGITS_MAX - 1] = {
 /**
  * kvmmem_digits - decimal digits of a number
  * @value: the number
+ *
+ * Return: how many, at least 1.
  */
 unsigned int kvmmem_digits(u64 value)
 {
@@ -75,15 +77,15 @@ size_t kvmmem_escape(char *dst, size_t size, const char *src)
 }
 
 /* Rows are put together in place. */
-static void header_text(struct seq_file *seq, int width, const char *text)
+static void table_header_text(struct seq_file *seq, int width, const char *text)
 {
 	int len = strlen(text);
 
 	if (width >= 0)
-		seq_puts(seq, pad(width - len));
+		seq_puts(seq, table_pad(width - len));
 	seq_write(seq, text, len);
 	if (width < 0)
-		seq_puts(seq, pad(-width - len));
+		seq_puts(seq, table_pad(-width - len));
 }
 
 /**
@@ -96,11 +98,11 @@ void kvmmem_table_header(struct seq_file *seq, const struct kvmmem_table *table)
 	unsigned int i;
 
 	seq_puts(seq, "# ");
-	header_text(seq, -(KVMMEM_TYPE_WIDTH - 2), table->type);
+	table_header_text(seq, -(KVMMEM_TYPE_WIDTH - 2), table->type);
 	for (i = 0; i < table->nr; i++) {
 		seq_putc(seq, ' ');
 		/* No blanks behind the last column. */
-		header_text(seq, i + 1 < table->nr ? table->columns[i].width :
+		table_header_text(seq, i + 1 < table->nr ? table->columns[i].width :
 			 max(table->columns[i].width, 0), table->columns[i].name);
 	}
 	seq_putc(seq, '\n');
@@ -110,7 +112,7 @@ void kvmmem_table_header(struct seq_file *seq, const struct kvmmem_table *table)
 #define PIECE	32
 
 /* Blanks up to there. If there is no room, seq_file will ask for the row again. */
-static noinline bool more_blanks(struct kvmmem_row *row, const char *until)
+static noinline bool table_more_blanks(struct kvmmem_row *row, const char *until)
 {
 	if (!row->end || row->end - until < PIECE) {
 		row->end = NULL;
@@ -122,9 +124,9 @@ static noinline bool more_blanks(struct kvmmem_row *row, const char *until)
 	return true;
 }
 
-static bool blanks_until(struct kvmmem_row *row, const char *until)
+static bool table_blanks_until(struct kvmmem_row *row, const char *until)
 {
-	return likely(until <= row->blank) || more_blanks(row, until);
+	return likely(until <= row->blank) || table_more_blanks(row, until);
 }
 
 /**
@@ -133,7 +135,9 @@ static bool blanks_until(struct kvmmem_row *row, const char *until)
  * @table: its layout
  *
  * Then exactly one kvmmem_row_*() for each column, and kvmmem_row_end(), and
- * nothing else is printed in between. Return: the row.
+ * nothing else is printed in between.
+ *
+ * Return: the row.
  */
 struct kvmmem_row kvmmem_row_begin(struct seq_file *seq, const struct kvmmem_table *table)
 {
@@ -147,14 +151,14 @@ struct kvmmem_row kvmmem_row_begin(struct seq_file *seq, const struct kvmmem_tab
 	row.blank = row.at;
 	row.end = size ? row.at + size : NULL;
 	/* Enough for most rows. */
-	if (blanks_until(&row, row.at + 4 * PIECE)) {
+	if (table_blanks_until(&row, row.at + 4 * PIECE)) {
 		memcpy(row.at, table->first, KVMMEM_TYPE_WIDTH);
 		row.at += KVMMEM_TYPE_WIDTH;
 	}
 	return row;
 }
 
-static int next_width(struct kvmmem_row *row)
+static int table_next_width(struct kvmmem_row *row)
 {
 	int width;
 
@@ -166,21 +170,21 @@ static int next_width(struct kvmmem_row *row)
 }
 
 /* A blank and a cell of blanks; returns where its len characters go, or NULL. */
-static char *cell(struct kvmmem_row *row, int width, unsigned int len)
+static char *table_cell(struct kvmmem_row *row, int width, unsigned int len)
 {
 	char *end = row->at + 1 + max_t(unsigned int, len, abs(width));
 
-	if (!blanks_until(row, end))
+	if (!table_blanks_until(row, end))
 		return NULL;
 	len = width < 0 ? end - row->at - 1 : len;
 	row->at = end;
 	return end - len;
 }
 
-static noinline void put_text(struct kvmmem_row *row, const char *text)
+static noinline void table_put_text(struct kvmmem_row *row, const char *text)
 {
 	unsigned int len = strlen(text);
-	char *at = cell(row, next_width(row), len);
+	char *at = table_cell(row, table_next_width(row), len);
 
 	if (at)
 		memcpy(at, text, len);
@@ -206,40 +210,40 @@ void kvmmem_row_text(struct kvmmem_row *row, const char *text)
 			return;
 		}
 	}
-	put_text(row, text);
+	table_put_text(row, text);
 }
 
 /* The digits of a number, in front of end. */
-static void put_digits(char *end, u64 value)
+static void table_put_digits(char *end, u64 value)
 {
 	for (; value >= 10; value /= 10)
 		*--end = '0' + value % 10;
 	*--end = '0' + value;
 }
 
-static noinline void put_number(struct kvmmem_row *row, u64 value)
+static noinline void table_put_number(struct kvmmem_row *row, u64 value)
 {
-	int width = next_width(row);
+	int width = table_next_width(row);
 	char *end = row->at + 1 + width;
 	unsigned int len = 1;
 
 	/* Nearly always it fits, aligned to the right, without being measured. */
 	if (width > 0 && width < DIGITS_MAX && value < powers[width - 1]) {
-		if (blanks_until(row, end)) {
-			put_digits(end, value);
+		if (table_blanks_until(row, end)) {
+			table_put_digits(end, value);
 			row->at = end;
 		}
 		return;
 	}
 	if (value != KVMMEM_UNKNOWN)
 		len = kvmmem_digits(value);
-	end = cell(row, width, len);
+	end = table_cell(row, width, len);
 	if (!end)
 		return;
 	if (value == KVMMEM_UNKNOWN)
 		*end = '-';
 	else
-		put_digits(end + len, value);
+		table_put_digits(end + len, value);
 }
 
 /**
@@ -260,7 +264,7 @@ void kvmmem_row_u64(struct kvmmem_row *row, u64 value)
 		row->column++;
 		return;
 	}
-	put_number(row, value);
+	table_put_number(row, value);
 }
 
 /**
@@ -285,7 +289,7 @@ void kvmmem_row_end(struct kvmmem_row *row)
 	char *begin;
 
 	WARN_ON_ONCE(row->column != row->last + 1);
-	if (blanks_until(row, row->at + 1))
+	if (table_blanks_until(row, row->at + 1))
 		*row->at++ = '\n';
 	seq_get_buf(row->seq, &begin);
 	seq_commit(row->seq, row->end ? row->at - begin : -1);
