@@ -7,9 +7,11 @@ Prints a line a check and "N passed, N failed".
 
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 
 sys.dont_write_bytecode = True
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
@@ -19,13 +21,15 @@ sys.path.insert(0, str(SCRIPTS / "lab"))
 # pylint: disable=wrong-import-position
 import kernels
 import kmod
+import layers
 
-CHECKPATCH = "scripts/checkpatch.pl"
+# Of the kernel's source, without the rest of it.
+KERNEL_SCRIPTS = ("checkpatch.pl", "spelling.txt", "const_structs.checkpatch", "kernel-doc")
 TARBALL = pathlib.Path("/usr/src/linux-source-6.12.tar.xz")
 # Reasons, of which kernel style knows nothing: a module from outside of the tree.
 IGNORED = ("FILE_PATH_CHANGES", "LINUX_VERSION_CODE", "SPDX_LICENSE_TAG", "MACRO_ARG_REUSE",
            "MACRO_ARG_PRECEDENCE", "COMPLEX_MACRO", "CONFIG_DESCRIPTION", "CONSTANT_COMPARISON")
-LONGEST = 600
+LONGEST = 500
 
 
 def files(*patterns):
@@ -43,27 +47,64 @@ def build_warnings():
     return "\n".join(re.findall(r"^.*(?:warning|error).*$", log, re.M))
 
 
+def kernel_scripts():
+    """The directory with KERNEL_SCRIPTS."""
+    directory = kernels.cache() / "kernel-scripts"
+    directory.mkdir(parents=True, exist_ok=True)
+    missing = {name for name in KERNEL_SCRIPTS if not (directory / name).exists()}
+    if missing:
+        with tarfile.open(TARBALL) as tar:
+            for member in tar:
+                folder, name = pathlib.PurePath(member.name).parts[1:2], member.name.split("/")[-1]
+                if folder == ("scripts",) and name in missing and member.name.count("/") == 2:
+                    (directory / name).write_bytes(tar.extractfile(member).read())
+                    missing.remove(name)
+                if not missing:
+                    break
+    return directory
+
+
 def checkpatch():
     """The kernel's own style checker."""
-    directory = kernels.cache() / "checkpatch"
-    if not (directory / "done").exists():
-        with tarfile.open(TARBALL) as tar:
-            wanted = ("checkpatch.pl", "spelling.txt", "const_structs.checkpatch")
-            for member in tar:
-                if member.name.endswith(tuple(f"/scripts/{name}" for name in wanted)):
-                    target = directory / "scripts" / pathlib.Path(member.name).name
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(tar.extractfile(member).read())
-                if len(list(directory.glob("scripts/*"))) == len(wanted):
-                    break
-        (directory / "done").touch()
     run = subprocess.run(
-        ["perl", directory / CHECKPATCH, "--no-tree", "--terse", "--file", "--strict",
+        ["perl", kernel_scripts() / "checkpatch.pl", "--no-tree", "--terse", "--file", "--strict",
          "--max-line-length=100", "--ignore", ",".join(IGNORED),
          *files("kmod/*.c", "kmod/*.h", "include/*.h")],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return "\n".join(line for line in run.stdout.split("\n")
                      if re.search(r": (ERROR|WARNING|CHECK):", line))
+
+
+def kernel_doc():
+    """Comments that other files rely on are whole."""
+    run = subprocess.run(
+        ["perl", kernel_scripts() / "kernel-doc", "-none", "-Wall",
+         *files("kmod/*.c", "kmod/*.h", "include/*.h")],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return run.stdout.strip() or ("" if not run.returncode else f"status {run.returncode}")
+
+
+def house():
+    """Includes and calls run down, and in no circle."""
+    return "\n".join(layers.broken(TREE, kmod.build(kernels.get("6.1"), "W=1", "C=2")))
+
+
+def house_is_seen():
+    """The check of the house fails when it should: three wrongs, put in on purpose."""
+    built = kmod.build(kernels.get("6.1"), "W=1", "C=2")
+    wrongs = (("count/fault.c", "show/table.h", "kmod/count/fault.c includes it: kmod/show/table.h"),
+              ("memory/backing.h", "count/tlb.h", "kmod/memory/backing.h includes it: kmod/count/"),
+              ("registry/pool.h", "registry/life.h", "a circle: "))
+    missed = []
+    for where, what, said in wrongs:
+        with tempfile.TemporaryDirectory(prefix="kvmmem-house-") as directory:
+            tree = pathlib.Path(directory)
+            shutil.copytree(TREE / "kmod", tree / "kmod")
+            with (tree / "kmod" / where).open("a") as file:
+                file.write(f'#include "{what}"\n')
+            if not any(line.startswith(said) for line in layers.broken(tree, built)):
+                missed.append(f"{where} may include {what}")
+    return "\n".join(missed)
 
 
 def sizes():
@@ -85,14 +126,15 @@ def licenses():
 def compat():
     """Kernel versions are told apart in the compat headers only."""
     return "\n".join(f"{path.relative_to(TREE)}" for path in files("kmod/*.c", "kmod/*.h")
-                     if "compat" not in path.name and "configure" not in path.parts
+                     if "compat" not in path.parts
                      and re.search(r"LINUX_VERSION_CODE|KERNEL_VERSION\(", path.read_text()))
 
 
 def main():
     """Run all; the result is the exit status."""
     passed = failed = 0
-    for check in (build_warnings, checkpatch, sizes, licenses, compat):
+    for check in (build_warnings, checkpatch, kernel_doc, house, house_is_seen, sizes, licenses,
+                  compat):
         try:
             bad = check()
         except Exception as error:  # pylint: disable=broad-exception-caught
