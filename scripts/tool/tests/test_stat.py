@@ -3,7 +3,7 @@
 
 import csv
 
-from case import DB_FAULTS, DB, WEB, Stat, full, one_vm, render
+from case import DB, DB_FAULTS, FLUSHES, TAGS, WEB, WEB_FAULTS, Stat, full, one_vm, render, row
 
 
 class Csv(Stat):
@@ -29,11 +29,11 @@ class Csv(Stat):
 
     def test_csv(self):
         [step] = self.csv_steps(full(), full(
-            fault=[("4121-11", 1093441, 203422, 880017, 10002, 12289, 2310, "-", 5), DB_FAULTS],
-            flush=[("4121-11", 40222, 18333, 51232), ("5210-14", 0, 0, 3)],
-            vpid=[("4121-11", 0, 1, 9100, 1130, 1010, 120, 0, 0, 0, 7),
-                  ("4121-11", 1, 2, 8001, 550, 500, 50, 0, 0, 0, 0),
-                  ("5210-14", 0, 1, 10, 3, 1, 1, 1, 0, 0, 0)]))
+            fault=[{**WEB_FAULTS, "ept_violations": 1093441, "read": 203422, "protection": 12289,
+                    "shadow": 5}, DB_FAULTS],
+            flush=[{**FLUSHES[0], "requests": 40222, "remote": 18333, "vcpu": 51232}, FLUSHES[1]],
+            vpid=[{**TAGS[0], "entries": 9100, "flushes": 1130, "remote": 1010, "guest": 120},
+                  {**TAGS[1], "entries": 8001}, TAGS[2]]))
         web = step["4121-11"]
         self.assertEqual({name: self.grew(web, name[:-6]) for name in web if "_per_s" in name}, {
             "ept_violations_per_s": 100, "read_per_s": 100, "write_per_s": 0, "exec_per_s": 0,
@@ -54,7 +54,7 @@ class Csv(Stat):
         self.assertEqual(small["4121-11"]["flush_vcpu_per_s"], "")
 
     def test_vm_appears_and_goes(self):
-        both = {"vm": [WEB, DB], "fault": [("4121-11", 30, 30, 0, 0, 0, 0, "-", 0), DB_FAULTS]}
+        both = {"vm": [WEB, DB], "fault": [row("4121-11", ept_violations=30, read=30), DB_FAULTS]}
         steps = self.csv_steps(one_vm(10), render(**both), one_vm(30), render(**both))
         self.assertEqual([{key: self.grew(row) for key, row in step.items()} for step in steps],
                          [{"4121-11": 20, "5210-14": 500}, {"4121-11": 0},
@@ -63,7 +63,7 @@ class Csv(Stat):
     def test_new_vm_with_an_old_id(self):
         # One counter shrank, so all of them began anew, also the one that grew.
         def text(read, write):
-            return render(vm=[WEB], fault=[("4121-11", 0, read, write, 0, 0, 0, "-", 0)])
+            return render(vm=[WEB], fault=[row("4121-11", read=read, write=write)])
 
         steps = self.csv_steps(text(1000, 10), text(900, 30), text(905, 30))
         self.assertEqual([(self.grew(step["4121-11"]), self.grew(step["4121-11"], "write"))
@@ -71,8 +71,8 @@ class Csv(Stat):
 
     def test_tags_come_and_go(self):
         def text(*tags):
-            return full(vpid=[("4121-11", vcpu, tag, 0, 0, flushes, 0, 0, 0, 0, 0)
-                              for vcpu, tag, flushes in tags])
+            return full(vpid=[row("4121-11", vcpu=vcpu, vpid=tag, remote=remote)
+                              for vcpu, tag, remote in tags])
 
         steps = self.csv_steps(text((0, 1, 50), (1, 2, 1000)), text((0, 1, 60), (0, 9, 7)),
                                text((0, 1, 60), (0, 9, "-")), text((0, 1, 70), (0, 9, 7)),

@@ -6,7 +6,7 @@ import io
 import signal
 import time
 
-from case import DB, DB_FAULTS, WEB, Stat, one_vm, render, two_vms
+from case import DB, DB_FAULTS, WEB, Stat, line_of, one_vm, render, row, two_vms
 
 
 class Life(Stat):
@@ -29,8 +29,8 @@ class Life(Stat):
         self.command_line(4300, "qemu", "-name", "web")
         run = self.start("--vm", "web", "--csv", "-i", "0.4", "-n", "2")
         run.stdout.readline()
-        self.put(render(vm=[("4300-11", 4300, *WEB[2:]), DB],
-                        fault=[("4300-11", 5, 5, 0, 0, 0, 0, "-", 0), DB_FAULTS]))
+        self.put(render(vm=[{**WEB, "id": "4300-11", "pid": 4300}, DB],
+                        fault=[row("4300-11", ept_violations=5, read=5), DB_FAULTS]))
         self.assertRegex(self.ends(run), r"\A\S+,4300-11,web,[^\n]+\n\S+,4300-11,web,[^\n]+\n\Z")
 
     def test_copy(self):
@@ -58,8 +58,9 @@ class Life(Stat):
         self.put(one_vm(1))
         run = self.start("-i", "0.2")
         run.stdout.readline()
-        self.put(one_vm("x"))
-        self.ends(run, 1, r"kvmmem: [^\n]* line 20 is malformed: [^\n]*\n")
+        text = one_vm("x")
+        self.put(text)
+        self.ends(run, 1, rf"kvmmem: [^\n]* line {line_of(text, ' x ')} is malformed: [^\n]*\n")
 
     def test_interrupt(self):
         for number in (signal.SIGINT, signal.SIGPIPE):

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import termios
 
-from case import DB, TOOL, WEB, Stat, full, one_vm, render, two_vms
+from case import DB, TOOL, WEB, Stat, full, one_vm, render, two_vms, vm_row
 
 
 class Text(Stat):
@@ -51,7 +51,7 @@ class Text(Stat):
         self.assertEqual(self.ends(run), "")
 
     def test_text_tells_vms_of_one_name_apart(self):
-        self.put(two_vms(vm=[WEB, DB, ("7-1", 7, "lkvm", 1, "ept", 1, 1, 1, 1)]))
+        self.put(two_vms(vm=[WEB, DB, vm_row("7-1", "lkvm")]))
         text = self.output("stat", "-i", "0.05", "-n", "1")
         self.assertEqual(re.findall(r"(?m)^total +(\S+)", text), ["4121-11", "5210-14", "lkvm"])
 

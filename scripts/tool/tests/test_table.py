@@ -5,7 +5,8 @@ import json
 import re
 import shutil
 
-from case import DB, DB_FAULTS, HOST, WEB, WEB_FAULTS, Tool, full, records, render, two_vms
+from case import (DB, DB_FAULTS, HOST, WEB, WEB_FAULTS, Tool, full, records, render, row,
+                  two_vms, vm_row)
 from kvmmem_cli.options import sort_column
 
 
@@ -70,9 +71,9 @@ class Table(Tool):
                          [">99%", "-", "1m"])
 
     def test_unknown_parts_make_an_unknown_sum(self):
-        self.put(full(vpid=[("4121-11", 0, 1, 9, 9, "-", 1, 2, 3, 4, 5),
-                            ("4121-11", 1, "-", 9, 9, 7, 1, 2, 3, 4, 5),
-                            ("5210-14", 0, 1, 9, 9, 8, 1, 2, 3, 4, 5)]))
+        self.put(full(vpid=[row("4121-11", vcpu=0, vpid=1, remote="-", guest=1),
+                            row("4121-11", vcpu=1, vpid="-", remote=7, guest=1),
+                            row("5210-14", vcpu=0, vpid=1, remote=8, guest=1)]))
         vms = records(self.output())
         self.assertEqual(vms["4121-11"]["REMOTE"], "-")
         self.assertEqual(vms["4121-11"]["GUEST"], "2")
@@ -83,7 +84,7 @@ class Table(Tool):
         text = self.output()
         self.assertNotRegex(text, r"NAME.*MMIO")
         self.assertIn("Unknown for all VMs above, not shown: MMIO.", text)
-        self.put(two_vms(fault=[WEB_FAULTS, (*DB_FAULTS[:7], 3, 0)]))
+        self.put(two_vms(fault=[WEB_FAULTS, {**DB_FAULTS, "mmio": 3}]))
         text = self.output()
         self.assertEqual(records(text)["4121-11"]["MMIO"], "-")
         self.assertIn("-: unknown on this kernel or host, not 0.", text)
@@ -120,10 +121,9 @@ class Table(Tool):
     def test_columns_are_found_by_name(self):
         headers = {"vm": ["comm", "future", "mem_kb", "id", "pid"],
                    "fault": ["read", "vm", "news", "ept_violations"]}
-        self.put(render(kinds=("novelty", "vm", "fault"),
-                        headers={**headers, "novelty": ["x"]}, novelty=[("1", "2", "3")],
-                        vm=[("qemu", "soon", 1024, "9-1", 9)], fault=[(5, "9-1", "a b", 6)])
-                 .replace("a b", "a\\040b") + "mystery without a header\n\n# note\n#\n")
+        self.put(render(headers=headers, vm=[vm_row("9-1", "qemu", mem_kb=1024, future="soon")],
+                        fault=[row("9-1", read=5, ept_violations=6, news="a\\040b")])
+                 + "mystery without a header\n\n# note\n#\n")
         self.assertEqual(records(self.output())["9-1"],
                          {"NAME": "qemu", "ID": "9-1", "PID": "9", "MEM": "1.0M",
                           "VIOLATIONS": "6", "READ": "5"})
@@ -142,7 +142,7 @@ class Table(Tool):
                          "qemu-system-x86")
 
     def test_control_characters_never_get_out(self):
-        vm = ("4121-11", 4121, "x\\033[2J\\012y", 4, "e\\007t", 1, 1, 0, 0)
+        vm = vm_row("4121-11", "x\\033[2J\\012y", mode="e\\007t")
         self.put(two_vms(vm=[vm, DB], host={"thp": "a\\033b"}))
         self.command_line(5210, "qemu", "-name", "\x1b]0;owned\x07\n")
         for args in ((), ("--json",), ("stat", "-i", "0.05", "-n", "1"),
@@ -152,7 +152,7 @@ class Table(Tool):
         self.assertIn("\\x1b]0;owned\\x07\\x0a", self.output())
 
     def test_filter(self):
-        self.put(two_vms(vm=[WEB, DB, ("99-3", 99, "lkvm", 1, "ept", 1, 1, 0, 0)]))
+        self.put(two_vms(vm=[WEB, DB, vm_row("99-3", "lkvm")]))
         self.command_line(4121, "qemu", "-name", "web 1")
         for wishes, ids in ((["4121-11"], ["4121-11"]), (["5210"], ["5210-14"]),
                             (["web 1"], ["4121-11"]), (["lkvm"], ["99-3"]),
@@ -168,7 +168,7 @@ class Table(Tool):
         self.fails(1, "no VM has", "stat", "--vm", "None")
 
     def test_sort(self):
-        self.put(full(vm=[WEB, DB, ("99-3", 99, "a", 1, "-", "-", 1, 0, 0)]))
+        self.put(full(vm=[WEB, DB, vm_row("99-3", "a", mode="-", mem_kb="-")]))
         for column, ids in (("mem", "5210-14 4121-11 99-3"), ("mem_kb", "5210-14 4121-11 99-3"),
                             ("VIOLATIONS", "4121-11 5210-14 99-3"), ("id", "99-3 4121-11 5210-14"),
                             ("name", "99-3 4121-11 5210-14"), ("pid", "99-3 4121-11 5210-14"),
