@@ -1,21 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the file has, and which of it people see."""
+"""What people see of the file, and what the tool must know of it for that.
+
+The file says itself which rows and columns it has: what is not named here is read,
+too, and is in --json.
+"""
 
 import collections
 
 SCHEMA = 1
-
-# The columns of schema 1, the VM's id first.  A module may print more rows and
-# columns, in any order: they are found by name, and what is unknown is skipped.
-ROWS = {kind: columns.split() for kind, columns in {
-    "vm": "id pid comm vcpus mode mem_kb resident_kb swap_kb ksm_kb",
-    "fault": "vm ept_violations read write exec protection page_walk mmio shadow",
-    "flush": "vm requests remote vcpu",
-    "vpid": "vm vcpu vpid entries flushes remote guest nested tag other single",
-    "backing": "vm host_4k_kb host_2m_kb host_1g_kb ept_4k_kb ept_2m_kb ept_1g_kb "
-               "ept_table_kb age_ms",
-}.items()}
-TEXT = {"id", "vm", "comm", "mode"}
 
 # What people see.  kind and name say where the value is in the file, form how it
 # is printed, short is the title in the narrow lines of stat.  Without a group a
@@ -56,3 +48,24 @@ COLUMNS = [
 ]
 COUNTERS = [c for c in COLUMNS if c.form == "count"]
 TITLES = " ".join(c.title.lower() for c in COLUMNS)
+
+# What a VM has one row of, and what it may have several rows of: in --json an
+# object and a list.  Nobody knows how many rows a later module prints of a type
+# that is in neither: a list, too.
+SINGLE = ("fault", "flush", "backing", "huge")
+SEVERAL = ("vpid",)
+KINDS = ("vm", *SINGLE, *SEVERAL)
+
+# Anything else than a number is an error in what is shown as one, and in these.
+SIZES = ("4k", "2m", "1g")
+NUMBERS = {(c.kind, c.name) for c in COLUMNS
+           if c.kind not in ("self", "share") and c.form != "text"}
+NUMBERS |= {("vpid", name) for name in ("vcpu", "vpid", "flushes")}
+NUMBERS |= {("backing", f"{layer}_{size}_kb") for layer in ("host", "ept") for size in SIZES}
+NUMBERS |= {("backing", "ept_table_kb")}
+# Of the host's facts those whose names end in "_kb", and these.
+HOST_NUMBERS = {"vms", "lost"}
+# Text, also where it looks like a number; so is "vm", the VM's id in all other rows.
+# In a column that is named nowhere here, what looks like a number is one, and all
+# else is text.
+TEXT = {("vm", "id"), ("vm", "comm"), ("vm", "mode")}

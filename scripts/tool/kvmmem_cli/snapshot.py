@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """One reading of /proc/kvmmem."""
 
+import collections
 import re
 
-from .columns import ROWS, SCHEMA, TEXT
+from .columns import HOST_NUMBERS, KINDS, NUMBERS, SCHEMA, SIZES, TEXT
 from .errors import Failure
 from .units import safe
 
@@ -14,14 +15,21 @@ def unescape(word):
     return raw.decode("utf-8", "backslashreplace")
 
 
-def cell(column, word, strict):
+def is_number(kind, column):
+    """Is anything else than a number in @column an error?"""
+    if kind == "host":
+        return column.endswith("_kb") or column in HOST_NUMBERS
+    return (kind, column) in NUMBERS
+
+
+def cell(kind, column, word):
     """A word of the file as its value: None for a dash, a number, or text."""
     if word == b"-":
         return None
-    if column not in TEXT:
+    if column != "vm" and (kind, column) not in TEXT:
         if re.fullmatch(rb"[0-9]{1,20}", word):
             return int(word)
-        if strict:
+        if is_number(kind, column):
             raise ValueError(f"'{safe(unescape(word))}' for '{column}' is not a number")
     return unescape(word)
 
@@ -31,8 +39,7 @@ class Vm:
 
     def __init__(self, row):
         self.id, self.name, self.pid = row["id"], row.get("comm"), row.get("pid")
-        self.rows = {kind: [] for kind in ROWS}
-        self.rows["vm"] = [row]
+        self.rows = collections.defaultdict(list, {"vm": [row]})
 
     def total(self, kind, name):
         """The sum over the @kind rows, or None if any part of it is unknown."""
@@ -41,7 +48,7 @@ class Vm:
 
     def share(self, layer):
         """How much of what is mapped at @layer is mapped by huge pages."""
-        sizes = [self.total("backing", f"{layer}_{size}_kb") for size in ("4k", "2m", "1g")]
+        sizes = [self.total("backing", f"{layer}_{size}_kb") for size in SIZES]
         return None if None in sizes or not sum(sizes) else sum(sizes[1:]) / sum(sizes)
 
     def value(self, column):
@@ -50,7 +57,7 @@ class Vm:
             return getattr(self, column.name)
         if column.kind == "share":
             return self.share(column.name)
-        if column.name in TEXT:
+        if column.form == "text":
             return self.rows[column.kind][0].get(column.name)
         return self.total(column.kind, column.name)
 
@@ -63,12 +70,15 @@ class Vm:
 
 
 class Snapshot:
-    """One reading of the file: host facts, VMs, and the columns that it has."""
+    """One reading of the file: host facts, VMs, and the columns that it has.
+
+    What belongs to no VM is in rows, by kind.
+    """
 
     def __init__(self, data, clock=0.0, wall=0.0):
         """Parse @data; ValueError says what is wrong with it."""
         self.clock, self.wall = clock, wall
-        self.host, self.headers, self.vms = {}, {}, {}
+        self.host, self.headers, self.vms, self.rows = {}, {}, {}, {}
         first, *lines = data.split(b"\n")
         self._check_schema(first)
         rows = []
@@ -80,9 +90,19 @@ class Snapshot:
         if "vm" not in self.headers:
             raise ValueError("there is no '# vm' header line; is the copy complete?")
         self.vms = {row["id"]: Vm(row) for kind, row in rows if kind == "vm"}
+        self.rows = {kind: [] for kind in self.headers if kind not in self.kinds()}
         for kind, row in rows:
-            if kind != "vm" and row["vm"] in self.vms:
+            if kind == "vm":
+                continue
+            if row.get("vm") is None:
+                self.rows.setdefault(kind, []).append(row)
+            elif row["vm"] in self.vms:
                 self.vms[row["vm"]].rows[kind].append(row)
+
+    def kinds(self):
+        """The types of rows that VMs have, known or only in the file."""
+        found = [kind for kind, columns in self.headers.items() if "vm" in columns]
+        return list(dict.fromkeys([*KINDS, *found]))
 
     @staticmethod
     def _check_schema(line):
@@ -97,16 +117,16 @@ class Snapshot:
     def _line(self, words):
         """Take one line in; returns [(kind, row)] if it is a row of a VM."""
         kind = unescape(words[0]) if words else ""
-        if kind == "#" and len(words) > 1:
+        if kind == "#" and len(words) > 2:
             self.headers[unescape(words[1])] = [unescape(word) for word in words[2:]]
         elif kind == "host":
             if len(words) < 3:
                 raise ValueError("a 'host' row wants a key and a value")
             key = unescape(words[1])
-            strict = key.endswith("_kb") or key in ("vms", "lost")
-            self.host[key] = cell(key, b" ".join(words[2:]), strict)
-        elif kind in ROWS:
+            self.host[key] = cell(kind, key, b" ".join(words[2:]))
+        elif kind in self.headers or kind in KINDS:
             return [(kind, self._row(kind, words[1:]))]
+        # A row that neither we know nor a header explains cannot be read.
         return []
 
     def _row(self, kind, words):
@@ -116,10 +136,10 @@ class Snapshot:
         if len(words) != len(columns):
             raise ValueError(f"a '{kind}' row of {len(words)} values, "
                              f"but its header names {len(columns)}")
-        row = {column: cell(column, word, column in ROWS[kind])
-               for column, word in zip(columns, words)}
-        if row.get(ROWS[kind][0]) is None:
-            raise ValueError(f"a '{kind}' row without '{ROWS[kind][0]}'")
+        row = {column: cell(kind, column, word) for column, word in zip(columns, words)}
+        key = "id" if kind == "vm" else "vm"
+        if kind in KINDS and row.get(key) is None:
+            raise ValueError(f"a '{kind}' row without '{key}'")
         return row
 
     def has(self, column):

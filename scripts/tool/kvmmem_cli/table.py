@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 
-from .columns import COLUMNS, FAULTS, FLUSHES, ROWS, SCHEMA
+from .columns import COLUMNS, FAULTS, FLUSHES, SCHEMA, SINGLE
 from .source import Source
 from .units import clip, show
 
@@ -128,14 +128,22 @@ def table_lines(snapshot, vms, limit):
 
 
 def json_text(snapshot, vms):
-    """All of @vms by the file's own names; unknown is null."""
-    def record(vm):
-        rows = {kind: [{k: v for k, v in row.items() if k != "vm"} for row in vm.rows[kind]]
-                for kind in ROWS}
-        single = {kind: rows[kind][0] if rows[kind] else None for kind in ROWS}
-        return {**single.pop("vm"), "name": vm.name, **single, "vpid": rows["vpid"]}
+    """All of @vms by the file's own names; unknown is null.
 
-    return json.dumps({"schema": SCHEMA, "host": snapshot.host,
+    A VM has what its "vm" row says, and its rows of every other type: SINGLE says
+    where an object stands, and where a list.  Rows of no VM are lists in "rows".
+    """
+    def of(vm, kind):
+        rows = [{k: v for k, v in row.items() if k != "vm"} for row in vm.rows[kind]]
+        if kind in SINGLE and len(rows) < 2:
+            return rows[0] if rows else None
+        return rows
+
+    def record(vm):
+        rows = {kind: of(vm, kind) for kind in snapshot.kinds()}
+        return {**rows.pop("vm")[0], "name": vm.name, **rows}
+
+    return json.dumps({"schema": SCHEMA, "host": snapshot.host, "rows": snapshot.rows,
                        "vms": [record(vm) for vm in vms]}, indent=2)
 
 

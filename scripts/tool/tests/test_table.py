@@ -194,6 +194,32 @@ class Table(Tool):
         web = json.loads(self.output("--json"))["vms"][0]
         self.assertEqual((web["flush"], web["vpid"], web["backing"]), (None, [], None))
 
+    def test_json_has_all_that_the_file_has(self):
+        headers = {"later": ["vm", "node", "text", "kb"], "overall": ["vms", "word"],
+                   "fault": ["vm", "read", "news", "ept_violations"]}
+        self.put(full(
+            kinds=("vm", "fault", "huge", "later", "overall"), headers=headers,
+            fault=[row("4121-11", read=1, news="x1", ept_violations=1),
+                   row("5210-14", read=1, news="-", ept_violations=1)],
+            huge=[row("5210-14", installed=7, nx_split="-")],
+            later=[row("4121-11", node=0, text="12", kb=5), row("4121-11", node=1, text="a\\040b"),
+                   row("-", node=2), row("gone", node=3)],
+            overall=[{"vms": 3, "word": "all"}]))
+        data = json.loads(self.output("--json"))
+        web, database = data["vms"]
+        self.assertEqual((web["fault"]["news"], database["fault"]["news"]), ("x1", None))
+        self.assertEqual((web["huge"], database["huge"]["installed"],
+                          database["huge"]["nx_split"]), (None, 7, None))
+        # What looks like a number in a column that nobody knows is taken for one.
+        self.assertEqual([{name: got[name] for name in ("node", "text")} for got in web["later"]],
+                         [{"node": 0, "text": 12}, {"node": 1, "text": "a b"}])
+        self.assertEqual(database["later"], [])
+        self.assertEqual(data["rows"]["overall"], [{"vms": 3, "word": "all"}])
+        self.assertEqual([got["node"] for got in data["rows"]["later"]], [2])
+        # Rows of one more than there should be are not left out.
+        self.put(two_vms(fault=[WEB_FAULTS, WEB_FAULTS]))
+        self.assertEqual(len(json.loads(self.output("--json"))["vms"][0]["fault"]), 2)
+
     def test_raw(self):
         text = two_vms(schema=7) + "anything \x1b[2J\n"
         self.put(text)
