@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # make          kvmmem.ko for the running kernel, or for KDIR=<its headers>
-# make deb      Debian packages, made outside the tree; make rpm: RPMs
-# make check-packages   install, use and remove them in clean systems
 # make demo     kvmmem on real guests, in an emulated AMD host
-# make check    every test, on emulated AMD and Intel hosts
+# make check    every test, on emulated AMD and Intel hosts; PART="style tool"
+#               runs only those parts
 # make matrix   the system tests on every kernel; WRITE=1 updates Documentation
 # make bench    what kvmmem costs beside other tools, in instructions
+# make deb      Debian packages, made outside the tree; make rpm: RPMs
+# make check-packages   install, use and remove them in clean systems
 # make clean    leave the tree as cloned
+# make help     this list
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
@@ -38,10 +40,13 @@ clean:
 # Built once; without it emulated Intel hosts run Debian's, three times slower.
 bochs = scripts/lab/bochs.py >/dev/null || echo "kvmmem: going on with Debian's Bochs, which is slow"
 
+# Who has no python yet lacks the rest, too.
 check:
-	@sh scripts/lab/deps.sh build kernels amd intel bochs kunit style
-	@$(bochs)
-	@scripts/test/check
+	@[ -x /usr/bin/python3 ] || sh scripts/lab/deps.sh build kernels
+	@needs=$$(scripts/test/check --needs $(PART)) && \
+		{ [ -z "$$needs" ] || sh scripts/lab/deps.sh $$needs; } && \
+		case $$needs in *bochs*) $(bochs) ;; esac && \
+		scripts/test/check $(PART)
 
 bench:
 	@sh scripts/lab/deps.sh build amd bench
@@ -56,4 +61,9 @@ matrix:
 	@$(bochs)
 	@scripts/matrix/matrix.py $(if $(WRITE),--write)
 
-.PHONY: all clean check matrix bench demo
+# The list at the top, up to the first empty line.
+help:
+	@sed -n '/^# make/,/^$$/s/^# //p' $(firstword $(MAKEFILE_LIST))
+	@echo Parts of make check: $$(sed -n 's/^    ("\([a-z]*\)", (.*/\1/p' scripts/test/check)
+
+.PHONY: all clean check matrix bench demo help
