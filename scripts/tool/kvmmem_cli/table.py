@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import sys
+import textwrap
 
 from .columns import COLUMNS, FAULTS, FLUSHES, SCHEMA, SINGLE
 from .source import Source
@@ -124,7 +125,8 @@ def table_lines(snapshot, vms, limit):
     widths = {c: max(map(len, [c.title] + cells[c])) for c in columns}
     for block in blocks(columns, widths, limit):
         yield from block_lines(block, cells, widths)
-    yield from notes(columns, [c for c in present if c not in columns], cells)
+    for note in notes(columns, [c for c in present if c not in columns], cells):
+        yield from textwrap.wrap(note, max(limit, 40))
 
 
 def json_text(snapshot, vms):

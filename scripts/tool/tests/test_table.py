@@ -112,8 +112,7 @@ class Table(Tool):
         for columns in (None, 80, 100, 120, 250):
             with self.subTest(columns=columns):
                 text = self.output(env={"COLUMNS": str(columns)} if columns else {})
-                table = text.split("\n\n", 1)[1].split("Counts are")[0]
-                self.assertLessEqual(max(map(len, table.splitlines())), columns or 120)
+                self.assertLessEqual(max(map(len, text.splitlines())), columns or 120)
                 self.assertIn("instance-of-someone-wit+ ", text)
                 self.assertEqual(len(records(text)["4121-11"]), 28)
         self.assertEqual(len(re.findall("(?m)^NAME", text)), 1)
