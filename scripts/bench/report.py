@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """The results as a text, in Markdown or reStructuredText."""
 
+import textwrap
+
+import rst
+
 
 def _pad(words, widths):
     return [word.ljust(width) if number == 0 else word.rjust(width)
@@ -16,8 +20,9 @@ class MARKDOWN:
         return f"## {text}\n"
 
     @staticmethod
-    def table(head, rows, widths):
+    def table(head, rows):
         """A table; the first column is text."""
+        widths = [max(map(len, column)) for column in zip(head, *rows)]
         rule = "|" + "|".join("-" * (width + 2) if number == 0 else "-" * (width + 1) + ":"
                               for number, width in enumerate(widths)) + "|"
         lines = ["| " + " | ".join(_pad(words, widths)) + " |" for words in [head, *rows]]
@@ -33,16 +38,18 @@ class RST:
         return f"{text}\n{'-' * len(text)}\n"
 
     @staticmethod
-    def table(head, rows, widths):
+    def table(head, rows):
         """A simple table."""
-        rule = "  ".join("=" * width for width in widths)
-        lines = ["  ".join(_pad(words, widths)).rstrip() for words in [head, *rows]]
-        return "\n".join([rule, lines[0], rule, *lines[1:], rule]) + "\n"
+        return rst.simple([head, *rows], numbers=True) + "\n"
 
 
 def _table(style, head, rows):
     rows = [[str(word) for word in row] for row in rows]
-    return style.table(head, rows, [max(map(len, column)) for column in zip(head, *rows)])
+    return style.table(head, rows)
+
+
+def _text(paragraph):
+    return textwrap.fill(paragraph, 80) + "\n"
 
 
 def _number(value, digits=0):
@@ -67,8 +74,8 @@ def _exits(results, style):
         rows.append([title, *(_number(cost) for cost in costs),
                      _ratio(costs[0], ours["count"]), _ratio(costs[0], ours["all"])])
     base = [_number(results["base"].get(kind)) for kind in ("violation", "io")]
-    return (f"Without a tool a violation takes {base[0]} instructions and an I/O exit {base[1]}, "
-            "the guest's and user space's included.\n\n" +
+    return (_text(f"Without a tool a violation takes {base[0]} instructions and an I/O exit "
+                  f"{base[1]}, the guest's and user space's included.") + "\n" +
             _table(style, ["instructions added", "per violation", "per I/O exit",
                            "x count only", "x everything"], rows))
 
@@ -113,12 +120,13 @@ def _checks(results, style):
 
 def document(results, style):
     """All tables."""
-    parts = [f"Kernel {results['kernel']}, emulated AMD host, instructions executed by the host, "
-             f"measured in {results['seconds']:.0f} s.\n"]
+    parts = [_text(f"Kernel {results['kernel']}, emulated AMD host, instructions executed by the "
+                   f"host, measured in {results['seconds']:.0f} s.")]
     for title, part in (("Exits", _exits), ("Several vCPUs", _vcpus), ("Reading", _reads),
                         ("Memory", _memory), ("Backing", _walks), ("Checks", _checks)):
         if part is not _walks or results["walk"]:
             parts += [style.heading(title), part(results, style)]
     if results["missing"]:
-        parts.append("Not installed, so not measured: " + ", ".join(results["missing"]) + ".\n")
+        parts.append(_text("Not installed, so not measured: " +
+                           ", ".join(results["missing"]) + "."))
     return "\n".join(parts)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tables of the matrix, for a terminal and for Documentation."""
 
+import rst
+
 BEGIN = ".. What follows is written by make matrix WRITE=1, up to the end mark."
 END = ".. End of what make matrix writes."
 
@@ -46,17 +48,8 @@ def _cell_text(cell):
             f"{len(cell['skipped'])} skipped")
 
 
-def simple(rows):
-    """A table of reStructuredText, which reads well on a terminal, too."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    rule = "  ".join("=" * width for width in widths)
-    lines = ["  ".join(word.ljust(width) for word, width in zip(row, widths)).rstrip()
-             for row in rows]
-    return "\n".join([rule, lines[0], rule, *lines[1:], rule])
-
-
 def markdown(rows):
-    """The same in Markdown."""
+    """A table in Markdown."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
@@ -77,7 +70,8 @@ def _by_vendor(values):
     words = {vendor: word for vendor, word in values.items() if word}
     if len(set(words.values())) <= 1:
         return next(iter(words.values()), "")
-    return ", ".join(f"{vendor}: {word}" for vendor, word in words.items())
+    return ", ".join(f"{vendor}: {word}".replace(" ", rst.TOGETHER)
+                     for vendor, word in words.items())
 
 
 def _row(title, kernels, vendors, cells, what):
@@ -110,7 +104,7 @@ def _hook_rows(kernels, vendors, cells):
         names.update(dict.fromkeys(cell["seen"]["hooks"]))
     rows = [("hook", *kernels)]
     for hook in names:
-        rows.append(_row(f"``{hook}``", kernels, vendors, cells,
+        rows.append(_row(hook, kernels, vendors, cells,
                          lambda seen, hook=hook: seen["hooks"].get(hook, [""])[0]))
     return rows
 
@@ -120,7 +114,7 @@ def _skip_rows(cells):
             for scenario, reason in cell["skipped"].items()}
     for (name, vendor), cell in sorted(cells.items()):
         for scenario, reason in cell["skipped"].items():
-            rows[scenario, reason].append(f"{name} {vendor}")
+            rows[scenario, reason].append(f"{name}{rst.TOGETHER}{vendor}")
     return [("skipped", "where", "because")] + [
         (f"``{scenario}``", ", ".join(places), reason)
         for (scenario, reason), places in sorted(rows.items())]
@@ -142,6 +136,6 @@ def write(path, kernels, vendors, cells, builds):
     skips = _skip_rows(cells)
     if len(skips) > 1:
         parts.insert(1, skips)
-    body = "\n\n".join(simple(rows) for rows in parts)
+    body = "\n\n".join(rst.simple(rows) for rows in parts)
     path.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}")
 
