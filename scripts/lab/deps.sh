@@ -39,7 +39,7 @@ packages() {
 	deb) echo debhelper dh-dkms dh-python dpkg-dev make ;;
 	rpm) echo rpm make ;;
 	packages) echo python3 apt mmdebstrap util-linux ;;
-	style) echo gcc make perl python3 sparse linux-source-6.12 ;;
+	style) echo gcc make perl python3 python3-docutils sparse linux-source-6.12 ;;
 	bench) echo linux-perf trace-cmd bpftrace pahole linux-source-6.1 ;;
 	all) for group in build kernels amd intel bochs kunit style bench; do
 			packages $group
