@@ -205,7 +205,7 @@ struct text {
 	size_t len;
 };
 
-static void btf_put(struct text *text, const char *word)
+static void btf_append(struct text *text, const char *word)
 {
 	size_t n = strlen(word);
 
@@ -214,8 +214,8 @@ static void btf_put(struct text *text, const char *word)
 	text->len += n;
 }
 
-static int btf_put_base(const struct kvmmem_btf *btf, const struct type *type,
-			u32 offset, struct text *text)
+static int btf_append_base(const struct kvmmem_btf *btf, const struct type *type,
+			   u32 offset, struct text *text)
 {
 	const char *name = btf_name_of(btf, type->name);
 	u32 encoding;
@@ -229,7 +229,7 @@ static int btf_put_base(const struct kvmmem_btf *btf, const struct type *type,
 			return -EINVAL;
 		snprintf(word, sizeof(word), "%c%u", encoding & INT_SIGNED ? 's' : 'u',
 			 type->size_or_type * 8);
-		btf_put(text, encoding & INT_BOOL ? "bool" : word);
+		btf_append(text, encoding & INT_BOOL ? "bool" : word);
 		return 0;
 	case KIND_STRUCT:
 	case KIND_UNION:
@@ -238,16 +238,16 @@ static int btf_put_base(const struct kvmmem_btf *btf, const struct type *type,
 	case KIND_ENUM64:
 		if (*name && !btf_is_identifier(name))
 			return -EINVAL;
-		btf_put(text, *name ? name : "unnamed");
+		btf_append(text, *name ? name : "unnamed");
 		return 0;
 	case KIND_FUNC_PROTO:
-		btf_put(text, "function");
+		btf_append(text, "function");
 		return 0;
 	case KIND_ARRAY:
-		btf_put(text, "array");
+		btf_append(text, "array");
 		return 0;
 	case KIND_FLOAT:
-		btf_put(text, "float");
+		btf_append(text, "float");
 		return 0;
 	default:
 		return -EINVAL;
@@ -255,7 +255,7 @@ static int btf_put_base(const struct kvmmem_btf *btf, const struct type *type,
 }
 
 /* "u64", "kvm_vcpu*": what matters to who is handed such an argument. */
-static int btf_put_type(const struct kvmmem_btf *btf, u32 id, struct text *text)
+static int btf_append_type(const struct kvmmem_btf *btf, u32 id, struct text *text)
 {
 	const struct kvmmem_btf *in;
 	int stars = 0, links, err;
@@ -278,7 +278,7 @@ static int btf_put_type(const struct kvmmem_btf *btf, u32 id, struct text *text)
 			id = type.size_or_type;
 			continue;
 		}
-		err = btf_put_base(in, &type, offset, text);
+		err = btf_append_base(in, &type, offset, text);
 		if (err)
 			return err;
 		break;
@@ -286,14 +286,14 @@ static int btf_put_type(const struct kvmmem_btf *btf, u32 id, struct text *text)
 	if (links == MAX_CHAIN)
 		return -EINVAL;
 	if (!id)
-		btf_put(text, "void");
+		btf_append(text, "void");
 	while (stars--)
-		btf_put(text, "*");
+		btf_append(text, "*");
 	return 0;
 }
 
-static int btf_put_params(const struct kvmmem_btf *btf, const struct type *proto,
-			  u32 offset, struct text *text)
+static int btf_append_params(const struct kvmmem_btf *btf, const struct type *proto,
+			     u32 offset, struct text *text)
 {
 	const u8 *params = btf->types + offset + sizeof(*proto);
 	struct text first = { };
@@ -307,10 +307,10 @@ static int btf_put_params(const struct kvmmem_btf *btf, const struct type *proto
 	for (i = 0; i < INFO_VLEN(proto->info); i++) {
 		memcpy(&param, params + i * sizeof(param), sizeof(param));
 		if (i > 1)
-			btf_put(text, ",");
+			btf_append(text, ",");
 		if (i && !param.type)
-			btf_put(text, "...");
-		else if (btf_put_type(btf, param.type, i ? text : &first))
+			btf_append(text, "...");
+		else if (btf_append_type(btf, param.type, i ? text : &first))
 			return -EINVAL;
 		/* Long enough: no need to walk the rest of nonsense. */
 		if (text->len >= text->size)
@@ -379,9 +379,9 @@ int kvmmem_btf_prototype(const struct kvmmem_btf *btf, const char *tracepoint,
 	if (err || INFO_KIND(type.info) != KIND_FUNC_PROTO)
 		return -EINVAL;
 
-	btf_put(&out, "(");
-	err = btf_put_params(in, &type, offset, &out);
-	btf_put(&out, ")");
+	btf_append(&out, "(");
+	err = btf_append_params(in, &type, offset, &out);
+	btf_append(&out, ")");
 	if (!err && out.len >= size)
 		err = -E2BIG;
 	return err;

@@ -208,7 +208,8 @@ struct kvmmem_vcpu {
 
 /* Lock debugging makes a seqcount_t larger. */
 #ifndef CONFIG_DEBUG_LOCK_ALLOC
-static_assert(sizeof(struct kvmmem_vcpu) <= 896);
+static_assert(sizeof(struct kvmmem_vcpu) <= 896,
+	      "a larger record: if it must be, raise this by a cache line, keep within BYTES_PER_VCPU of scripts/bench, correct Documentation/performance.rst");
 #endif
 /* A hash chain is walked by everybody's probes; nothing there is written often. */
 static_assert(offsetof(struct kvmmem_vcpu, begun) % SMP_CACHE_BYTES == 0);
