@@ -3,7 +3,9 @@
  * kvmmem: what memory virtualization costs on a KVM host, and why.
  *
  * The order of start and stop, and nothing else. Readers come last and go
- * first; hooks stop before the records that they write to are freed.
+ * first; hooks stop before the records that they write to are freed. Parameters
+ * can be written from before the first step until after the last: what they
+ * would switch is there only in between.
  */
 #include <linux/module.h>
 
@@ -11,13 +13,13 @@
 #include "count/flow.h"
 #include "count/latency.h"
 #include "count/probes.h"
+#include "decode/param.h"
 #include "registry/life.h"
 #include "registry/scan.h"
-#include "registry/vm.h"
 #include "show/debugfs.h"
 #include "show/procfs.h"
 
-static int __init kvmmem_init(void)
+static int __init kvmmem_start(void)
 {
 	int err;
 
@@ -28,7 +30,7 @@ static int __init kvmmem_init(void)
 	kvmmem_latency_init();
 	kvmmem_flow_init();
 
-	err = kvmmem_hooks_start(kvmmem_vm_death_all);
+	err = kvmmem_hooks_start(kvmmem_vm_death_all, kvmmem_scan);
 	if (err)
 		goto err_registry;
 	kvmmem_scan();
@@ -46,8 +48,23 @@ err_registry:
 	return err;
 }
 
+static int __init kvmmem_init(void)
+{
+	int err;
+
+	kernel_param_lock(THIS_MODULE);
+	err = kvmmem_start();
+	kvmmem_params_are(err ? KVMMEM_PARAMS_GONE : KVMMEM_PARAMS_LIVE);
+	kernel_param_unlock(THIS_MODULE);
+	return err;
+}
+
 static void __exit kvmmem_exit(void)
 {
+	kernel_param_lock(THIS_MODULE);
+	kvmmem_params_are(KVMMEM_PARAMS_GONE);
+	kernel_param_unlock(THIS_MODULE);
+
 	kvmmem_debugfs_exit();
 	kvmmem_procfs_exit();
 	kvmmem_hooks_stop();

@@ -15,6 +15,7 @@
 #include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/tracepoint.h>
+#include <linux/workqueue.h>
 
 #include "attach/function.h"
 #include "attach/hooks.h"
@@ -24,6 +25,7 @@
 static DEFINE_MUTEX(hooks_mutex);
 static LIST_HEAD(hooks);
 static void (*kvm_gone_fn)(void);
+static void (*kvm_late_fn)(void);
 static const struct module *kvm_module;		/* hooks_mutex */
 static bool kvm_present;			/* hooks_mutex */
 static bool stopped;				/* hooks_mutex */
@@ -92,6 +94,53 @@ static void hooks_functions_done(void)
 	}
 }
 
+/* How often it is tried whether ftrace is back. */
+#define RETRY		(2 * HZ)
+
+static void hooks_retry(struct work_struct *work);
+static DECLARE_DELAYED_WORK(retry, hooks_retry);
+
+/*
+ * ftrace can be switched off (the sysctl kernel.ftrace_enabled) while nobody needs
+ * it as we do, and then refuses. Under hooks_mutex.
+ */
+static bool hooks_refused_by_ftrace(const struct kvmmem_hook *hook)
+{
+	return hook->group && hook->state == KVMMEM_HOOK_FAILED && hook->err == -EBUSY;
+}
+
+static void hooks_retry_later(void)
+{
+	struct kvmmem_hook *hook;
+
+	list_for_each_entry(hook, &hooks, node)
+		if (hooks_refused_by_ftrace(hook)) {
+			schedule_delayed_work(&retry, RETRY);
+			return;
+		}
+}
+
+static void hooks_retry(struct work_struct *work)
+{
+	struct kvmmem_hook *hook;
+	bool late = false;
+
+	mutex_lock(&hooks_mutex);
+	if (!stopped) {
+		list_for_each_entry(hook, &hooks, node)
+			if (hooks_refused_by_ftrace(hook)) {
+				kvmmem_functions_attach(hook->group, &hooks, false);
+				late |= kvmmem_hook_attached(hook);
+			}
+		hooks_functions_done();
+		hooks_retry_later();
+	}
+	mutex_unlock(&hooks_mutex);
+	/* VMs whose births could not be heard meanwhile. */
+	if (late && kvm_late_fn)
+		kvm_late_fn();
+}
+
 static int hooks_on_tracepoint_module(struct notifier_block *nb, unsigned long action,
 				      void *data)
 {
@@ -150,6 +199,7 @@ static int hooks_on_module(struct notifier_block *nb, unsigned long action, void
 		else
 			hooks_detach(hook);
 	}
+	hooks_retry_later();
 	mutex_unlock(&hooks_mutex);
 
 	/* No VM outlives kvm.ko; drop what a failed start may have left. */
@@ -233,6 +283,7 @@ void kvmmem_hook_group_switch(struct kvmmem_hook_group *group, bool on)
 	if (on) {
 		kvmmem_functions_attach(group, &hooks, false);
 		hooks_functions_done();
+		hooks_retry_later();
 	}
 	mutex_unlock(&hooks_mutex);
 }
@@ -273,6 +324,8 @@ static void hooks_detach_all(void)
 /**
  * kvmmem_hooks_start - attach to KVM, now or when it comes
  * @kvm_gone: called when kvm.ko leaves, after its hooks are off; may sleep
+ * @kvm_late: called when functions of KVM could be hooked only after KVM had come,
+ *	since ftrace was off; may sleep
  *
  * Functions are hooked before tracepoints, so that no VM is met before its
  * death can be heard. A hook that cannot be attached is no error: its state
@@ -282,12 +335,13 @@ static void hooks_detach_all(void)
  *
  * Return: 0 or an errno from registering the notifiers.
  */
-int kvmmem_hooks_start(void (*kvm_gone)(void))
+int kvmmem_hooks_start(void (*kvm_gone)(void), void (*kvm_late)(void))
 {
 	struct kvmmem_hook *hook;
 	int err;
 
 	kvm_gone_fn = kvm_gone;
+	kvm_late_fn = kvm_late;
 	err = register_module_notifier(&module_nb);
 	if (err)
 		return err;
@@ -298,6 +352,7 @@ int kvmmem_hooks_start(void (*kvm_gone)(void))
 		if (hook->group)
 			kvmmem_functions_attach(hook->group, &hooks, false);
 	hooks_functions_done();
+	hooks_retry_later();
 	mutex_unlock(&hooks_mutex);
 
 	err = register_tracepoint_module_notifier(&tracepoint_nb);
@@ -319,6 +374,7 @@ int kvmmem_hooks_start(void (*kvm_gone)(void))
 err_detach:
 	unregister_module_notifier(&module_nb);
 	hooks_detach_all();
+	cancel_delayed_work_sync(&retry);
 	return err;
 }
 
@@ -330,6 +386,7 @@ void kvmmem_hooks_forget(void)
 	mutex_lock(&hooks_mutex);
 	INIT_LIST_HEAD(&hooks);
 	kvm_gone_fn = NULL;
+	kvm_late_fn = NULL;
 	mutex_unlock(&hooks_mutex);
 }
 
@@ -347,5 +404,6 @@ void kvmmem_hooks_stop(void)
 	tracepoint_synchronize_unregister();
 	/* A COMING may have slipped in between the two. */
 	hooks_detach_all();
+	cancel_delayed_work_sync(&retry);
 	kvmmem_hooks_forget();
 }

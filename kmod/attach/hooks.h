@@ -13,7 +13,7 @@ void kvmmem_hook_add(struct kvmmem_hook *hook);
 void kvmmem_hook_switch(struct kvmmem_hook *hook, bool on);
 void kvmmem_hook_group_switch(struct kvmmem_hook_group *group, bool on);
 
-int kvmmem_hooks_start(void (*kvm_gone)(void));
+int kvmmem_hooks_start(void (*kvm_gone)(void), void (*kvm_late)(void));
 void kvmmem_hooks_stop(void);
 void kvmmem_hooks_forget(void);
 

@@ -127,41 +127,6 @@ static inline u64 kvmmem_vcpu_pf_taken(const struct kvm_vcpu *vcpu)
 }
 
 /**
- * kvmmem_memslot_pages - pages of all memory slots of a VM
- * @kvm: a live VM
- *
- * Address space 0 only: 1 is SMM's view of the same memory. Does not sleep;
- * takes kvm->srcu for reading.
- *
- * Return: pages of 4K.
- */
-static inline u64 kvmmem_memslot_pages(struct kvm *kvm)
-{
-	struct kvm_memslots *slots;
-	u64 pages = 0;
-	int idx;
-#ifdef KVMMEM_HAVE_MEMSLOT_ITERATOR
-	struct rb_node *node;
-#else
-	int i;
-#endif
-
-	idx = srcu_read_lock(&kvm->srcu);
-	slots = __kvm_memslots(kvm, 0);
-#ifdef KVMMEM_HAVE_MEMSLOT_ITERATOR
-	/* kvm_for_each_memslot() goes through 128 hash chains for a few slots. */
-	for (node = rb_first(&slots->gfn_tree); node; node = rb_next(node))
-		pages += container_of(node, struct kvm_memory_slot,
-				      gfn_node[slots->node_idx])->npages;
-#else
-	for (i = 0; i < slots->used_slots; i++)
-		pages += slots->memslots[i].npages;
-#endif
-	srcu_read_unlock(&kvm->srcu, idx);
-	return pages;
-}
-
-/**
  * kvmmem_vcpu_tlb_flush - full flushes that KVM has done for this vCPU
  * @vcpu: a live vCPU
  *

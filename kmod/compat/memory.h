@@ -51,7 +51,7 @@ struct kvmmem_slot {
  * @copy: where to
  * @max: room there
  *
- * Address space 0, as kvmmem_memslot_pages(). Does not sleep; takes kvm->srcu
+ * Address space 0 only: 1 is SMM's view of the same memory. Does not sleep; takes kvm->srcu
  * for reading.
  *
  * Return: slots copied; there may be more when it is @max.
@@ -79,6 +79,23 @@ static inline unsigned int kvmmem_slots_from(struct kvm *kvm, u64 gfn,
 	}
 	srcu_read_unlock(&kvm->srcu, idx);
 	return n;
+}
+
+/**
+ * kvmmem_slots_generation - changes when the memory slots do
+ * @kvm: a live VM
+ *
+ * Does not sleep; takes kvm->srcu for reading.
+ *
+ * Return: KVM's generation of address space 0; 0 before the first slot.
+ */
+static inline u64 kvmmem_slots_generation(struct kvm *kvm)
+{
+	int idx = srcu_read_lock(&kvm->srcu);
+	u64 generation = READ_ONCE(__kvm_memslots(kvm, 0)->generation);
+
+	srcu_read_unlock(&kvm->srcu, idx);
+	return generation;
 }
 
 /* The slot that a guest page lies in, or NULL. Under kvm->srcu. */

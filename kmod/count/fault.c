@@ -54,7 +54,7 @@ static void fault_mask(struct kvmmem_fault_sum *sum, enum kvmmem_mode mode)
  * @vm: its record
  * @sum: where to
  *
- * Context: rcu_read_lock().
+ * Context: rcu_read_lock(), or a reference on the VM's record.
  */
 void kvmmem_fault_of_vm(struct kvmmem_vm *vm, struct kvmmem_fault_sum *sum)
 {
@@ -71,7 +71,7 @@ void kvmmem_fault_of_vm(struct kvmmem_vm *vm, struct kvmmem_fault_sum *sum)
  * @rec: its record
  * @sum: where to
  *
- * Context: rcu_read_lock().
+ * Context: rcu_read_lock(), or a reference on the VM's record.
  */
 void kvmmem_fault_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_fault_sum *sum)
 {

@@ -20,38 +20,12 @@
 #include "compat/memory.h"
 #include "compat/probe.h"
 #include "count/flow.h"
+#include "decode/param.h"
 #include "registry/records.h"
 
 static bool huge_flows;
 static struct kvmmem_hook spte_hook;
 static DEFINE_PER_CPU(u64, unattributed);
-
-/* Where the VM was found last time. */
-static DEFINE_PER_CPU(unsigned int, last_slot);
-
-/* The VM of this process, NULL if there are none or several. Under RCU. */
-static struct kvmmem_vm *flow_vm_of(const struct mm_struct *mm)
-{
-	struct kvmmem_vm *vm, *found = NULL;
-	unsigned int slot;
-
-	if (!mm)
-		return NULL;
-	vm = kvmmem_vm_at(this_cpu_read(last_slot));
-	if (vm && vm->mm == mm && !vm->mm_shared)
-		return vm;
-	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots();
-	     slot = kvmmem_vm_next(slot + 1)) {
-		vm = kvmmem_vm_at(slot);
-		if (vm && vm->mm == mm) {
-			if (vm->mm_shared)
-				return NULL;
-			this_cpu_write(last_slot, slot);
-			found = vm;
-		}
-	}
-	return found;
-}
 
 /* A slot that is being logged is split for it, any other for the mitigation. */
 static bool flow_is_logged(struct kvmmem_vm *vm, u64 gfn)
@@ -89,7 +63,7 @@ static void flow_count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gf
 	if (flow >= KVMMEM_NR_FLOWS)
 		return;
 	rcu_read_lock();
-	vm = flow_vm_of(mm);
+	vm = mm ? kvmmem_vm_of_mm(mm) : NULL;
 	if (!vm) {
 		this_cpu_inc(unattributed);
 	} else {
@@ -140,18 +114,14 @@ static struct kvmmem_hook spte_hook = {
 	.probes = flow_spte_changed_probes,
 };
 
-static bool initialized;
+static void flow_switch(bool on)
+{
+	kvmmem_hook_switch(&spte_hook, on);
+}
 
 static int flow_set_switch(const char *val, const struct kernel_param *kp)
 {
-	bool was = huge_flows;
-	int err = param_set_bool(val, kp);
-
-	/* At load the parameters come before kvmmem_flow_init(). */
-	if (err || !initialized || was == huge_flows)
-		return err;
-	kvmmem_hook_switch(&spte_hook, huge_flows);
-	return 0;
+	return kvmmem_param_switch(val, kp, flow_switch);
 }
 
 static const struct kernel_param_ops huge_flows_ops = {
@@ -170,7 +140,6 @@ void kvmmem_flow_init(void)
 {
 	spte_hook.state = huge_flows ? KVMMEM_HOOK_WAITING : KVMMEM_HOOK_OFF;
 	kvmmem_hook_add(&spte_hook);
-	initialized = true;
 }
 
 /**

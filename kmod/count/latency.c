@@ -16,6 +16,7 @@
 
 #include "count/latency.h"
 #include "count/run.h"
+#include "decode/param.h"
 #include "registry/info.h"
 
 DEFINE_STATIC_KEY_FALSE(kvmmem_latency_key);
@@ -65,21 +66,17 @@ static void latency_switch_off(void)
 	kvmmem_vcpu_for_all(latency_forget);
 }
 
-static bool initialized;
-
-static int latency_set_switch(const char *val, const struct kernel_param *kp)
+static void latency_switch(bool on)
 {
-	bool was = service_time;
-	int err = param_set_bool(val, kp);
-
-	/* At load the parameters come before kvmmem_latency_init(). */
-	if (err || !initialized || was == service_time)
-		return err;
-	if (service_time)
+	if (on)
 		latency_switch_on();
 	else
 		latency_switch_off();
-	return 0;
+}
+
+static int latency_set_switch(const char *val, const struct kernel_param *kp)
+{
+	return kvmmem_param_switch(val, kp, latency_switch);
 }
 
 static const struct kernel_param_ops service_time_ops = {
@@ -98,7 +95,6 @@ void kvmmem_latency_init(void)
 {
 	if (service_time)
 		latency_switch_on();
-	initialized = true;
 }
 
 /**
@@ -106,7 +102,7 @@ void kvmmem_latency_init(void)
  * @vm: its record
  * @sum: where to
  *
- * Context: rcu_read_lock().
+ * Context: rcu_read_lock(), or a reference on the VM's record.
  */
 void kvmmem_latency_of_vm(struct kvmmem_vm *vm, struct kvmmem_latency *sum)
 {

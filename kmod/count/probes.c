@@ -36,10 +36,8 @@
  */
 static struct kvmmem_vcpu *probe_find_or_meet(struct kvm_vcpu *vcpu)
 {
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_meet(vcpu);
 
-	if (!rec)
-		rec = kvmmem_vcpu_birth(vcpu, current);
 	if (!rec)
 		kvmmem_lost();
 	return rec;

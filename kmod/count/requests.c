@@ -60,19 +60,41 @@ bool kvmmem_requests_known(void)
 	return KVMMEM_KVM_COUNTS_REQUESTS || kvmmem_hook_attached(&remote_hook);
 }
 
+/* vCPUs that are looked at in one go. */
+#define BATCH	128
+
+/* The flushes of some vCPUs from @rec on; the first one that is left, or NULL. */
+static struct kvmmem_vcpu *requests_add_vcpus(struct kvmmem_vm *vm, struct kvmmem_vcpu *rec,
+					      u64 *sum)
+{
+	unsigned int n = 0;
+
+	raw_spin_lock(&vm->lock);
+	if (!vm->kvm)
+		rec = NULL;
+	for (; rec && n < BATCH; n++, rec = kvmmem_vm_next_vcpu(vm, rec))
+		*sum += kvmmem_vcpu_tlb_flush(rec->vcpu) - rec->flush_birth;
+	raw_spin_unlock(&vm->lock);
+	return rec;
+}
+
 /**
  * kvmmem_flush_totals - a VM's flushes as KVM counts them
  * @vm: its record
  * @totals: where to
  *
- * Context: rcu_read_lock().
+ * Context: a reference on the record.
  *
  * Return: false when the VM is gone.
  */
 bool kvmmem_flush_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals)
 {
-	struct kvmmem_vcpu *rec;
+	struct kvmmem_vcpu *rec = kvmmem_vm_next_vcpu(vm, NULL);
 	bool alive;
+
+	totals->vcpu = 0;
+	while (rec)
+		rec = requests_add_vcpus(vm, rec, &totals->vcpu);
 
 	raw_spin_lock(&vm->lock);
 	alive = vm->kvm;
@@ -81,9 +103,6 @@ bool kvmmem_flush_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *total
 		if (kvmmem_requests_known())
 			totals->requests = kvmmem_vm_requests(vm, vm->kvm) - vm->requests_base;
 		totals->remote = kvmmem_remote_flushes(vm->kvm) - vm->remote_base;
-		totals->vcpu = 0;
-		kvmmem_vm_for_each_vcpu(rec, vm)
-			totals->vcpu += kvmmem_vcpu_tlb_flush(rec->vcpu) - rec->flush_birth;
 	}
 	raw_spin_unlock(&vm->lock);
 	return alive;

@@ -275,7 +275,7 @@ u64 kvmmem_tag_flushes(const struct kvmmem_tag *tag)
  * @rec: its record
  * @tags: room for KVMMEM_TAGS
  *
- * Context: rcu_read_lock().
+ * Context: rcu_read_lock(), or a reference on the VM's record.
  *
  * Return: how many there are.
  */

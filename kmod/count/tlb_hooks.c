@@ -12,6 +12,7 @@
 #include "count/run.h"
 #include "count/tlb.h"
 #include "count/tlb_hooks.h"
+#include "decode/param.h"
 #include "registry/info.h"
 
 static bool flush_accounting = true;
@@ -58,28 +59,24 @@ static void tlb_switch_hooks(bool on)
 	kvmmem_hook_switch(&pv_hook, on);
 }
 
-static bool initialized;
-
-static int tlb_set_switch(const char *val, const struct kernel_param *kp)
+static void tlb_switch(bool on)
 {
-	bool was = flush_accounting;
-	int err = param_set_bool(val, kp);
-
-	/* At load the parameters come before kvmmem_tlb_hooks_init(). */
-	if (err || !initialized || was == flush_accounting)
-		return err;
-	tlb_switch_hooks(flush_accounting);
-	if (flush_accounting) {
+	tlb_switch_hooks(on);
+	if (on) {
 		kvmmem_run_want(KVMMEM_RUN_TAG, true, NULL);
 		static_branch_enable(&kvmmem_tlb_key);
-		return 0;
+		return;
 	}
 	static_branch_disable(&kvmmem_tlb_key);
 	kvmmem_run_want(KVMMEM_RUN_TAG, false, NULL);
 	/* The run probes go on for service time. */
 	tracepoint_synchronize_unregister();
 	kvmmem_vcpu_for_all(kvmmem_tlb_untrack);
-	return 0;
+}
+
+static int tlb_set_switch(const char *val, const struct kernel_param *kp)
+{
+	return kvmmem_param_switch(val, kp, tlb_switch);
 }
 
 static const struct kernel_param_ops flush_accounting_ops = {
@@ -117,7 +114,6 @@ void kvmmem_tlb_hooks_init(const ftrace_func_t *funcs, const struct kvmmem_probe
 	kvmmem_run_want(KVMMEM_RUN_TAG, flush_accounting, NULL);
 	if (flush_accounting)
 		static_branch_enable(&kvmmem_tlb_key);
-	initialized = true;
 }
 
 /**

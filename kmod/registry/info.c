@@ -6,8 +6,11 @@
 #include <linux/rculist.h>
 #include <linux/string.h>
 
+#include "compat/memory.h"
 #include "registry/info.h"
 #include "registry/records.h"
+
+#define SLOTS	8
 
 /**
  * kvmmem_vm_alive - has KVM not destroyed this VM yet?
@@ -22,12 +25,70 @@ bool kvmmem_vm_alive(const struct kvmmem_vm *vm)
 	return READ_ONCE(vm->kvm);
 }
 
+/*
+ * Pages of all memory slots. There can be thousands, so they are counted a few at a
+ * time, and only when they have changed.
+ */
+static u64 info_slot_pages(struct kvmmem_vm *vm)
+{
+	struct kvmmem_slot slots[SLOTS];
+	u64 generation = 0, gfn = 0, pages = 0;
+	unsigned int i, n;
+	bool known;
+
+	raw_spin_lock(&vm->lock);
+	if (vm->kvm)
+		generation = kvmmem_slots_generation(vm->kvm);
+	/* 0 is the generation of no slots. */
+	known = vm->slot_generation == generation;
+	if (known)
+		pages = vm->slot_pages;
+	raw_spin_unlock(&vm->lock);
+	if (known)
+		return pages;
+
+	do {
+		n = 0;
+		raw_spin_lock(&vm->lock);
+		if (vm->kvm)
+			n = kvmmem_slots_from(vm->kvm, gfn, slots, SLOTS);
+		raw_spin_unlock(&vm->lock);
+		for (i = 0; i < n; i++) {
+			pages += slots[i].npages;
+			gfn = slots[i].base_gfn + slots[i].npages;
+		}
+	} while (n == SLOTS);
+
+	raw_spin_lock(&vm->lock);
+	if (vm->kvm && kvmmem_slots_generation(vm->kvm) == generation) {
+		vm->slot_pages = pages;
+		vm->slot_generation = generation;
+	}
+	raw_spin_unlock(&vm->lock);
+	return pages;
+}
+
+/**
+ * kvmmem_vm_mem_kb - size of a VM's memory slots
+ * @vm: its record
+ *
+ * Address space 0 only: 1 is SMM's view of the same memory.
+ *
+ * Context: rcu_read_lock() or a reference on the record.
+ *
+ * Return: KiB.
+ */
+u64 kvmmem_vm_mem_kb(struct kvmmem_vm *vm)
+{
+	return info_slot_pages(vm) << (PAGE_SHIFT - 10);
+}
+
 /**
  * kvmmem_vm_info - collect the facts of a VM
  * @vm: its record
  * @info: where to
  *
- * Context: rcu_read_lock().
+ * Context: a reference on the record; may sleep.
  *
  * Return: false when the VM is gone.
  */
@@ -38,20 +99,25 @@ bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info)
 
 	raw_spin_lock(&vm->lock);
 	alive = vm->kvm;
-	if (alive) {
+	if (alive)
 		info->vcpus = atomic_read(&vm->kvm->online_vcpus);
-		info->mem_kb = kvmmem_memslot_pages(vm->kvm) << (PAGE_SHIFT - 10);
-	}
 	raw_spin_unlock(&vm->lock);
+	if (!alive)
+		return false;
 
+	info->mem_kb = kvmmem_vm_mem_kb(vm);
+	rcu_read_lock();
 	task = pid_task(vm->pid, PIDTYPE_TGID);
 	strscpy(info->comm, task ? task->comm : vm->comm, sizeof(info->comm));
-	return alive;
+	rcu_read_unlock();
+	return true;
 }
 
 /**
  * kvmmem_vcpu_for_all - call a function for the record of each vCPU
- * @fn: called under RCU
+ * @fn: called with a reference on the VM's record
+ *
+ * Context: may sleep.
  */
 void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec))
 {
@@ -59,13 +125,13 @@ void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec))
 	struct kvmmem_vm *vm;
 	unsigned int slot;
 
-	rcu_read_lock();
 	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots(); slot = kvmmem_vm_next(slot + 1)) {
-		vm = kvmmem_vm_at(slot);
+		vm = kvmmem_vm_get(slot);
 		if (!vm)
 			continue;
 		kvmmem_vm_for_each_vcpu(rec, vm)
 			fn(rec);
+		kvmmem_vm_put(vm);
+		cond_resched();
 	}
-	rcu_read_unlock();
 }

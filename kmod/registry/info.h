@@ -20,6 +20,7 @@ struct kvmmem_vm_info {
 };
 
 bool kvmmem_vm_alive(const struct kvmmem_vm *vm);
+u64 kvmmem_vm_mem_kb(struct kvmmem_vm *vm);
 bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info);
 void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec));
 

@@ -6,12 +6,14 @@
  * from the first event of a VM that is older than kvmmem. A VM whose death
  * could not be heard gets no record.
  */
-#include <linux/err.h>
+#include <linux/jiffies.h>
+#include <linux/percpu.h>
 
 #include "attach/hooks.h"
 #include "registry/life.h"
+#include "registry/reaper.h"
 #include "registry/records.h"
-#include "registry/worker.h"
+#include "registry/watch.h"
 
 static struct kvmmem_hook destroy_hook;
 
@@ -32,7 +34,7 @@ struct kvmmem_vm *kvmmem_vm_birth(struct kvm *kvm, struct task_struct *task)
 	if (!kvmmem_hook_attached(&destroy_hook))
 		return NULL;
 	vm = kvmmem_record_vm(kvm, task);
-	kvmmem_worker_kick();
+	kvmmem_watch_kick();
 	return vm;
 }
 
@@ -52,10 +54,39 @@ struct kvmmem_vcpu *kvmmem_vcpu_birth(struct kvm_vcpu *vcpu, struct task_struct 
 	if (!kvmmem_hook_attached(&destroy_hook))
 		return NULL;
 	rec = kvmmem_record_vcpu(vcpu, task);
-	if (rec == ERR_PTR(-ENOSPC))
-		return NULL;
-	kvmmem_worker_kick();
-	return IS_ERR(rec) ? NULL : rec;
+	if (rec)
+		kvmmem_watch_kick();
+	return rec;
+}
+
+/* When births by events last failed on this processor. */
+static DEFINE_PER_CPU(unsigned long, life_failed);
+
+/**
+ * kvmmem_vcpu_meet - the record of a vCPU that an event shows to be there
+ * @vcpu: the vCPU, which the calling thread runs
+ *
+ * While there is no room every event comes here, so it takes no lock and wakes
+ * nobody but at the first one of a tick. Context: a hook; does not sleep.
+ *
+ * Return: the record or NULL.
+ */
+struct kvmmem_vcpu *kvmmem_vcpu_meet(struct kvm_vcpu *vcpu)
+{
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
+
+	if (rec || this_cpu_read(life_failed) == jiffies)
+		return rec;
+	rec = kvmmem_vcpu_birth(vcpu, current);
+	if (!rec)
+		this_cpu_write(life_failed, jiffies);
+	return rec;
+}
+
+static void life_bury(struct kvmmem_vm *vm)
+{
+	kvmmem_reaper_bury(vm);
+	kvmmem_watch_kick();
 }
 
 /**
@@ -70,7 +101,7 @@ void kvmmem_vm_death(const struct kvm *kvm)
 	struct kvmmem_vm *vm = kvmmem_record_unlink(kvm);
 
 	if (vm)
-		kvmmem_worker_bury(vm);
+		life_bury(vm);
 }
 
 /**
@@ -86,7 +117,7 @@ void kvmmem_vm_death_all(void)
 	for (slot = 0; slot < kvmmem_vm_slots(); slot++) {
 		vm = kvmmem_record_unlink_at(slot);
 		if (vm)
-			kvmmem_worker_bury(vm);
+			life_bury(vm);
 	}
 }
 
@@ -157,6 +188,7 @@ int kvmmem_registry_init(void)
 void kvmmem_registry_exit(void)
 {
 	kvmmem_vm_death_all();
-	kvmmem_worker_stop();
+	kvmmem_watch_stop();
+	kvmmem_reaper_stop();
 	kvmmem_records_exit();
 }

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/kernel.h>
+
 #include "registry/pool.h"
+
+static void pool_refill(struct work_struct *work)
+{
+	kvmmem_pool_fill(container_of(work, struct kvmmem_pool, refill));
+}
 
 /**
  * kvmmem_pool_init - make a reserve and fill it
@@ -16,7 +23,10 @@ int kvmmem_pool_init(struct kvmmem_pool *pool, const char *name, size_t size)
 	pool->cache = kmem_cache_create(name, size, 0, SLAB_HWCACHE_ALIGN, NULL);
 	if (!pool->cache)
 		return -ENOMEM;
-	kvmmem_pool_fill(pool, GFP_KERNEL);
+	atomic_set(&pool->live, 0);
+	atomic_set(&pool->ready, 0);
+	INIT_WORK(&pool->refill, pool_refill);
+	kvmmem_pool_fill(pool);
 	if (!kvmmem_pool_reserve(pool)) {
 		kvmmem_pool_destroy(pool);
 		return -ENOMEM;
@@ -34,6 +44,9 @@ void kvmmem_pool_destroy(struct kvmmem_pool *pool)
 {
 	int i;
 
+	if (!pool->cache)
+		return;
+	cancel_work_sync(&pool->refill);
 	for (i = 0; i < KVMMEM_POOL_SLOTS; i++) {
 		if (pool->slots[i])
 			kmem_cache_free(pool->cache, pool->slots[i]);
@@ -46,11 +59,10 @@ void kvmmem_pool_destroy(struct kvmmem_pool *pool)
 /**
  * kvmmem_pool_fill - top up the reserve
  * @pool: the pool
- * @gfp: how hard to try
  *
- * Context: what @gfp allows. May run beside any of the others.
+ * Context: may sleep. May run beside any of the others.
  */
-void kvmmem_pool_fill(struct kvmmem_pool *pool, gfp_t gfp)
+void kvmmem_pool_fill(struct kvmmem_pool *pool)
 {
 	void *object = NULL;
 	int i;
@@ -59,11 +71,15 @@ void kvmmem_pool_fill(struct kvmmem_pool *pool, gfp_t gfp)
 		if (READ_ONCE(pool->slots[i]))
 			continue;
 		if (!object)
-			object = kmem_cache_zalloc(pool->cache, gfp | __GFP_NOWARN);
+			object = kmem_cache_zalloc(pool->cache, GFP_KERNEL | __GFP_NOWARN);
 		if (!object)
 			return;
+		/* Counted first, so that nobody sees an empty reserve that is not. */
+		atomic_inc(&pool->ready);
 		if (!cmpxchg(&pool->slots[i], NULL, object))
 			object = NULL;
+		else
+			atomic_dec(&pool->ready);
 	}
 	if (object)
 		kmem_cache_free(pool->cache, object);
@@ -79,17 +95,24 @@ void kvmmem_pool_fill(struct kvmmem_pool *pool, gfp_t gfp)
  */
 void *kvmmem_pool_get(struct kvmmem_pool *pool)
 {
+	void *found = NULL;
 	int i;
 
-	for (i = 0; i < KVMMEM_POOL_SLOTS; i++) {
+	for (i = 0; !found && i < KVMMEM_POOL_SLOTS; i++) {
 		void *object = READ_ONCE(pool->slots[i]);
 
-		if (object && cmpxchg(&pool->slots[i], object, NULL) == object) {
-			atomic_inc(&pool->live);
-			return object;
-		}
+		if (object && cmpxchg(&pool->slots[i], object, NULL) == object)
+			found = object;
 	}
-	return NULL;
+	if (found) {
+		atomic_dec(&pool->ready);
+		atomic_inc(&pool->live);
+	}
+	/* Before it is empty: whoever takes them may keep this processor busy. */
+	if (atomic_read(&pool->ready) <= KVMMEM_POOL_SLOTS * 3 / 4 &&
+	    !work_pending(&pool->refill))
+		queue_work(system_highpri_wq, &pool->refill);
+	return found;
 }
 
 /**
@@ -113,10 +136,5 @@ void kvmmem_pool_put(struct kvmmem_pool *pool, void *object)
  */
 unsigned int kvmmem_pool_reserve(const struct kvmmem_pool *pool)
 {
-	unsigned int n = 0;
-	int i;
-
-	for (i = 0; i < KVMMEM_POOL_SLOTS; i++)
-		n += !!READ_ONCE(pool->slots[i]);
-	return n;
+	return max(atomic_read(&pool->ready), 0);
 }

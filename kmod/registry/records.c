@@ -18,6 +18,7 @@
 #include "decode/param.h"
 #include "registry/pool.h"
 #include "registry/records.h"
+#include "registry/users.h"
 
 #define VM_HASH_BITS	10
 
@@ -33,7 +34,7 @@ static DEFINE_RAW_SPINLOCK(registry_lock);
 static struct kvmmem_vm __rcu **table;		/* max_vms slots */
 static unsigned long *used;			/* a bit for each slot */
 static unsigned int nr_vms, nr_vcpus;
-static struct hlist_head vm_hash[1 << VM_HASH_BITS];
+static struct hlist_head vm_hash[1 << VM_HASH_BITS], mm_hash[1 << VM_HASH_BITS];
 struct hlist_head kvmmem_vcpu_hash[1 << KVMMEM_VCPU_HASH_BITS];
 
 struct kvmmem_tag kvmmem_no_tag = { .tag = KVMMEM_TAG_UNKNOWN };
@@ -52,26 +53,30 @@ static struct kvmmem_vm *records_find_vm(const struct kvm *kvm)
 	return NULL;
 }
 
-/* A process with several VMs: what it does is not always one VM's doing. */
+static struct hlist_head *records_mm_bucket(const struct mm_struct *mm)
+{
+	return &mm_hash[hash_ptr(mm, VM_HASH_BITS)];
+}
+
+/*
+ * A process with several VMs: what it does is not always one VM's doing. The first
+ * one found will do, since those before it were marked when they came.
+ */
 static void records_mark_mm(struct kvmmem_vm *vm)
 {
-	unsigned int slot;
+	struct kvmmem_vm *other;
 
-	for (slot = find_first_bit(used, max_vms); slot < max_vms;
-	     slot = find_next_bit(used, max_vms, slot + 1)) {
-		struct kvmmem_vm *other;
-
-		other = rcu_dereference_protected(table[slot],
-						  lockdep_is_held(&registry_lock));
-		if (other && other->mm == vm->mm) {
+	hlist_for_each_entry(other, records_mm_bucket(vm->mm), mm_node)
+		if (other->mm == vm->mm) {
 			WRITE_ONCE(other->mm_shared, true);
 			vm->mm_shared = true;
+			return;
 		}
-	}
 }
 
 static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *task)
 {
+	struct kvmmem_user *user;
 	struct kvmmem_vm *vm;
 	unsigned int slot;
 
@@ -79,9 +84,12 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	slot = find_first_zero_bit(used, max_vms);
 	if (slot >= max_vms)
 		return NULL;
-	vm = kvmmem_pool_get(&vm_pool);
-	if (!vm)
+	user = kvmmem_user_get(kvmmem_user_of_task(task));
+	vm = kvmmem_user_may_have(user, user->vms, max_vms) ? kvmmem_pool_get(&vm_pool) : NULL;
+	if (!vm) {
+		kvmmem_user_put(user);
 		return NULL;
+	}
 
 	raw_spin_lock_init(&vm->lock);
 	refcount_set(&vm->refs, 1);
@@ -94,6 +102,7 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	strscpy(vm->comm, task->group_leader->comm, sizeof(vm->comm));
 	vm->requests_base = kvmmem_kvm_requests(kvm);
 	vm->remote_base = kvmmem_remote_flushes(kvm);
+	vm->user = user;
 	vm->mm = kvm->mm;
 	records_mark_mm(vm);
 	INIT_LIST_HEAD(&vm->vcpus);
@@ -102,6 +111,7 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 		snprintf(vm->id, sizeof(vm->id), "%d-x%u", vm->tgid, slot);
 
 	hlist_add_head_rcu(&vm->node, &vm_hash[hash_ptr(kvm, VM_HASH_BITS)]);
+	hlist_add_head_rcu(&vm->mm_node, records_mm_bucket(vm->mm));
 	__set_bit(slot, used);
 	WRITE_ONCE(nr_vms, nr_vms + 1);
 	rcu_assign_pointer(table[slot], vm);
@@ -113,7 +123,8 @@ static struct kvmmem_vcpu *records_add_vcpu(struct kvmmem_vm *vm, struct kvm_vcp
 	struct kvmmem_vcpu *rec;
 
 	lockdep_assert_held(&registry_lock);
-	if (nr_vcpus >= max_vcpus)
+	if (nr_vcpus >= max_vcpus ||
+	    !kvmmem_user_may_have(vm->user, vm->user->vcpus + 1, max_vcpus))
 		return NULL;
 	rec = kvmmem_pool_get(&vcpu_pool);
 	if (!rec)
@@ -140,6 +151,7 @@ static struct kvmmem_vcpu *records_add_vcpu(struct kvmmem_vm *vm, struct kvm_vcp
 
 	WRITE_ONCE(nr_vcpus, nr_vcpus + 1);
 	vm->nr_vcpus++;
+	vm->user->vcpus++;
 	list_add_tail_rcu(&rec->sibling, &vm->vcpus);
 	hlist_add_head_rcu(&rec->node,
 			   &kvmmem_vcpu_hash[hash_ptr(vcpu, KVMMEM_VCPU_HASH_BITS)]);
@@ -167,40 +179,20 @@ struct kvmmem_vm *kvmmem_record_vm(struct kvm *kvm, struct task_struct *task)
 	return vm;
 }
 
-/* Full, and none of ours: a look is all that it may cost. */
-static bool records_full(const struct kvm_vcpu *vcpu)
-{
-	struct kvmmem_vm *vm;
-
-	if (READ_ONCE(nr_vcpus) >= max_vcpus)
-		return true;
-	if (READ_ONCE(nr_vms) < max_vms)
-		return false;
-	rcu_read_lock();
-	vm = records_find_vm(vcpu->kvm);
-	rcu_read_unlock();
-	return !vm;
-}
-
 /**
  * kvmmem_record_vcpu - the record of a vCPU, made if there is none
  * @vcpu: a vCPU that is online, of a VM that cannot be destroyed during the call
  * @task: a thread of the process that has it
  *
- * When it keeps failing for want of room it does so without taking a lock.
- *
  * Context: a hook, or RCU; does not sleep.
  *
- * Return: the record; -ENOSPC when the table is full, -ENOMEM when the reserve is
- * empty, as an error pointer.
+ * Return: the record, or NULL when there is no room, or no more for this user.
  */
 struct kvmmem_vcpu *kvmmem_record_vcpu(struct kvm_vcpu *vcpu, struct task_struct *task)
 {
 	struct kvmmem_vcpu *rec;
 	struct kvmmem_vm *vm;
 
-	if (records_full(vcpu))
-		return ERR_PTR(-ENOSPC);
 	raw_spin_lock(&registry_lock);
 	rec = kvmmem_vcpu_find(vcpu);
 	if (!rec) {
@@ -211,7 +203,7 @@ struct kvmmem_vcpu *kvmmem_record_vcpu(struct kvm_vcpu *vcpu, struct task_struct
 			rec = records_add_vcpu(vm, vcpu);
 	}
 	raw_spin_unlock(&registry_lock);
-	return rec ?: ERR_PTR(-ENOMEM);
+	return rec;
 }
 
 /**
@@ -233,16 +225,35 @@ void kvmmem_vm_requested(const struct kvm *kvm)
 
 static void records_unlink(struct kvmmem_vm *vm)
 {
-	struct kvmmem_vcpu *rec;
-
 	lockdep_assert_held(&registry_lock);
 	hlist_del_rcu(&vm->node);
+	hlist_del_rcu(&vm->mm_node);
 	RCU_INIT_POINTER(table[vm->slot], NULL);
 	__clear_bit(vm->slot, used);
 	WRITE_ONCE(nr_vms, nr_vms - 1);
 	WRITE_ONCE(nr_vcpus, nr_vcpus - vm->nr_vcpus);
-	list_for_each_entry(rec, &vm->vcpus, sibling)
+	vm->user->vcpus -= vm->nr_vcpus;
+	kvmmem_user_put(vm->user);
+}
+
+/* vCPUs that leave the hash in one go. */
+#define UNHASH_BATCH	256
+
+/* Nobody adds to the list: the VM is out of the hash, and KVM destroys it. */
+static void records_unhash_vcpus(struct kvmmem_vm *vm)
+{
+	struct kvmmem_vcpu *rec;
+	unsigned int n = 0;
+
+	raw_spin_lock(&registry_lock);
+	list_for_each_entry(rec, &vm->vcpus, sibling) {
 		hlist_del_rcu(&rec->node);
+		if (++n % UNHASH_BATCH == 0) {
+			raw_spin_unlock(&registry_lock);
+			raw_spin_lock(&registry_lock);
+		}
+	}
+	raw_spin_unlock(&registry_lock);
 }
 
 /**
@@ -264,6 +275,8 @@ struct kvmmem_vm *kvmmem_record_unlink(const struct kvm *kvm)
 	if (vm)
 		records_unlink(vm);
 	raw_spin_unlock(&registry_lock);
+	if (vm)
+		records_unhash_vcpus(vm);
 	return vm;
 }
 
@@ -284,19 +297,21 @@ struct kvmmem_vm *kvmmem_record_unlink_at(unsigned int slot)
 	if (vm)
 		records_unlink(vm);
 	raw_spin_unlock(&registry_lock);
+	if (vm)
+		records_unhash_vcpus(vm);
 	return vm;
 }
 
 /**
  * kvmmem_records_top_up - fill the reserve of records
- * @gfp: how hard to try
  *
- * Context: what @gfp allows.
+ * It fills itself, too; this is for who knows that many births are to come.
+ * Context: may sleep.
  */
-void kvmmem_records_top_up(gfp_t gfp)
+void kvmmem_records_top_up(void)
 {
-	kvmmem_pool_fill(&vm_pool, gfp);
-	kvmmem_pool_fill(&vcpu_pool, gfp);
+	kvmmem_pool_fill(&vm_pool);
+	kvmmem_pool_fill(&vcpu_pool);
 }
 
 static void records_free_vm(struct kvmmem_vm *vm)
@@ -305,6 +320,7 @@ static void records_free_vm(struct kvmmem_vm *vm)
 
 	list_for_each_entry_safe(rec, next, &vm->vcpus, sibling)
 		kvmmem_pool_put(&vcpu_pool, rec);
+	kfree(vm->walk);
 	put_pid(vm->pid);
 	kvmmem_pool_put(&vm_pool, vm);
 }
@@ -319,19 +335,6 @@ void kvmmem_vm_put(struct kvmmem_vm *vm)
 {
 	if (refcount_dec_and_test(&vm->refs))
 		records_free_vm(vm);
-}
-
-/**
- * kvmmem_record_peek - the record in a slot, for the worker
- * @slot: below kvmmem_vm_slots()
- *
- * Context: the worker.
- *
- * Return: the record or NULL.
- */
-struct kvmmem_vm *kvmmem_record_peek(unsigned int slot)
-{
-	return rcu_dereference_raw(table[slot]);
 }
 
 /**
@@ -424,6 +427,56 @@ void kvmmem_records_usage(struct kvmmem_records_usage *vm,
 }
 
 /**
+ * kvmmem_vm_of_mm - the VM of a process
+ * @mm: the process's, compared and never followed
+ *
+ * Context: rcu_read_lock(); the record is good until its end.
+ *
+ * Return: NULL if it has none, or several.
+ */
+struct kvmmem_vm *kvmmem_vm_of_mm(const struct mm_struct *mm)
+{
+	struct kvmmem_vm *vm;
+
+	hlist_for_each_entry_rcu(vm, records_mm_bucket(mm), mm_node)
+		if (vm->mm == mm)
+			return READ_ONCE(vm->mm_shared) ? NULL : vm;
+	return NULL;
+}
+
+/* Entries of users that are looked at in one go. */
+#define USERS_BATCH	1024
+
+/**
+ * kvmmem_records_user - a user who did not get all records asked for
+ * @from: where to begin looking
+ * @user: where to copy the entry
+ *
+ * Context: any.
+ *
+ * Return: where to go on, or 0 if there is no further one.
+ */
+unsigned int kvmmem_records_user(unsigned int from, struct kvmmem_user *user)
+{
+	const struct kvmmem_user *one;
+	unsigned int i, found = 0;
+
+	raw_spin_lock(&registry_lock);
+	for (i = from; !found && (one = kvmmem_user_at(i)); i++) {
+		if (one->vms && one->refused) {
+			*user = *one;
+			found = i + 1;
+		}
+		if (i % USERS_BATCH == USERS_BATCH - 1) {
+			raw_spin_unlock(&registry_lock);
+			raw_spin_lock(&registry_lock);
+		}
+	}
+	raw_spin_unlock(&registry_lock);
+	return found;
+}
+
+/**
  * kvmmem_records_init - make the empty table
  *
  * Context: may sleep.
@@ -436,7 +489,7 @@ int kvmmem_records_init(void)
 
 	table = kvcalloc(max_vms, sizeof(*table), GFP_KERNEL);
 	used = bitmap_zalloc(max_vms, GFP_KERNEL);
-	if (!table || !used)
+	if (!table || !used || kvmmem_users_init(max_vms))
 		goto err_free;
 	err = kvmmem_pool_init(&vm_pool, "kvmmem_vm", sizeof(struct kvmmem_vm));
 	if (err)
@@ -449,6 +502,7 @@ int kvmmem_records_init(void)
 err_pool:
 	kvmmem_pool_destroy(&vm_pool);
 err_free:
+	kvmmem_users_exit();
 	bitmap_free(used);
 	kvfree(table);
 	return err;
@@ -463,6 +517,7 @@ void kvmmem_records_exit(void)
 {
 	kvmmem_pool_destroy(&vcpu_pool);
 	kvmmem_pool_destroy(&vm_pool);
+	kvmmem_users_exit();
 	bitmap_free(used);
 	kvfree(table);
 }

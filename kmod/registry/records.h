@@ -7,15 +7,16 @@
 
 #include "registry/vm.h"
 
+struct kvmmem_user;
+
 int kvmmem_records_init(void);
 void kvmmem_records_exit(void);
-void kvmmem_records_top_up(gfp_t gfp);
+void kvmmem_records_top_up(void);
 
 struct kvmmem_vm *kvmmem_record_vm(struct kvm *kvm, struct task_struct *task);
 struct kvmmem_vcpu *kvmmem_record_vcpu(struct kvm_vcpu *vcpu, struct task_struct *task);
 struct kvmmem_vm *kvmmem_record_unlink(const struct kvm *kvm);
 struct kvmmem_vm *kvmmem_record_unlink_at(unsigned int slot);
-struct kvmmem_vm *kvmmem_record_peek(unsigned int slot);
 void kvmmem_vm_requested(const struct kvm *kvm);
 
 unsigned int kvmmem_vm_slots(void);
@@ -23,6 +24,7 @@ int kvmmem_vm_next(unsigned int from);
 struct kvmmem_vm *kvmmem_vm_at(unsigned int slot);
 struct kvmmem_vm *kvmmem_vm_get(unsigned int slot);
 void kvmmem_vm_put(struct kvmmem_vm *vm);
+struct kvmmem_vm *kvmmem_vm_of_mm(const struct mm_struct *mm);
 unsigned int kvmmem_vm_count(void);
 
 /**
@@ -39,5 +41,7 @@ struct kvmmem_records_usage {
 
 void kvmmem_records_usage(struct kvmmem_records_usage *vm,
 			  struct kvmmem_records_usage *vcpu);
+
+unsigned int kvmmem_records_user(unsigned int from, struct kvmmem_user *user);
 
 #endif /* _KVMMEM_RECORDS_H */

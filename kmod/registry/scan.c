@@ -4,13 +4,18 @@
  *
  * KVM's list of VMs is exported nowhere, but a VM that can run has an open
  * file: its own, or one of its vCPUs'. The open files of all processes are
- * looked through once at load. An open file holds its VM, and the locks held
- * while looking hold the file, so a VM found this way is alive when its record
- * is made, and its death is heard afterwards.
+ * looked through at load. An open file holds its VM, and the locks held while
+ * looking hold the file, so a VM found this way is alive when its record is
+ * made, and its death is heard afterwards.
+ *
+ * How many processes and files there are is up to users, so nothing is held for
+ * longer than it takes to look at SCAN_CHUNK files. A file of a VM is that VM,
+ * a file of a vCPU is that vCPU: one without a file cannot run.
  */
 #include <linux/dcache.h>
 #include <linux/fdtable.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
@@ -21,67 +26,154 @@
 #include "registry/life.h"
 #include "registry/records.h"
 #include "registry/scan.h"
-#include "registry/vm.h"
 
+#define SCAN_CHUNK	2048	/* places of files that are looked at in one go */
+#define SCAN_BIRTH	64	/* as many of them as long as making a record takes */
+#define SCAN_TASKS	32	/* processes that are collected in one go */
+#define SCAN_RESTARTS	16
+
+/**
+ * struct scan - where the scan is in a process
+ * @kvm: KVM's module, NULL if it is built in
+ * @task: the process; a reference is held
+ * @fd: the next place to look at
+ * @budget: places that may still be looked at in this go
+ */
 struct scan {
 	const struct module *kvm;
 	struct task_struct *task;
+	unsigned int fd;
+	int budget;
 };
 
-/* KVM's anonymous files have these names (virt/kvm/kvm_main.c). */
-static struct kvm *scan_kvm_of_file(const struct file *file, const struct module *kvm)
+/*
+ * Is it one of KVM's files? They are anonymous inodes, whose names nobody but the
+ * kernel gives (virt/kvm/kvm_main.c). Where KVM is a module its functions tell, too.
+ */
+static bool scan_is_kvms(const struct file *file, const struct module *kvm)
 {
 	unsigned long ioctl = (unsigned long)file->f_op->unlocked_ioctl;
-	const char *name;
 
 	if (!ioctl || (kvm && !within_module(ioctl, kvm)))
-		return NULL;
-	name = file->f_path.dentry->d_name.name;
-	if (!strcmp(name, "kvm-vm"))
-		return file->private_data;
-	if (strstarts(name, "kvm-vcpu:"))
-		return ((struct kvm_vcpu *)file->private_data)->kvm;
-	return NULL;
+		return false;
+	return file_inode(file)->i_sb->s_magic == ANON_INODE_FS_MAGIC;
 }
 
 /* Under task_lock and the files' file_lock. */
-static int scan_file(const void *data, struct file *file, unsigned int fd)
+static void scan_file(struct scan *scan, const struct file *file)
 {
-	const struct scan *scan = data;
-	struct kvm *kvm = scan_kvm_of_file(file, scan->kvm);
-	int i;
+	const char *name;
 
-	if (!kvm)
-		return 0;
-	kvmmem_records_top_up(GFP_ATOMIC);
-	if (!kvmmem_vm_birth(kvm, scan->task))
-		return 0;
-	for (i = 0; i < atomic_read(&kvm->online_vcpus); i++) {
-		kvmmem_records_top_up(GFP_ATOMIC);
-		kvmmem_vcpu_birth(kvm_get_vcpu(kvm, i), scan->task);
-	}
-	return 0;
+	if (!scan_is_kvms(file, scan->kvm))
+		return;
+	name = file->f_path.dentry->d_name.name;
+	if (!strcmp(name, "kvm-vm"))
+		kvmmem_vm_birth(file->private_data, scan->task);
+	else if (strstarts(name, "kvm-vcpu:"))
+		kvmmem_vcpu_birth(file->private_data, scan->task);
+	else
+		return;
+	scan->budget -= SCAN_BIRTH;
 }
 
+/* Go on in a process for a while; false when all its files have been seen. */
+static bool scan_chunk(struct scan *scan)
+{
+	struct files_struct *files;
+	struct fdtable *fdt;
+	bool more = false;
+
+	scan->budget = SCAN_CHUNK;
+	task_lock(scan->task);
+	files = scan->task->files;
+	if (files) {
+		spin_lock(&files->file_lock);
+		fdt = files_fdtable(files);
+		for (; scan->fd < fdt->max_fds && scan->budget > 0; scan->fd++) {
+			struct file *file = rcu_dereference_protected(fdt->fd[scan->fd],
+						lockdep_is_held(&files->file_lock));
+
+			scan->budget--;
+			if (file)
+				scan_file(scan, file);
+		}
+		more = scan->fd < fdt->max_fds;
+		spin_unlock(&files->file_lock);
+	}
+	task_unlock(scan->task);
+	return more;
+}
+
+static void scan_task(struct scan *scan)
+{
+	scan->fd = 0;
+	do {
+		kvmmem_records_top_up();
+		cond_resched();
+	} while (scan_chunk(scan) && !fatal_signal_pending(current));
+}
+
+/* The next processes after @task, with a reference each. Under RCU, @task alive. */
+static int scan_collect(struct task_struct *task, struct task_struct **tasks)
+{
+	int n = 0;
+
+	while (n < SCAN_TASKS && (task = next_task(task)) != &init_task) {
+		get_task_struct(task);
+		tasks[n++] = task;
+	}
+	return n;
+}
+
+/*
+ * Through all processes. The place to go on from is a process that is still
+ * alive; if of those seen last none is, it is done once more from the beginning.
+ */
 static void scan_all(const struct module *kvm)
 {
+	struct task_struct *tasks[SCAN_TASKS], *from = &init_task;
 	struct scan scan = { .kvm = kvm };
+	int i, n, restarts = 0;
 
-	rcu_read_lock();
-	for_each_process(scan.task) {
-		task_lock(scan.task);
-		if (scan.task->files)
-			iterate_fd(scan.task->files, 0, scan_file, &scan);
-		task_unlock(scan.task);
+	get_task_struct(from);
+	for (;;) {
+		rcu_read_lock();
+		if (from != &init_task && !pid_alive(from)) {
+			put_task_struct(from);
+			from = &init_task;
+			get_task_struct(from);
+			restarts++;
+		}
+		n = scan_collect(from, tasks);
+		rcu_read_unlock();
+		put_task_struct(from);
+		from = NULL;
+		for (i = 0; i < n; i++) {
+			scan.task = tasks[i];
+			scan_task(&scan);
+		}
+		/* The last one that is alive is the place to go on from. */
+		for (i = n - 1; i >= 0; i--) {
+			if (!from && (pid_alive(tasks[i]) || !i))
+				from = tasks[i];
+			else
+				put_task_struct(tasks[i]);
+		}
+		if (!from)
+			return;
+		if (n < SCAN_TASKS || restarts > SCAN_RESTARTS ||
+		    fatal_signal_pending(current))
+			break;
 	}
-	rcu_read_unlock();
+	put_task_struct(from);
 }
 
 /**
  * kvmmem_scan - make records of the VMs that are there
  *
  * After the hooks have started. VMs created meanwhile are met twice, which is
- * harmless. Context: may sleep; holds RCU for one pass over all open files.
+ * harmless; one that was missed is met at its first event. Context: may sleep;
+ * ends early when the caller is killed.
  */
 void kvmmem_scan(void)
 {

@@ -17,6 +17,7 @@
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/mutex.h>
+#include <linux/rculist.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/seqlock.h>
@@ -32,11 +33,12 @@
 struct dentry;
 struct kvm;
 struct kvm_vcpu;
+struct kvmmem_user;
 struct mm_struct;
 
 /**
  * struct kvmmem_backing - result of the last walk over a VM's slots, in KiB
- * @walked: when it ended, ktime_get_ns(); 0: there was none yet
+ * @walked: when it began, ktime_get_ns(); 0: none has ended yet
  * @host_kb: in memory, by the size of the host's mapping
  * @swap_kb: in swap
  * @ksm_kb: of @host_kb, merged by KSM
@@ -72,13 +74,20 @@ struct kvmmem_backing {
  * @refs: one of the registry's until the VM is dead and no hook and no reader
  *	under RCU can have found the record, and those of kvmmem_vm_get()
  * @walk_lock: whoever walks the VM's memory; outside of all other locks
+ * @walk: where a walk that is to go on has stopped, of memory/backing.c; @walk_lock
  * @backing: what the last walk found; @lock
+ * @root_vcpu: a vCPU that had second-level tables to walk; @lock
+ * @slot_pages: pages of all memory slots, as of @slot_generation; @lock
+ * @slot_generation: KVM's generation of the slots then; @lock
  * @mm: the process's, to be compared and never followed
+ * @mm_node: in the hash by @mm; registry_lock, RCU
  * @mm_shared: another VM has the same
+ * @user: whose it is; registry_lock
  * @flows: huge mappings, by enum kvmmem_flow
- * @announced: the watcher has been told; only the worker touches it
+ * @told: the watcher has been told of it; the watcher's lock
+ * @told_node: in the list of those; likewise
  * @dir: its debugfs directory, the watcher's
- * @dead: in the list of records that wait for the worker to free them
+ * @dead: in the list of records that wait for the reaper
  */
 struct kvmmem_vm {
 	raw_spinlock_t lock;
@@ -98,11 +107,18 @@ struct kvmmem_vm {
 	unsigned int nr_vcpus;
 	refcount_t refs;
 	struct mutex walk_lock;	/* one walk at a time */
+	void *walk;
 	struct kvmmem_backing backing;
+	struct kvmmem_vcpu *root_vcpu;
+	u64 slot_pages;
+	u64 slot_generation;
 	const struct mm_struct *mm;
+	struct hlist_node mm_node;
 	bool mm_shared;
+	struct kvmmem_user *user;
 	atomic64_t flows[KVMMEM_NR_FLOWS];
-	bool announced;
+	bool told;
+	struct list_head told_node;
 	struct dentry *dir;
 	struct llist_node dead;
 };
@@ -265,10 +281,29 @@ static __always_inline struct kvmmem_vcpu *kvmmem_vcpu_first(const struct kvm_vc
  * @rec: struct kvmmem_vcpu cursor
  * @vm: struct kvmmem_vm
  *
- * Context: rcu_read_lock().
+ * vCPUs are added while somebody walks, and go only with the VM's record. Context:
+ * rcu_read_lock(), or a reference on the record.
  */
 #define kvmmem_vm_for_each_vcpu(rec, vm) \
-	list_for_each_entry_rcu(rec, &(vm)->vcpus, sibling)
+	list_for_each_entry_rcu(rec, &(vm)->vcpus, sibling, true)
+
+/**
+ * kvmmem_vm_next_vcpu - go through the vCPUs of a VM in steps
+ * @vm: the VM
+ * @rec: a vCPU of it, or NULL for the first one
+ *
+ * Context: as kvmmem_vm_for_each_vcpu().
+ *
+ * Return: the next one, or NULL.
+ */
+static inline struct kvmmem_vcpu *kvmmem_vm_next_vcpu(struct kvmmem_vm *vm,
+						      struct kvmmem_vcpu *rec)
+{
+	struct list_head *at = rec ? &rec->sibling : &vm->vcpus;
+	struct list_head *next = rcu_dereference_raw(list_next_rcu(at));
+
+	return next == &vm->vcpus ? NULL : list_entry(next, struct kvmmem_vcpu, sibling);
+}
 
 /**
  * kvmmem_vm_requests - remote flushes asked for in a VM

@@ -10,9 +10,9 @@
 /**
  * struct kvmmem_audit - a counter that has a witness
  * @counter: its name in /proc/kvmmem
- * @applies: has this VM got it? Context: rcu_read_lock()
+ * @applies: has this VM got it? Context: a reference on it
  * @witness: a vCPU's two counts, or false when it has none yet. Context:
- *	rcu_read_lock() and the lock of its VM, which is alive.
+ *	the lock of its VM, which is alive.
  */
 struct kvmmem_audit {
 	const char *counter;

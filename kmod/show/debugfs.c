@@ -2,9 +2,9 @@
 /*
  * debugfs: a directory for each VM, and how kvmmem itself is doing.
  *
- * Directories are made and removed by the registry's worker. Removing one
- * waits for readers that are inside one of its files, so a file's pointer to
- * its VM's record is good whenever the file's functions run.
+ * Directories are made and removed as the registry tells of births and deaths
+ * (watch.c). Removing one waits for readers that are inside one of its files, so
+ * a file's pointer to its VM's record is good whenever the file's functions run.
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
@@ -18,7 +18,9 @@
 #include "count/tlb_hooks.h"
 #include "registry/records.h"
 #include "registry/vm.h"
-#include "registry/worker.h"
+#include "registry/reaper.h"
+#include "registry/users.h"
+#include "registry/watch.h"
 #include "show/audit.h"
 #include "show/debugfs.h"
 #include "show/debugfs_backing.h"
@@ -40,7 +42,6 @@ static int faults_show(struct seq_file *seq, void *unused)
 	struct kvmmem_row row;
 
 	kvmmem_table_header(seq, &faults_table);
-	rcu_read_lock();
 	kvmmem_vm_for_each_vcpu(rec, vm) {
 		kvmmem_fault_of_vcpu(rec, &sum);
 		row = kvmmem_row_begin(seq, &faults_table);
@@ -56,7 +57,6 @@ static int faults_show(struct seq_file *seq, void *unused)
 		kvmmem_row_u64(&row, sum.shadow);
 		kvmmem_row_end(&row);
 	}
-	rcu_read_unlock();
 	return 0;
 }
 
@@ -75,7 +75,6 @@ static int tlb_show(struct seq_file *seq, void *unused)
 	kvmmem_table_header(seq, &tlb_table);
 	if (!kvmmem_tlb_on())
 		return 0;
-	rcu_read_lock();
 	kvmmem_vm_for_each_vcpu(rec, vm) {
 		n = kvmmem_tlb_tags(rec, tags);
 		for (i = 0; i < n; i++) {
@@ -86,7 +85,6 @@ static int tlb_show(struct seq_file *seq, void *unused)
 			kvmmem_row_end(&row);
 		}
 	}
-	rcu_read_unlock();
 	return 0;
 }
 
@@ -111,9 +109,7 @@ static int latency_show(struct seq_file *seq, void *unused)
 	struct kvmmem_latency sum;
 	unsigned int i;
 
-	rcu_read_lock();
 	kvmmem_latency_of_vm(vm, &sum);
-	rcu_read_unlock();
 	kvmmem_table_header(seq, &latency_table);
 	for (i = 0; i < KVMMEM_LATENCY_BUCKETS; i++) {
 		struct kvmmem_row row = kvmmem_row_begin(seq, &latency_table);
@@ -163,7 +159,8 @@ static void hook_row(const struct kvmmem_hook *hook, void *data)
 	case KVMMEM_HOOK_FAILED:
 		state = "failed";
 		snprintf(text, sizeof(text), "errno-%d", -hook->err);
-		why_not = text;
+		/* The sysctl kernel.ftrace_enabled; it is tried again (hooks.c). */
+		why_not = hook->group && hook->err == -EBUSY ? "ftrace-is-off" : text;
 		break;
 	case KVMMEM_HOOK_REFUSED:
 		state = "refused";
@@ -219,13 +216,13 @@ static int audit_show(struct seq_file *seq, void *unused)
 	kvmmem_table_header(seq, &audit_table);
 	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots();
 	     slot = kvmmem_vm_next(slot + 1)) {
-		struct kvmmem_vm *vm;
+		struct kvmmem_vm *vm = kvmmem_vm_get(slot);
 
-		rcu_read_lock();
-		vm = kvmmem_vm_at(slot);
-		if (vm)
-			audit_rows(seq, vm);
-		rcu_read_unlock();
+		if (!vm)
+			continue;
+		audit_rows(seq, vm);
+		kvmmem_vm_put(vm);
+		cond_resched();
 	}
 	return 0;
 }
@@ -245,15 +242,38 @@ static void registry_row(struct seq_file *seq, const char *of,
 	kvmmem_row_end(&row);
 }
 
+KVMMEM_TABLE(users_table, "user",
+	     { "uid", 10 }, { "vms", 8 }, { "vcpus", 8 }, { "refused", 12 });
+
+/* Users who did not get all records that their VMs asked for. */
+static void registry_users(struct seq_file *seq)
+{
+	struct kvmmem_user user;
+	unsigned int i = 0;
+
+	kvmmem_table_header(seq, &users_table);
+	while ((i = kvmmem_records_user(i, &user))) {
+		struct kvmmem_row row = kvmmem_row_begin(seq, &users_table);
+
+		kvmmem_row_u64(&row, from_kuid_munged(&init_user_ns, user.uid));
+		kvmmem_row_u64(&row, user.vms);
+		kvmmem_row_u64(&row, user.vcpus);
+		kvmmem_row_u64(&row, user.refused);
+		kvmmem_row_end(&row);
+	}
+}
+
 static int registry_show(struct seq_file *seq, void *unused)
 {
 	struct kvmmem_records_usage vm, vcpu;
 
-	kvmmem_worker_settle();
+	kvmmem_watch_settle();
+	kvmmem_reaper_settle();
 	kvmmem_records_usage(&vm, &vcpu);
 	kvmmem_table_header(seq, &registry_table);
 	registry_row(seq, "vm", &vm);
 	registry_row(seq, "vcpu", &vcpu);
+	registry_users(seq);
 	return 0;
 }
 
@@ -294,13 +314,17 @@ static struct dentry *debugfs_make_dir(const char *name, struct dentry *parent)
 	return dir;
 }
 
-static void debugfs_vm_born(struct kvmmem_vm *vm)
+static bool debugfs_vm_born(struct kvmmem_vm *vm)
 {
 	vm->dir = debugfs_make_dir(vm->id, vms);
+	/* A VM of the same id is not quite gone yet: its death will wake us. */
+	if (vm->dir == ERR_PTR(-EEXIST))
+		return false;
 	debugfs_create_file("faults", 0400, vm->dir, vm, &faults_fops);
 	debugfs_create_file("tlb", 0400, vm->dir, vm, &tlb_fops);
 	debugfs_create_file("latency", 0400, vm->dir, vm, &latency_fops);
 	kvmmem_debugfs_backing(vm, vm->dir);
+	return true;
 }
 
 static void debugfs_vm_died(struct kvmmem_vm *vm)
@@ -308,7 +332,7 @@ static void debugfs_vm_died(struct kvmmem_vm *vm)
 	debugfs_remove_recursive(vm->dir);
 }
 
-static const struct kvmmem_vm_watch watch = {
+static const struct kvmmem_vm_watch debugfs_watch = {
 	.born = debugfs_vm_born,
 	.died = debugfs_vm_died,
 };
@@ -325,7 +349,7 @@ void kvmmem_debugfs_init(void)
 	debugfs_create_file("hooks", 0400, root, NULL, &hooks_fops);
 	debugfs_create_file("audit", 0400, root, NULL, &audit_fops);
 	debugfs_create_file("registry", 0400, root, NULL, &registry_fops);
-	kvmmem_worker_watch(&watch);
+	kvmmem_watch_by(&debugfs_watch);
 }
 
 /**
@@ -333,6 +357,6 @@ void kvmmem_debugfs_init(void)
  */
 void kvmmem_debugfs_exit(void)
 {
-	kvmmem_worker_watch(NULL);
+	kvmmem_watch_by(NULL);
 	debugfs_remove_recursive(root);
 }

@@ -14,9 +14,10 @@
 #include "attach/hooks.h"
 #include "registry/life.h"
 #include "registry/pool.h"
+#include "registry/reaper.h"
 #include "registry/records.h"
 #include "registry/vm.h"
-#include "registry/worker.h"
+#include "registry/users.h"
 
 static void pretend_attached(const struct kvmmem_hook *hook, void *unused)
 {
@@ -138,7 +139,7 @@ static void table_is_bounded(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, kvm);
 	for (i = 0; i < slots; i++) {
-		kvmmem_records_top_up(GFP_KERNEL);
+		kvmmem_records_top_up();
 		KUNIT_ASSERT_NOT_NULL(test, kvmmem_vm_birth(&kvm[i], current));
 	}
 	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), slots);
@@ -146,17 +147,96 @@ static void table_is_bounded(struct kunit *test)
 
 	/* One leaves, one comes, in the same slot. */
 	kvmmem_vm_death(&kvm[3]);
-	kvmmem_records_top_up(GFP_KERNEL);
+	kvmmem_records_top_up();
 	KUNIT_EXPECT_NOT_NULL(test, kvmmem_vm_birth(&kvm[slots], current));
 	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), slots);
 
 	kvmmem_vm_death_all();
 	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), 0);
-	kvmmem_worker_settle();
+	kvmmem_reaper_settle();
 	kvmmem_records_usage(&vms, &vcpus);
 	KUNIT_EXPECT_EQ(test, vms.live, 0);
 	KUNIT_EXPECT_EQ(test, vcpus.live, 0);
 	vfree(kvm);
+}
+
+/* A user's share of VMs and of vCPUs; root has no bound. */
+static void users_have_a_share(struct kunit *test)
+{
+	struct kvmmem_user *one, *two, *root;
+	unsigned int i;
+
+	one = kvmmem_user_get(KUIDT_INIT(1000));
+	two = kvmmem_user_get(KUIDT_INIT(1001));
+	root = kvmmem_user_get(GLOBAL_ROOT_UID);
+	KUNIT_EXPECT_PTR_NE(test, one, two);
+	KUNIT_EXPECT_PTR_EQ(test, kvmmem_user_get(KUIDT_INIT(1000)), one);
+	KUNIT_EXPECT_EQ(test, one->vms, 2);
+	kvmmem_user_put(one);
+
+	/* 75 percent of 100, and never less than one. */
+	for (i = 1; i <= 75; i++)
+		KUNIT_EXPECT_TRUE(test, kvmmem_user_may_have(one, i, 100));
+	KUNIT_EXPECT_EQ(test, one->refused, 0ULL);
+	KUNIT_EXPECT_FALSE(test, kvmmem_user_may_have(one, 76, 100));
+	KUNIT_EXPECT_EQ(test, one->refused, 1ULL);
+	KUNIT_EXPECT_EQ(test, two->refused, 0ULL);
+	KUNIT_EXPECT_TRUE(test, kvmmem_user_may_have(two, 1, 1));
+	KUNIT_EXPECT_TRUE(test, kvmmem_user_may_have(root, 100, 100));
+
+	/* Who comes again begins anew. */
+	kvmmem_user_put(one);
+	one = kvmmem_user_get(KUIDT_INIT(1000));
+	KUNIT_EXPECT_EQ(test, one->vms, 1);
+	KUNIT_EXPECT_EQ(test, one->refused, 0ULL);
+	kvmmem_user_put(one);
+	kvmmem_user_put(two);
+	kvmmem_user_put(root);
+}
+
+/* What a VM's process has is its user's, and given back. */
+static void vms_count_for_their_user(struct kunit *test)
+{
+	struct kvm *kvm = make_kvm(test);
+	struct kvmmem_vcpu *rec;
+	struct kvmmem_user *user;
+
+	rec = kvmmem_vcpu_birth(make_vcpu(test, kvm, 0), current);
+	KUNIT_ASSERT_NOT_NULL(test, rec);
+	KUNIT_ASSERT_NOT_NULL(test, kvmmem_vcpu_birth(make_vcpu(test, kvm, 1), current));
+	user = rec->vm->user;
+	KUNIT_EXPECT_TRUE(test, uid_eq(user->uid, kvmmem_user_of_task(current)));
+	KUNIT_EXPECT_EQ(test, user->vms, 1);
+	KUNIT_EXPECT_EQ(test, user->vcpus, 2);
+	kvmmem_vm_death(kvm);
+	KUNIT_EXPECT_EQ(test, user->vms, 0);
+	KUNIT_EXPECT_EQ(test, user->vcpus, 0);
+}
+
+/* The mark that several VMs are of one process, and looking them up by it. */
+static void vms_of_one_process(struct kunit *test)
+{
+	struct kvm *kvm[3] = { make_kvm(test), make_kvm(test), make_kvm(test) };
+	struct kvmmem_vm *vm;
+
+	kvm[0]->mm = (struct mm_struct *)0x1000;
+	kvm[1]->mm = (struct mm_struct *)0x2000;
+	kvm[2]->mm = (struct mm_struct *)0x2000;
+	vm = kvmmem_vm_birth(kvm[0], current);
+	KUNIT_ASSERT_NOT_NULL(test, vm);
+	KUNIT_ASSERT_NOT_NULL(test, kvmmem_vm_birth(kvm[1], current));
+	rcu_read_lock();
+	KUNIT_EXPECT_PTR_EQ(test, kvmmem_vm_of_mm(kvm[0]->mm), vm);
+	KUNIT_EXPECT_NOT_NULL(test, kvmmem_vm_of_mm(kvm[1]->mm));
+	rcu_read_unlock();
+	KUNIT_ASSERT_NOT_NULL(test, kvmmem_vm_birth(kvm[2], current));
+	rcu_read_lock();
+	KUNIT_EXPECT_NULL(test, kvmmem_vm_of_mm(kvm[1]->mm));
+	rcu_read_unlock();
+	kvmmem_vm_death(kvm[0]);
+	rcu_read_lock();
+	KUNIT_EXPECT_NULL(test, kvmmem_vm_of_mm(kvm[0]->mm));
+	rcu_read_unlock();
 }
 
 static struct kunit_case registry_cases[] = {
@@ -164,6 +244,9 @@ static struct kunit_case registry_cases[] = {
 	KUNIT_CASE(same_address_is_a_new_record),
 	KUNIT_CASE(vcpus_keep_their_own),
 	KUNIT_CASE(table_is_bounded),
+	KUNIT_CASE(users_have_a_share),
+	KUNIT_CASE(vms_count_for_their_user),
+	KUNIT_CASE(vms_of_one_process),
 	{}
 };
 

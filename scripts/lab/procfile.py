@@ -71,13 +71,17 @@ class ProcFile:
 
 
 def table(text):
-    """A table with one header line, with or without "#", as dictionaries."""
+    """A table with one header line, with or without "#", as dictionaries.
+
+    Of several tables the first; each header line begins with "#" then."""
     lines = [line for line in text.strip("\n").split("\n") if line.strip()]
     if not lines:
         return []
     columns = lines[0].lstrip("#").split()
     rows = []
     for line in lines[1:]:
+        if line.startswith("#"):
+            break
         words = line.split(None, len(columns) - 1)
         if len(words) != len(columns):
             raise ValueError(f"{len(words)} values for {len(columns)} columns: {line!r}")

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The reaper: lets go of the records of dead VMs once no hook and no reader under
+ * RCU can have found them.
+ *
+ * What it lets go of is the registry's reference. Whoever else keeps the record
+ * (a reader, the watcher for its directory) has one of its own, so a record is
+ * freed by whoever lets go last, and never under anybody's feet.
+ *
+ * It waits for grace periods and for nothing else, and once for all that have died
+ * meanwhile.
+ */
+#include <linux/llist.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/tracepoint.h>
+#include <linux/workqueue.h>
+
+#include "registry/reaper.h"
+#include "registry/records.h"
+
+static LLIST_HEAD(dead_vms);
+
+static void reaper_run(struct work_struct *work);
+static DECLARE_WORK(reaper, reaper_run);
+
+static void reaper_run(struct work_struct *work)
+{
+	struct llist_node *list = llist_del_all(&dead_vms);
+	struct kvmmem_vm *vm, *next;
+
+	if (!list)
+		return;
+	/* Hooks that found a record before it left the hash, and readers. */
+	tracepoint_synchronize_unregister();
+	synchronize_rcu();
+	llist_for_each_entry_safe(vm, next, list, dead) {
+		kvmmem_vm_put(vm);
+		cond_resched();
+	}
+}
+
+/**
+ * kvmmem_reaper_bury - let go of a record when nobody can find it any more
+ * @vm: from kvmmem_record_unlink()
+ *
+ * When it returns nobody follows @vm->kvm any more. Context: a hook; does not
+ * sleep.
+ */
+void kvmmem_reaper_bury(struct kvmmem_vm *vm)
+{
+	/* Whoever was reading the struct kvm is done when this lock is ours. */
+	raw_spin_lock(&vm->lock);
+	WRITE_ONCE(vm->kvm, NULL);
+	raw_spin_unlock(&vm->lock);
+	llist_add(&vm->dead, &dead_vms);
+	schedule_work(&reaper);
+}
+
+/**
+ * kvmmem_reaper_settle - wait until the dead so far have been let go of
+ *
+ * Context: may sleep.
+ */
+void kvmmem_reaper_settle(void)
+{
+	flush_work(&reaper);
+}
+
+/**
+ * kvmmem_reaper_stop - let go of the last
+ *
+ * No hook is attached, so nobody is buried any more. Context: may sleep.
+ */
+void kvmmem_reaper_stop(void)
+{
+	cancel_work_sync(&reaper);
+	reaper_run(NULL);
+}
