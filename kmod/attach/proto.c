@@ -16,6 +16,7 @@
 #include <linux/vmalloc.h>
 
 #include "attach/proto.h"
+#include "compat/file.h"
 
 #define BTF_DIR		"/sys/kernel/btf/"
 #define MAX_SIZE	(64 << 20)
@@ -30,7 +31,7 @@ static void *proto_read_all(const char *name, size_t *size)
 
 	if (snprintf(path, sizeof(path), BTF_DIR "%s", name) >= sizeof(path))
 		return NULL;
-	file = filp_open(path, O_RDONLY, 0);
+	file = kvmmem_open_host(path);
 	if (IS_ERR(file))
 		return NULL;
 	end = i_size_read(file_inode(file));

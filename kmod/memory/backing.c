@@ -4,7 +4,9 @@
  *
  * Walks are done by whoever reads, in chunks, with nothing held in between but
  * the VM's walk_lock and a reference on its mm. The mm's pages would outlive
- * their process for as long as a walk, so one whose VM is gone stops.
+ * their process for as long as a walk, so one whose VM is gone stops. A walk that
+ * costs more than readers may spend now (budget.c) goes on with the next reader;
+ * until it has come to its end, the last result stays.
  *
  * The totals of a VM are by memory slots: what two slots share is counted
  * twice, as it is in mem_kb.
@@ -17,17 +19,53 @@
 
 #include "decode/param.h"
 #include "memory/backing.h"
+#include "memory/budget.h"
 #include "registry/info.h"
+#include "registry/records.h"
 
 static unsigned int backing_max_age_ms = 1000;
 module_param_cb(backing_max_age_ms, &kvmmem_param_ms_ops, &backing_max_age_ms, 0644);
 MODULE_PARM_DESC(backing_max_age_ms, "readers get what a walk over a VM's memory has found while it is not older, 0 to 3600000 milliseconds (default 1000)");
 
 #define PAGE_KB		(PAGE_SIZE >> 10)
-#define SLOTS		8
 
-/* The VM's mm with its page tables, to be given back by mmput_async(). */
-static struct mm_struct *backing_get_mm(struct kvmmem_vm *vm)
+/* After so long it is the next VM's turn. */
+#define QUANTUM		(5 * NSEC_PER_MSEC)
+
+/* How often the first walk of a VM waits for the mmap lock in one reading. */
+#define WAITS		2
+
+/**
+ * struct backing_walk - a walk over a VM's memory
+ * @begun: when it began, ktime_get_ns(); 0: none is under way
+ * @gfn: the next slot begins here or above
+ * @in_slot: @host is in a slot
+ * @host_done: all slots were walked, what is left is @ept
+ * @slot: the slot
+ * @host: the walk over the host's tables, in @slot
+ * @sum: what it has found
+ * @ept: the walk over KVM's tables
+ */
+struct backing_walk {
+	u64 begun;
+	u64 gfn;
+	bool in_slot;
+	bool host_done;
+	struct kvmmem_slot slot;
+	struct kvmmem_hostwalk host;
+	struct kvmmem_hostmem sum;
+	struct kvmmem_eptwalk ept;
+};
+
+/**
+ * kvmmem_backing_get_mm - a VM's mm with its page tables
+ * @vm: the record
+ *
+ * Context: any in which vm->lock can be taken.
+ *
+ * Return: to be given back by mmput_async(); NULL when the VM or its process is gone.
+ */
+struct mm_struct *kvmmem_backing_get_mm(struct kvmmem_vm *vm)
 {
 	struct mm_struct *mm = NULL;
 	bool used;
@@ -45,148 +83,248 @@ static struct mm_struct *backing_get_mm(struct kvmmem_vm *vm)
 	return used ? mm : NULL;
 }
 
-static unsigned int backing_next_slots(struct kvmmem_vm *vm, u64 gfn, struct kvmmem_slot *slots,
-				       unsigned int max)
+/**
+ * kvmmem_backing_next_slot - the next memory slot of a VM
+ * @vm: the record
+ * @gfn: that begins here or above
+ * @slot: where to
+ *
+ * Context: any in which vm->lock can be taken.
+ *
+ * Return: false when there is none, or the VM is gone.
+ */
+bool kvmmem_backing_next_slot(struct kvmmem_vm *vm, u64 gfn, struct kvmmem_slot *slot)
 {
-	unsigned int n = 0;
+	bool found = false;
 
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm)
-		n = kvmmem_slots_from(vm->kvm, gfn, slots, max);
+		found = kvmmem_slots_from(vm->kvm, gfn, slot, 1);
 	raw_spin_unlock(&vm->lock);
-	return n;
+	return found;
 }
 
-/* 1 when the walk goes on, 0 when it is over. */
-static int backing_host_chunk(struct kvmmem_vm *vm, struct kvmmem_hostwalk *walk)
+static void backing_publish(struct kvmmem_vm *vm, const struct kvmmem_backing *backing)
+{
+	raw_spin_lock(&vm->lock);
+	vm->backing = *backing;
+	raw_spin_unlock(&vm->lock);
+}
+
+static void backing_finish(struct kvmmem_vm *vm, struct backing_walk *walk,
+			   enum kvmmem_ept_state state)
+{
+	struct kvmmem_backing backing = {
+		.walked = walk->begun,
+		.swap_kb = walk->sum.swap * PAGE_KB,
+		.ksm_kb = walk->sum.ksm * PAGE_KB,
+		.table_kb = state == KVMMEM_EPT_WALKED ? walk->ept.tables * PAGE_KB :
+							 KVMMEM_UNKNOWN,
+	};
+	int i;
+
+	for (i = 0; i < KVMMEM_NR_SIZES; i++)
+		backing.host_kb[i] = walk->sum.mapped[i] * PAGE_KB;
+	backing_publish(vm, &backing);
+	walk->begun = 0;
+}
+
+static void backing_begin(struct backing_walk *walk)
+{
+	memset(walk, 0, sizeof(*walk));
+	walk->begun = ktime_get_ns();
+	walk->ept.end = KVMMEM_EPT_ALL_GFNS;
+	walk->ept.count_tables = true;
+}
+
+/* A slot, or a chunk of its host's tables; -EAGAIN when a lock was not to be had. */
+static int backing_host_step(struct kvmmem_vm *vm, struct backing_walk *walk,
+			     struct mm_struct *mm)
 {
 	int err;
 
-	if (walk->addr >= walk->end)
+	if (!walk->in_slot) {
+		walk->in_slot = kvmmem_backing_next_slot(vm, walk->gfn, &walk->slot);
+		walk->host_done = !walk->in_slot;
+		walk->host = kvmmem_hostwalk_of_slot(NULL, &walk->slot, &walk->sum);
 		return 0;
-	if (!kvmmem_vm_alive(vm))
-		return -ESRCH;
-	err = kvmmem_hostwalk_chunk(walk);
-	cond_resched();
-	return err ?: 1;
+	}
+	walk->host.mm = mm;
+	err = kvmmem_hostwalk_chunk(&walk->host);
+	walk->host.mm = NULL;
+	if (walk->host.addr >= walk->host.end) {
+		walk->in_slot = false;
+		walk->gfn = walk->slot.base_gfn + walk->slot.npages;
+	}
+	return err;
 }
 
-static struct kvmmem_hostwalk backing_host_walk(struct mm_struct *mm,
-						const struct kvmmem_slot *slot,
-						struct kvmmem_hostmem *sum)
+/* True when that was the end of it. */
+static bool backing_ept_step(struct kvmmem_vm *vm, struct backing_walk *walk)
 {
-	return (struct kvmmem_hostwalk) {
-		.mm = mm,
-		.addr = slot->hva,
-		.end = slot->hva + (slot->npages << PAGE_SHIFT),
-		.sum = sum,
-	};
+	enum kvmmem_ept_state state = kvmmem_eptwalk_chunk(vm, &walk->ept);
+
+	if (state == KVMMEM_EPT_UNFINISHED ||
+	    (state == KVMMEM_EPT_WALKED && walk->ept.gfn < walk->ept.end))
+		return false;
+	backing_finish(vm, walk, state);
+	return true;
 }
 
-static int backing_walk_slots(struct kvmmem_vm *vm, struct mm_struct *mm,
-			      struct kvmmem_hostmem *sum)
+/* For a quantum at most. True when the walk has come to its end. */
+static bool backing_walk_on(struct kvmmem_vm *vm, struct backing_walk *walk,
+			    struct mm_struct *mm, struct kvmmem_budget *budget)
 {
-	struct kvmmem_slot slots[SLOTS];
-	unsigned int i, n;
-	u64 gfn = 0;
-	int ret;
+	bool over = false;
+	u64 spent = 0;
+	int err = 0, waits = READ_ONCE(vm->backing.walked) ? WAITS : 0;
 
-	do {
-		n = backing_next_slots(vm, gfn, slots, SLOTS);
-		for (i = 0; i < n; i++) {
-			struct kvmmem_hostwalk walk = backing_host_walk(mm, &slots[i], sum);
+	if (!walk->begun)
+		backing_begin(walk);
+	while (!over && spent < QUANTUM && kvmmem_budget_left(budget) && kvmmem_vm_alive(vm) &&
+	       !fatal_signal_pending(current)) {
+		u64 begun = ktime_get_ns();
 
-			while ((ret = backing_host_chunk(vm, &walk)) > 0)
-				;
-			if (ret)
-				return ret;
-			gfn = slots[i].base_gfn + slots[i].npages;
-		}
-	} while (n == SLOTS);
-	return kvmmem_vm_alive(vm) ? 0 : -ESRCH;
+		if (walk->host_done)
+			over = backing_ept_step(vm, walk);
+		else
+			err = backing_host_step(vm, walk, mm);
+		spent += kvmmem_budget_spend(budget, begun);
+		if (err && (waits++ >= WAITS || !kvmmem_budget_wait(budget)))
+			break;
+		cond_resched();
+	}
+	return over;
 }
 
-static u64 backing_walk_tables(struct kvmmem_vm *vm)
+/* What is known of a process that is gone: nothing. */
+static void backing_forget(struct kvmmem_vm *vm)
 {
-	struct kvmmem_eptwalk walk = { .end = KVMMEM_EPT_ALL_GFNS, .count_tables = true };
+	static const struct kvmmem_backing nothing;
 
-	if (kvmmem_eptwalk(vm, &walk) != KVMMEM_EPT_WALKED)
-		return KVMMEM_UNKNOWN;
-	return walk.tables * PAGE_KB;
+	if (kvmmem_vm_alive(vm))
+		backing_publish(vm, &nothing);
 }
 
-static int backing_refresh(struct kvmmem_vm *vm)
+/* Under vm->walk_lock. Return: as backing_walk_on(); true if there is nothing to walk. */
+static bool backing_visit_locked(struct kvmmem_vm *vm, struct kvmmem_budget *budget)
 {
-	struct kvmmem_hostmem sum = {};
-	struct kvmmem_backing backing;
 	struct mm_struct *mm;
-	int err, i;
+	bool over;
 
-	mm = backing_get_mm(vm);
-	if (!mm)
-		return -ESRCH;
-	err = backing_walk_slots(vm, mm, &sum);
+	if (!vm->walk)
+		vm->walk = kzalloc(sizeof(struct backing_walk), GFP_KERNEL);
+	if (!vm->walk)
+		return true;
+	mm = kvmmem_backing_get_mm(vm);
+	if (!mm) {
+		backing_forget(vm);
+		return true;
+	}
+	over = backing_walk_on(vm, vm->walk, mm, budget);
 	mmput_async(mm);
-	if (err)
-		return err;
-
-	for (i = 0; i < KVMMEM_NR_SIZES; i++)
-		backing.host_kb[i] = sum.mapped[i] * PAGE_KB;
-	backing.swap_kb = sum.swap * PAGE_KB;
-	backing.ksm_kb = sum.ksm * PAGE_KB;
-	backing.table_kb = backing_walk_tables(vm);
-	backing.walked = ktime_get_ns();
-	raw_spin_lock(&vm->lock);
-	vm->backing = backing;
-	raw_spin_unlock(&vm->lock);
-	return 0;
+	return over;
 }
 
-/* Only @walked is looked at, and only as a hint. */
-static bool backing_young(const struct kvmmem_vm *vm, u64 now)
+/*
+ * Does what the last walk has found satisfy a reading that began at @since? Only
+ * @walked is looked at, and only as a hint.
+ */
+static bool backing_young(const struct kvmmem_vm *vm, u64 since)
 {
 	u64 walked = READ_ONCE(vm->backing.walked);
+	u64 max_age = READ_ONCE(backing_max_age_ms) * (u64)NSEC_PER_MSEC;
 
-	return walked && walked + READ_ONCE(backing_max_age_ms) * (u64)NSEC_PER_MSEC > now;
+	return walked && walked + max_age >= since;
 }
 
-/**
- * kvmmem_backing_due - would kvmmem_backing_refresh() walk?
- * @vm: the record
- *
- * Context: any; a hint, and cheap.
- *
- * Return: true if it would.
+/*
+ * One VM's turn. Of several readers one walks; the others do with the last result,
+ * and wait a little if there is none yet. True when nothing is left to be done.
  */
-bool kvmmem_backing_due(const struct kvmmem_vm *vm)
+static bool backing_visit(struct kvmmem_vm *vm, u64 since, struct kvmmem_budget *budget)
 {
-	return !backing_young(vm, ktime_get_ns());
+	bool over = true;
+
+	while (!mutex_trylock(&vm->walk_lock))
+		if (READ_ONCE(vm->backing.walked) || !kvmmem_budget_wait(budget))
+			return true;
+	if (!backing_young(vm, since))
+		over = backing_visit_locked(vm, budget);
+	mutex_unlock(&vm->walk_lock);
+	return over;
+}
+
+static bool backing_due(unsigned int slot, u64 since)
+{
+	const struct kvmmem_vm *vm;
+	bool due;
+
+	rcu_read_lock();
+	vm = kvmmem_vm_at(slot);
+	due = vm && !backing_young(vm, since);
+	rcu_read_unlock();
+	return due;
+}
+
+/* A round over the slots from @from to @to; true when all are done with. */
+static bool backing_round(unsigned int from, unsigned int to, u64 since,
+			  struct kvmmem_budget *budget, unsigned int *stopped)
+{
+	unsigned int slot;
+	bool over = true;
+
+	for (slot = kvmmem_vm_next(from); slot < to; slot = kvmmem_vm_next(slot + 1)) {
+		struct kvmmem_vm *vm;
+
+		if (!backing_due(slot, since))
+			continue;
+		if (!kvmmem_budget_left(budget)) {
+			*stopped = slot;
+			return false;
+		}
+		vm = kvmmem_vm_get(slot);
+		if (!vm)
+			continue;
+		over &= backing_visit(vm, since, budget);
+		kvmmem_vm_put(vm);
+		if (fatal_signal_pending(current))
+			return false;
+	}
+	return over;
 }
 
 /**
- * kvmmem_backing_refresh - walk a VM's memory unless the last walk will do
- * @vm: the record, which the caller has a reference on
+ * kvmmem_backing_refresh - bring what is known of all VMs up to date
  *
- * Of several callers one walks, the others wait and take its result. A walk that
- * comes to nothing leaves the last result as it was.
+ * As far as the budget goes. Where it ended is where the next reading begins, so
+ * that every VM has its turn, however much others cost.
  *
  * Context: may sleep.
  *
  * Return: 0, or -EINTR when the caller was killed.
  */
-int kvmmem_backing_refresh(struct kvmmem_vm *vm)
+int kvmmem_backing_refresh(void)
 {
-	u64 now = ktime_get_ns();
-	int err = 0;
+	static unsigned int turn;
+	unsigned int from = READ_ONCE(turn), slots = kvmmem_vm_slots();
+	struct kvmmem_budget budget;
+	u64 since = ktime_get_ns();
+	bool over;
 
-	if (backing_young(vm, now))
-		return 0;
-	if (mutex_lock_killable(&vm->walk_lock))
-		return -EINTR;
-	if (READ_ONCE(vm->backing.walked) <= now && !backing_young(vm, now))
-		err = backing_refresh(vm);
-	mutex_unlock(&vm->walk_lock);
-	return err == -EINTR ? err : 0;
+	kvmmem_budget_open(&budget);
+	do {
+		unsigned int stopped = from;
+
+		over = backing_round(from, slots, since, &budget, &stopped);
+		if (over || kvmmem_budget_left(&budget))
+			over &= backing_round(0, from, since, &budget, &stopped);
+		from = stopped;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+	} while (!over && kvmmem_budget_left(&budget));
+	WRITE_ONCE(turn, from);
+	return 0;
 }
 
 /**
@@ -254,139 +392,4 @@ bool kvmmem_backing_levels(struct kvmmem_vm *vm, struct kvmmem_levels *levels)
 	else
 		levels->table_kb += shadow * PAGE_KB;
 	return true;
-}
-
-/**
- * kvmmem_join_begin - begin a walk over a VM's slots
- * @vm: the record; it must stay until the walk is over
- *
- * Return: to be freed by kfree(), or NULL for want of memory.
- */
-struct kvmmem_join *kvmmem_join_begin(struct kvmmem_vm *vm)
-{
-	struct kvmmem_join *join;
-
-	join = kzalloc(struct_size(join, nodes, nr_node_ids), GFP_KERNEL);
-	if (!join)
-		return NULL;
-	join->vm = vm;
-	raw_spin_lock(&vm->lock);
-	if (vm->kvm)
-		join->nx_left = kvmmem_nx_splits(vm->kvm);
-	raw_spin_unlock(&vm->lock);
-	return join;
-}
-
-static bool join_huge_disallowed(struct kvmmem_vm *vm, u64 gfn)
-{
-	bool disallowed = false;
-
-	raw_spin_lock(&vm->lock);
-	if (vm->kvm)
-		disallowed = kvmmem_huge_disallowed(vm->kvm, gfn);
-	raw_spin_unlock(&vm->lock);
-	return disallowed;
-}
-
-/* One mapping of 2M of the host, or the part of it that lies in the slot. */
-static void join_region(struct kvmmem_join *join, u64 gfn, u64 pages)
-{
-	struct kvmmem_slot_backing *sb = &join->slot;
-	const struct kvmmem_slot *slot = &sb->slot;
-	struct kvmmem_eptwalk walk = { .gfn = gfn, .end = gfn + pages };
-	struct kvmmem_region region = {
-		.gfn = gfn,
-		.hva = slot->hva + ((gfn - slot->base_gfn) << PAGE_SHIFT),
-		.base = slot->base_gfn,
-		.end = slot->base_gfn + slot->npages,
-		.dirty_log = slot->flags & KVM_MEM_LOG_DIRTY_PAGES,
-		.nx_left = join->nx_left,
-	};
-	enum kvmmem_gap cause;
-	u64 mapped;
-
-	if (kvmmem_eptwalk(join->vm, &walk) != KVMMEM_EPT_WALKED)
-		return;
-	mapped = walk.mapped[KVMMEM_4K] + walk.mapped[KVMMEM_2M] + walk.mapped[KVMMEM_1G];
-	sb->unfaulted += pages - min(mapped, pages);
-	if (!walk.mapped[KVMMEM_4K])
-		return;
-	region.disallowed = join_huge_disallowed(join->vm, gfn);
-	cause = kvmmem_gap_cause(&region);
-	sb->gap[cause] += walk.mapped[KVMMEM_4K];
-	if (cause == KVMMEM_GAP_NX)
-		join->nx_left--;
-}
-
-/* The huge mappings that the last chunk met. */
-static void join_runs(struct kvmmem_join *join, const struct kvmmem_hostwalk *walk)
-{
-	const struct kvmmem_slot *slot = &join->slot.slot;
-	unsigned int i;
-
-	for (i = 0; i < walk->nr_runs && join->slot.ept == KVMMEM_EPT_WALKED; i++) {
-		u64 at = walk->runs[i].hva >> PAGE_SHIFT;
-		u64 end = at + walk->runs[i].pages;
-		u64 base = slot->base_gfn - (slot->hva >> PAGE_SHIFT), next;
-
-		for (; at < end; at = next) {
-			next = min((at | 511) + 1, end);
-			join_region(join, base + at, next - at);
-			if (fatal_signal_pending(current) || !kvmmem_vm_alive(join->vm))
-				return;
-		}
-	}
-}
-
-static int join_slot(struct kvmmem_join *join, struct mm_struct *mm)
-{
-	struct kvmmem_slot_backing *sb = &join->slot;
-	struct kvmmem_hostwalk host = backing_host_walk(mm, &sb->slot, &sb->host);
-	struct kvmmem_eptwalk ept = {
-		.gfn = sb->slot.base_gfn,
-		.end = sb->slot.base_gfn + sb->slot.npages,
-	};
-	int ret;
-
-	sb->ept = kvmmem_eptwalk(join->vm, &ept);
-	memcpy(sb->ept_mapped, ept.mapped, sizeof(ept.mapped));
-	host.nodes = join->nodes;
-	host.runs = join->runs;
-	while ((ret = backing_host_chunk(join->vm, &host)) > 0)
-		join_runs(join, &host);
-	return ret;
-}
-
-/**
- * kvmmem_join_next - walk the next slot
- * @join: the walk
- *
- * Context: may sleep.
- *
- * Return: 1, and the slot in @join->slot; 0 when there is no further slot or no
- * VM any more; -EINTR when the caller was killed.
- */
-int kvmmem_join_next(struct kvmmem_join *join)
-{
-	struct kvmmem_vm *vm = join->vm;
-	struct mm_struct *mm;
-	int err;
-
-	memset(&join->slot, 0, sizeof(join->slot));
-	memset(join->nodes, 0, array_size(nr_node_ids, sizeof(join->nodes[0])));
-	if (!backing_next_slots(vm, join->gfn, &join->slot.slot, 1))
-		return 0;
-	mm = backing_get_mm(vm);
-	if (!mm)
-		return 0;
-	err = mutex_lock_killable(&vm->walk_lock);
-	if (!err) {
-		err = join_slot(join, mm);
-		mutex_unlock(&vm->walk_lock);
-	}
-	mmput_async(mm);
-	join->gfn = join->slot.slot.base_gfn + join->slot.slot.npages;
-	if (err)
-		return err == -ESRCH ? 0 : -EINTR;
-	return 1;
 }

@@ -28,6 +28,7 @@
  * free it. So an address that is still there after the root was found in the
  * list belongs to that root.
  */
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/rculist.h>
 #include <linux/sched/signal.h>
@@ -40,6 +41,9 @@
 
 /* A VM has a root or two; more than this is none of our business. */
 #define MAX_ROOTS	64
+
+/* vCPUs that are looked at in one go. */
+#define ROOT_BATCH	64
 
 #define LEVEL_SHIFT(level)	(9 * ((level) - 1))
 #define SPTE_LEAF		BIT_ULL(7)
@@ -66,12 +70,44 @@ static const u64 *ept_table_at(u64 address)
 	return pfn_valid(address >> PAGE_SHIFT) ? __va(address) : NULL;
 }
 
-/* The root that the VM's first vCPU with one has. Under RCU. */
-static enum kvmmem_ept_state ept_find_root(struct kvmmem_vm *vm, const u64 **root, int *level)
+/* The root that a vCPU runs on, if it is one of @roots. Under RCU and vm->lock. */
+static const u64 *ept_root_of(struct kvmmem_vcpu *rec, const struct list_head *roots,
+			      struct kvmmem_eptwalk *walk, int *level)
+{
+	hpa_t address = kvmmem_tdp_root(rec->vcpu, level);
+	const void *sp;
+
+	if (address == INVALID_PAGE || !pfn_valid(address >> PAGE_SHIFT))
+		return NULL;
+	sp = (void *)page_private(pfn_to_page(address >> PAGE_SHIFT));
+	if (!sp || !ept_root_listed(roots, sp)) {
+		walk->other_mmu = true;
+		return NULL;
+	}
+	smp_rmb(); /* found in the list, then still the vCPU's */
+	if (kvmmem_tdp_root(rec->vcpu, level) != address)
+		return NULL;
+	return ept_table_at(address & SPTE_ADDR);
+}
+
+/* The next vCPU, the first one after the last. */
+static struct kvmmem_vcpu *ept_next_vcpu(struct kvmmem_vm *vm, struct kvmmem_vcpu *rec)
+{
+	return kvmmem_vm_next_vcpu(vm, rec) ?: kvmmem_vm_next_vcpu(vm, NULL);
+}
+
+/*
+ * A root that some vCPU of the VM has: that of the vCPU that had one last time, or
+ * of the next that has one. A VM can have more vCPUs than should be looked at with
+ * its lock held; then the search goes on in the next chunk. Under RCU.
+ */
+static enum kvmmem_ept_state ept_find_root(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk,
+					   const u64 **root, int *level)
 {
 	enum kvmmem_ept_state state = KVMMEM_EPT_GONE;
 	const struct list_head *roots;
 	struct kvmmem_vcpu *rec;
+	int i;
 
 	raw_spin_lock(&vm->lock);
 	if (!vm->kvm)
@@ -80,25 +116,21 @@ static enum kvmmem_ept_state ept_find_root(struct kvmmem_vm *vm, const u64 **roo
 	roots = kvmmem_tdp_roots(vm->kvm);
 	if (!roots || vm->mode == KVMMEM_MODE_SHADOW)
 		goto out;
-	state = KVMMEM_EPT_NO_ROOT;
-	kvmmem_vm_for_each_vcpu(rec, vm) {
-		hpa_t address = kvmmem_tdp_root(rec->vcpu, level);
-		const void *sp;
-
-		if (address == INVALID_PAGE || !pfn_valid(address >> PAGE_SHIFT))
-			continue;
-		sp = (void *)page_private(pfn_to_page(address >> PAGE_SHIFT));
-		if (!sp || !ept_root_listed(roots, sp)) {
-			state = KVMMEM_EPT_SHADOW_MMU;
-			continue;
+	state = KVMMEM_EPT_UNFINISHED;
+	rec = vm->root_vcpu ?: ept_next_vcpu(vm, NULL);
+	for (i = 0; i < ROOT_BATCH && walk->tried < READ_ONCE(vm->nr_vcpus); i++) {
+		*root = ept_root_of(rec, roots, walk, level);
+		if (*root) {
+			state = KVMMEM_EPT_WALKED;
+			walk->tried = 0;
+			break;
 		}
-		smp_rmb(); /* found in the list, then still the vCPU's */
-		if (kvmmem_tdp_root(rec->vcpu, level) != address)
-			continue;
-		*root = ept_table_at(address & SPTE_ADDR);
-		state = KVMMEM_EPT_WALKED;
-		break;
+		walk->tried++;
+		rec = ept_next_vcpu(vm, rec);
 	}
+	vm->root_vcpu = rec;
+	if (state != KVMMEM_EPT_WALKED && walk->tried >= READ_ONCE(vm->nr_vcpus))
+		state = walk->other_mmu ? KVMMEM_EPT_SHADOW_MMU : KVMMEM_EPT_NO_ROOT;
 out:
 	raw_spin_unlock(&vm->lock);
 	return state;
@@ -154,7 +186,8 @@ static u64 ept_walk_table(struct kvmmem_eptwalk *walk, const u64 *table, int lev
  * Context: any in which vm->lock can be taken.
  *
  * Return: KVMMEM_EPT_WALKED; the walk is over when @walk->gfn has reached
- * @walk->end. Or why it cannot be done.
+ * @walk->end. KVMMEM_EPT_UNFINISHED when it has not found out yet where to begin.
+ * Or why it cannot be done.
  */
 enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk)
 {
@@ -164,7 +197,7 @@ enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_e
 	int level = 0;
 
 	rcu_read_lock();
-	state = ept_find_root(vm, &root, &level);
+	state = ept_find_root(vm, walk, &root, &level);
 	if (state == KVMMEM_EPT_WALKED) {
 		/* Guest pages beyond what these tables reach are not mapped. */
 		u64 end = min(walk->end, 1ULL << LEVEL_SHIFT(level + 1));
@@ -184,21 +217,27 @@ enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_e
  * kvmmem_eptwalk - do a walk to its end
  * @vm: the record
  * @walk: the walk
+ * @budget: what may be spent on it
  *
  * Context: may sleep.
  *
- * Return: as kvmmem_eptwalk_chunk(); KVMMEM_EPT_GONE also when the caller was
- * killed.
+ * Return: as kvmmem_eptwalk_chunk(); KVMMEM_EPT_UNFINISHED when the budget is spent
+ * or the caller was killed.
  */
-enum kvmmem_ept_state kvmmem_eptwalk(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk)
+enum kvmmem_ept_state kvmmem_eptwalk(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk,
+				     struct kvmmem_budget *budget)
 {
 	enum kvmmem_ept_state state;
+	u64 begun;
 
 	do {
+		if (!kvmmem_budget_left(budget) || fatal_signal_pending(current))
+			return KVMMEM_EPT_UNFINISHED;
+		begun = ktime_get_ns();
 		state = kvmmem_eptwalk_chunk(vm, walk);
+		kvmmem_budget_spend(budget, begun);
 		cond_resched();
-		if (fatal_signal_pending(current))
-			return KVMMEM_EPT_GONE;
-	} while (state == KVMMEM_EPT_WALKED && walk->gfn < walk->end);
+	} while (state == KVMMEM_EPT_UNFINISHED ||
+		 (state == KVMMEM_EPT_WALKED && walk->gfn < walk->end));
 	return state;
 }

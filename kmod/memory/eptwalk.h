@@ -7,6 +7,7 @@
 
 #include <linux/types.h>
 
+#include "memory/budget.h"
 #include "registry/vm.h"
 
 /**
@@ -16,6 +17,8 @@
  * @count_tables: count @tables, and do not look at 4K entries
  * @mapped: pages mapped, by enum kvmmem_size of the leaf
  * @tables: tables that were met; all of them if all guest pages are walked
+ * @tried: vCPUs in a row that had no root to begin from
+ * @other_mmu: one of them had a root of KVM's older MMU
  */
 struct kvmmem_eptwalk {
 	u64 gfn;
@@ -23,6 +26,8 @@ struct kvmmem_eptwalk {
 	bool count_tables;
 	u64 mapped[KVMMEM_NR_SIZES];
 	u64 tables;
+	unsigned int tried;
+	bool other_mmu;
 };
 
 #define KVMMEM_EPT_ALL_GFNS	U64_MAX
@@ -34,15 +39,18 @@ struct kvmmem_eptwalk {
  *	at once
  * @KVMMEM_EPT_NO_ROOT: no vCPU has any at the moment
  * @KVMMEM_EPT_GONE: the VM is gone
+ * @KVMMEM_EPT_UNFINISHED: perhaps; nobody has walked to the end for now
  */
 enum kvmmem_ept_state {
 	KVMMEM_EPT_WALKED,
 	KVMMEM_EPT_SHADOW_MMU,
 	KVMMEM_EPT_NO_ROOT,
 	KVMMEM_EPT_GONE,
+	KVMMEM_EPT_UNFINISHED,
 };
 
 enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk);
-enum kvmmem_ept_state kvmmem_eptwalk(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk);
+enum kvmmem_ept_state kvmmem_eptwalk(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk,
+				     struct kvmmem_budget *budget);
 
 #endif /* _KVMMEM_EPTWALK_H */

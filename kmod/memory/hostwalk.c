@@ -8,15 +8,20 @@
  *
  * - The mmap lock, held for reading for the length of a chunk, keeps the VMAs.
  *   munmap() may zap with the lock held for reading only, but has taken its
- *   VMAs out before, so we do not look there.
+ *   VMAs out before, so we do not look there. It is tried and not waited for:
+ *   it can be held, or a writer queue for it, for as long as a page takes to
+ *   come by FUSE or NFS.
  * - A page table can be freed under the mmap lock held for reading: by
- *   khugepaged (retract_page_tables), by MADV_DONTNEED where the kernel
- *   reclaims empty tables, and a hugetlb PMD table that is shared by processes
- *   can be unshared from us and then freed by the other one. All of that waits
- *   for walkers that have interrupts off, either for RCU, which such a section
- *   holds up, or by an interrupt to all processors; that is what
- *   get_user_pages_fast() relies on, and we do as it does: one table at a time,
- *   with interrupts off, from the top, each entry read once.
+ *   khugepaged (retract_page_tables() since 6.6; before, it held the lock for
+ *   writing) and by MADV_DONTNEED where the kernel reclaims empty tables
+ *   (PT_RECLAIM, which needs MMU_GATHER_RCU_TABLE_FREE). Both hand the table to
+ *   RCU, which a section with interrupts off holds up. So we go from the top down
+ *   to one table at a time with interrupts off, and read each entry once.
+ * - A hugetlb PMD table that processes share can be unshared from us, and then be
+ *   freed by the other process. Without RCU-freed tables (no PARAVIRT) only
+ *   processors in that process's cpumask are waited for, and a reader of another
+ *   process's mm is in nobody's. Unsharing needs the file's i_mmap_rwsem for
+ *   writing (huge_pmd_unshare()), so we hold it for reading, tried as well.
  * - Entries can change at any time. Each is looked at as a copy. Of a page that
  *   an entry names only the struct page is read, which is there whatever
  *   happens to the page.
@@ -30,6 +35,7 @@
 #include <linux/pagemap.h>
 #include <linux/pgtable.h>
 #include <linux/rcupdate.h>
+#include <linux/rwsem.h>
 #include <linux/shmem_fs.h>
 
 #include "compat/memory.h"
@@ -47,6 +53,7 @@
  *	seen only where the page tables have nothing. Otherwise NULL.
  * @look: pages have to be looked at, not only counted
  * @budget: entries that may still be looked at
+ * @busy: somebody else had a lock that is needed
  */
 struct piece {
 	struct kvmmem_hostwalk *walk;
@@ -55,6 +62,7 @@ struct piece {
 	struct address_space *mapping;
 	bool look;
 	int budget;
+	bool busy;
 };
 
 static void host_add_node(struct kvmmem_hostwalk *walk, struct page *page, u64 pages)
@@ -295,6 +303,14 @@ static void host_walk_shmem(struct piece *piece, struct inode *inode)
 		walk->shmem = piece->end;
 }
 
+/* The lock that keeps hugetlb PMD tables from being unshared, NULL if none is. */
+static struct rw_semaphore *host_sharing(struct vm_area_struct *vma)
+{
+	if (!is_vm_hugetlb_page(vma) || !vma->vm_file)
+		return NULL;
+	return &vma->vm_file->f_mapping->i_mmap_rwsem;
+}
+
 static u32 host_kind_of(struct vm_area_struct *vma, bool shmem)
 {
 	if (is_vm_hugetlb_page(vma))
@@ -306,26 +322,10 @@ static u32 host_kind_of(struct vm_area_struct *vma, bool shmem)
 	return vma->vm_file ? KVMMEM_KIND_FILE : KVMMEM_KIND_ANON;
 }
 
-/* The part of the walk in a VMA; false when the budget or the runs are used up. */
-static bool host_walk_vma(struct piece *piece)
+/* The page tables of a VMA; false when the budget or the runs are used up. */
+static bool host_walk_tables(struct piece *piece)
 {
 	struct kvmmem_hostwalk *walk = piece->walk;
-	struct inode *inode = host_shmem_inode(piece->vma);
-
-	walk->sum->kinds |= host_kind_of(piece->vma, inode);
-	piece->look = walk->nodes || (piece->vma->vm_flags & VM_MERGEABLE);
-	piece->mapping = NULL;
-	if (inode && READ_ONCE(SHMEM_I(inode)->swapped)) {
-		if (walk->shmem < piece->end)
-			host_walk_shmem(piece, inode);
-		if (walk->shmem < piece->end)
-			return false;
-		if (!(piece->vma->vm_flags & VM_SHARED) &&
-		    (piece->vma->vm_flags & VM_WRITE)) {
-			piece->mapping = inode->i_mapping;
-			piece->look = true;
-		}
-	}
 
 	while (walk->addr < piece->end) {
 		unsigned long flags, addr;
@@ -342,25 +342,60 @@ static bool host_walk_vma(struct piece *piece)
 	return true;
 }
 
+/* The part of the walk in a VMA; false when the budget or the runs are used up. */
+static bool host_walk_vma(struct piece *piece)
+{
+	struct kvmmem_hostwalk *walk = piece->walk;
+	struct inode *inode = host_shmem_inode(piece->vma);
+	struct rw_semaphore *sharing;
+	bool done;
+
+	walk->sum->kinds |= host_kind_of(piece->vma, inode);
+	piece->look = walk->nodes || (piece->vma->vm_flags & VM_MERGEABLE);
+	piece->mapping = NULL;
+	if (inode && READ_ONCE(SHMEM_I(inode)->swapped)) {
+		if (walk->shmem < piece->end)
+			host_walk_shmem(piece, inode);
+		if (walk->shmem < piece->end)
+			return false;
+		if (!(piece->vma->vm_flags & VM_SHARED) &&
+		    (piece->vma->vm_flags & VM_WRITE)) {
+			piece->mapping = inode->i_mapping;
+			piece->look = true;
+		}
+	}
+
+	sharing = host_sharing(piece->vma);
+	if (sharing && !down_read_trylock(sharing)) {
+		piece->busy = true;
+		return false;
+	}
+	done = host_walk_tables(piece);
+	if (sharing)
+		up_read(sharing);
+	return done;
+}
+
 /**
  * kvmmem_hostwalk_chunk - go on with a walk for a while
  * @walk: the walk
  *
- * Takes the mmap lock for at most a chunk. When it returns, @walk->addr has
- * moved, and @walk->runs holds what huge mappings were met.
+ * Takes the mmap lock for at most a chunk, and does not wait for it. When it
+ * returns, @walk->addr has moved, and @walk->runs holds what huge mappings were
+ * met.
  *
  * Context: may sleep.
  *
- * Return: 0; the walk is over when @walk->addr has reached @walk->end. -EINTR
- * when the caller was killed.
+ * Return: 0; the walk is over when @walk->addr has reached @walk->end. -EAGAIN when
+ * somebody else had a lock.
  */
 int kvmmem_hostwalk_chunk(struct kvmmem_hostwalk *walk)
 {
 	struct piece piece = { .walk = walk, .budget = CHUNK };
 
 	walk->nr_runs = 0;
-	if (fatal_signal_pending(current) || mmap_read_lock_killable(walk->mm))
-		return -EINTR;
+	if (!mmap_read_trylock(walk->mm))
+		return -EAGAIN;
 	while (walk->addr < walk->end) {
 		/* The first VMA that ends above the address. */
 		piece.vma = find_vma(walk->mm, walk->addr);
@@ -375,5 +410,5 @@ int kvmmem_hostwalk_chunk(struct kvmmem_hostwalk *walk)
 			break;
 	}
 	mmap_read_unlock(walk->mm);
-	return 0;
+	return piece.busy ? -EAGAIN : 0;
 }

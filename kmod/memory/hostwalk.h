@@ -8,6 +8,7 @@
 #include <linux/bits.h>
 #include <linux/types.h>
 
+#include "compat/memory.h"
 #include "registry/vm.h"
 
 struct mm_struct;
@@ -70,6 +71,26 @@ struct kvmmem_hostwalk {
 	unsigned int nr_runs;
 	unsigned long shmem;
 };
+
+/**
+ * kvmmem_hostwalk_of_slot - a walk over a memory slot, at its beginning
+ * @mm: whose page tables
+ * @slot: the slot
+ * @sum: where to add
+ *
+ * Return: the walk.
+ */
+static inline struct kvmmem_hostwalk kvmmem_hostwalk_of_slot(struct mm_struct *mm,
+							     const struct kvmmem_slot *slot,
+							     struct kvmmem_hostmem *sum)
+{
+	return (struct kvmmem_hostwalk) {
+		.mm = mm,
+		.addr = slot->hva,
+		.end = slot->hva + (slot->npages << PAGE_SHIFT),
+		.sum = sum,
+	};
+}
 
 int kvmmem_hostwalk_chunk(struct kvmmem_hostwalk *walk);
 

@@ -13,6 +13,7 @@
 #include <linux/slab.h>
 
 #include "memory/backing.h"
+#include "memory/join.h"
 #include "show/debugfs_backing.h"
 #include "show/table.h"
 
@@ -41,6 +42,7 @@ static const char * const ept_names[] = {
 	[KVMMEM_EPT_SHADOW_MMU] = "shadow-mmu",
 	[KVMMEM_EPT_NO_ROOT] = "no-root",
 	[KVMMEM_EPT_GONE] = "gone",
+	[KVMMEM_EPT_UNFINISHED] = "not-walked",
 };
 
 /**
@@ -136,32 +138,37 @@ static u64 slot_gap(const struct kvmmem_slot_backing *sb)
 	return sum;
 }
 
+static void slot_put_pages(struct kvmmem_row *row, u64 pages, bool known)
+{
+	kvmmem_row_u64(row, known ? pages_kb(pages) : KVMMEM_UNKNOWN);
+}
+
 /* What is the same in the row of a slot and in that of the totals. */
 static void slot_put_backing(struct kvmmem_row *row, const struct kvmmem_slot_backing *sb,
 			     const u64 *nodes)
 {
+	bool walked = sb->ept == KVMMEM_EPT_WALKED, known = sb->host_known;
 	const struct kvmmem_hostmem *host = &sb->host;
-	bool known = sb->ept == KVMMEM_EPT_WALKED;
 	u64 resident = 0, there;
 	int i;
 
 	for (i = 0; i < KVMMEM_NR_SIZES; i++)
 		resident += host->mapped[i];
 	there = resident + host->swap + host->special;
-	slot_put_sizes(row, host->mapped, true);
-	slot_put_sizes(row, sb->ept_mapped, known);
-	kvmmem_row_u64(row, known ? pages_kb(slot_gap(sb)) : KVMMEM_UNKNOWN);
-	kvmmem_row_text(row, known ? slot_main_cause(sb) : "-");
-	kvmmem_row_u64(row, pages_kb(resident));
-	kvmmem_row_u64(row, pages_kb(host->swap));
-	kvmmem_row_u64(row, pages_kb(host->ksm));
-	kvmmem_row_u64(row, pages_kb(host->special));
-	kvmmem_row_u64(row, pages_kb(sb->slot.npages - min(there, sb->slot.npages)));
-	kvmmem_row_u64(row, known ? pages_kb(sb->unfaulted) : KVMMEM_UNKNOWN);
+	slot_put_sizes(row, host->mapped, known);
+	slot_put_sizes(row, sb->ept_mapped, walked);
+	slot_put_pages(row, slot_gap(sb), walked);
+	kvmmem_row_text(row, walked ? slot_main_cause(sb) : "-");
+	slot_put_pages(row, resident, known);
+	slot_put_pages(row, host->swap, known);
+	slot_put_pages(row, host->ksm, known);
+	slot_put_pages(row, host->special, known);
+	slot_put_pages(row, sb->slot.npages - min(there, sb->slot.npages), known);
+	slot_put_pages(row, sb->unfaulted, walked);
 	for (i = 0; i < KVMMEM_NR_GAPS; i++)
-		kvmmem_row_u64(row, known ? pages_kb(sb->gap[i]) : KVMMEM_UNKNOWN);
+		slot_put_pages(row, sb->gap[i], walked);
 	kvmmem_row_text(row, ept_names[sb->ept]);
-	if (nodes)
+	if (nodes && known)
 		slot_put_nodes(row, nodes);
 	else
 		kvmmem_row_text(row, "-");
@@ -177,7 +184,7 @@ static void slot_row(struct seq_file *seq, const struct kvmmem_join *join)
 	kvmmem_row_u64(&row, sb->slot.id);
 	kvmmem_row_text(&row, gpa);
 	kvmmem_row_u64(&row, pages_kb(sb->slot.npages));
-	kvmmem_row_text(&row, slot_kind_name(sb->host.kinds));
+	kvmmem_row_text(&row, sb->host_known ? slot_kind_name(sb->host.kinds) : "-");
 	kvmmem_row_text(&row, slot_flags_name(sb->slot.flags));
 	slot_put_backing(&row, sb, join->nodes);
 	kvmmem_row_end(&row);
@@ -199,7 +206,7 @@ static void backing_total_row(struct seq_file *seq, struct reader *reader)
 	kvmmem_row_text(&row, "total");
 	kvmmem_row_text(&row, "-");
 	kvmmem_row_u64(&row, pages_kb(total->slot.npages));
-	kvmmem_row_text(&row, slot_kind_name(total->host.kinds));
+	kvmmem_row_text(&row, total->host_known ? slot_kind_name(total->host.kinds) : "-");
 	kvmmem_row_text(&row, slot_flags_name(total->slot.flags));
 	slot_put_backing(&row, total, NULL);
 	kvmmem_row_end(&row);
@@ -210,6 +217,7 @@ static void backing_add_slot(struct kvmmem_slot_backing *total,
 {
 	int i;
 
+	total->host_known &= sb->host_known;
 	total->slot.npages += sb->slot.npages;
 	total->slot.flags |= sb->slot.flags;
 	for (i = 0; i < KVMMEM_NR_SIZES; i++) {
@@ -234,6 +242,7 @@ static int backing_rewind(struct reader *reader)
 	reader->pos = 0;
 	reader->over = false;
 	memset(&reader->total, 0, sizeof(reader->total));
+	reader->total.host_known = true;
 	return reader->join ? 0 : -ENOMEM;
 }
 

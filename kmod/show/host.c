@@ -4,7 +4,7 @@
  *
  * Most of them live in variables that the kernel exports to nobody, and shows
  * to everybody in sysfs and /proc. So that is where they are read from, in the
- * reader's time and with the reader's rights; where a reader has no /sys, they
+ * reader's time and with the reader's rights; where the host has no /sys, they
  * are unknown.
  */
 #include <linux/err.h>
@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "compat/file.h"
 #include "decode/value.h"
 #include "show/host.h"
 
@@ -26,7 +27,7 @@ static bool host_read_text(const char *path, char *buf)
 	loff_t pos = 0;
 	ssize_t n;
 
-	file = filp_open(path, O_RDONLY, 0);
+	file = kvmmem_open_host(path);
 	if (IS_ERR(file))
 		return false;
 	n = kernel_read(file, buf, BUF_SIZE - 1, &pos);

@@ -7,6 +7,7 @@
  * in slot n of the registry. So a read may stop anywhere and go on later, with
  * no allocation that grows with the number of VMs.
  */
+#include <linux/capability.h>
 #include <linux/module.h>
 #include <linux/proc_fs.h>
 #include <linux/rcupdate.h>
@@ -29,9 +30,11 @@
 #include "show/table.h"
 #include "show/tagrow.h"
 
-static unsigned int proc_mode = 0400;
+#define PROC_MODE	0400
+
+static unsigned int proc_mode = PROC_MODE;
 module_param_cb(proc_mode, &kvmmem_param_mode_ops, &proc_mode, 0444);
-MODULE_PARM_DESC(proc_mode, "mode of /proc/kvmmem in octal, bits of 0444 with 0400 (default 0400: root only)");
+MODULE_PARM_DESC(proc_mode, "mode of /proc/kvmmem in octal, bits of 0444 with 0400 (default 0400: root only, with CAP_PERFMON or CAP_SYS_ADMIN)");
 
 KVMMEM_TABLE(vm_table, "vm",
 	     { "id", -10 }, { "pid", 7 }, { "comm", -15 }, { "vcpus", 5 },
@@ -90,19 +93,19 @@ static void host_fact_u64(struct seq_file *seq, const char *key, u64 value)
 
 static u64 host_guests_kb(void)
 {
-	struct kvmmem_vm_info info;
 	unsigned int slot;
 	u64 sum = 0;
 
-	rcu_read_lock();
 	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots();
 	     slot = kvmmem_vm_next(slot + 1)) {
-		struct kvmmem_vm *vm = kvmmem_vm_at(slot);
+		struct kvmmem_vm *vm;
 
-		if (vm && kvmmem_vm_info(vm, &info))
-			sum += info.mem_kb;
+		rcu_read_lock();
+		vm = kvmmem_vm_at(slot);
+		if (vm)
+			sum += kvmmem_vm_mem_kb(vm);
+		rcu_read_unlock();
 	}
-	rcu_read_unlock();
 	return sum;
 }
 
@@ -137,10 +140,11 @@ static int host_head(struct seq_file *seq)
 	return 0;
 }
 
+/* Before the first row of a VM, so that one reading shows one state of all. */
 static int vm_head(struct seq_file *seq)
 {
 	kvmmem_table_header(seq, &vm_table);
-	return 0;
+	return kvmmem_backing_refresh();
 }
 
 static int vm_row(struct seq_file *seq, struct kvmmem_vm *vm)
@@ -299,21 +303,17 @@ static int huge_row(struct seq_file *seq, struct kvmmem_vm *vm)
 /**
  * struct section - a part of the file
  * @head: prints what stands before the rows; may sleep
- * @row: prints the rows of a VM, under RCU; NULL: there are none
- * @due: does @prepare have anything to do? Under RCU
- * @prepare: called before @row, may sleep; NULL: nothing to do. Other sections
- *	print what it has found, so that one reading shows one state.
+ * @row: prints the rows of a VM, whose record cannot go away; may sleep. NULL: there
+ *	are none
  */
 struct section {
 	int (*head)(struct seq_file *seq);
 	int (*row)(struct seq_file *seq, struct kvmmem_vm *vm);
-	bool (*due)(const struct kvmmem_vm *vm);
-	int (*prepare)(struct kvmmem_vm *vm);
 };
 
 static const struct section sections[] = {
 	{ host_head, NULL },
-	{ vm_head, vm_row, kvmmem_backing_due, kvmmem_backing_refresh },
+	{ vm_head, vm_row },
 	{ fault_head, fault_row },
 	{ flush_head, flush_row },
 	{ vpid_head, vpid_rows },
@@ -359,28 +359,6 @@ static void proc_stop(struct seq_file *seq, void *v)
 {
 }
 
-static int proc_prepare(const struct section *section, unsigned int slot)
-{
-	struct kvmmem_vm *vm;
-	bool due;
-	int err;
-
-	if (!section->prepare)
-		return 0;
-	rcu_read_lock();
-	vm = kvmmem_vm_at(slot);
-	due = vm && section->due(vm);
-	rcu_read_unlock();
-	if (!due)
-		return 0;
-	vm = kvmmem_vm_get(slot);
-	if (!vm)
-		return 0;
-	err = section->prepare(vm);
-	kvmmem_vm_put(vm);
-	return err;
-}
-
 static int proc_show(struct seq_file *seq, void *v)
 {
 	u64 section, place;
@@ -391,15 +369,12 @@ static int proc_show(struct seq_file *seq, void *v)
 	if (!place)
 		return sections[section].head(seq);
 
-	ret = proc_prepare(&sections[section], place - 1);
-	if (ret)
-		return ret;
-	ret = SEQ_SKIP;
-	rcu_read_lock();
-	vm = kvmmem_vm_at(place - 1);
-	if (vm)
-		ret = sections[section].row(seq, vm);
-	rcu_read_unlock();
+	vm = kvmmem_vm_get(place - 1);
+	if (!vm)
+		return SEQ_SKIP;
+	ret = sections[section].row(seq, vm);
+	kvmmem_vm_put(vm);
+	cond_resched();
 	return ret;
 }
 
@@ -412,6 +387,12 @@ static const struct seq_operations proc_seq_ops = {
 
 static int proc_open(struct inode *inode, struct file *file)
 {
+	/*
+	 * The mode is for the file's owner, whoever that is to the reader: root of a
+	 * container owns it, too, if the container has no user namespace.
+	 */
+	if (proc_mode == PROC_MODE && !perfmon_capable())
+		return -EACCES;
 	/* Root's open ignores the mode; writing has no meaning here. */
 	if (file->f_mode & FMODE_WRITE)
 		return -EACCES;

@@ -2,6 +2,7 @@
 /*
  * One test for each kernel API that comes and goes: see configure.sh.
  */
+#include <linux/fs.h>
 #include <linux/ftrace.h>
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
@@ -16,6 +17,7 @@
 #include "hyperv_enabled.h"
 #include "memslot_iterator.h"
 #include "never.h"
+#include "open_root_path.h"
 #include "pf_taken.h"
 #include "remote_requests.h"
 #include "root_role.h"
