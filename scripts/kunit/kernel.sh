@@ -1,15 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Build the kernel that kvmmem's KUnit suites run on, once, into a cache.
+# Build a kernel that looks for mistakes, once, into a cache.
 #
-#   kernel.sh [--kasan] [--path]
+#   kernel.sh [--path] [debug | kasan | kcsan | builtin]
 #
-# --kasan  with KASAN and UBSAN (kasan.config on top of debug.config)
+# debug    what kvmmem's KUnit suites run on: KUnit, lockdep, failing allocations
+# kasan    that with KASAN and UBSAN, and all that a host does to its memory
+# kcsan    the same with KCSAN instead
+# builtin  kasan, with KVM in the kernel instead of modules
 # --path   build nothing; end with 1 if it is not built
 #
 # The last line printed, and the only one on stdout, is the build directory:
-#   KDIR=$(scripts/kunit/kernel.sh) && make KDIR="$KDIR"
+#   KDIR=$(scripts/kunit/kernel.sh kasan) && make KDIR="$KDIR"
 # In it: bzImage, root/lib/modules/<release>/ (kvm, kvm-intel, kvm-amd, and
 # modules.dep), .config, build.log, and what an external module is built with.
 #
@@ -88,7 +91,7 @@ $lost"
 	compile "$1" bzImage modules
 	compile "$1" INSTALL_MOD_PATH="$3/root" INSTALL_MOD_STRIP=1 modules_install
 	rm -f "$3"/root/lib/modules/*/build "$3"/root/lib/modules/*/source
-	[ -s "$(echo "$3"/root/lib/modules/*/modules.dep)" ] || die "no modules.dep"
+	[ -e "$(echo "$3"/root/lib/modules/*/modules.dep)" ] || die "no modules.dep"
 
 	# vmlinux stays for its BTF: without debug info a tenth of its size.
 	strip --strip-debug "$1/vmlinux"
@@ -101,15 +104,22 @@ $lost"
 
 for arg; do
 	case $arg in
-	--kasan) flavour=kasan ;;
 	--path) build=no ;;
-	*) die "usage: kernel.sh [--kasan] [--path]" ;;
+	debug | kasan | kcsan | builtin) flavour=$arg ;;
+	*) die "usage: kernel.sh [--path] [debug | kasan | kcsan | builtin]" ;;
 	esac
 done
 [ -r "$source" ] || die "$source is missing: install linux-source-6.12, or set KVMMEM_KERNEL_SOURCE"
 
-set -- "$here/debug.config"
-[ $flavour = debug ] || set -- "$@" "$here/kasan.config"
+case $flavour in
+debug) set -- debug ;;
+builtin) set -- debug host kasan builtin ;;
+*) set -- debug host $flavour ;;
+esac
+for fragment; do
+	shift
+	set -- "$@" "$here/$fragment.config"
+done
 key=$({ echo $recipe; gcc --version | head -n 1; sha256sum <"$source"; merge "$@"; } |
 	sha256sum | cut -c 1-16)
 dir=$cache/$key
