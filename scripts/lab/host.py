@@ -23,6 +23,9 @@ SPLAT = re.compile(
     r"sleeping function|unreferenced object|Call Trace|Kernel panic|"
     r"blocked for more than|soft lockup|lockup detected|refcount_t:")
 
+# A report of KCSAN. The kernel's own races are many, and not ours.
+_RACE = re.compile(r"[^\n]*={20,}\n[^\n]*BUG: KCSAN.*?={20,}(?:\n|$)", re.S)
+
 _MARK = re.compile(r"^@@lab (\w+) ?(.*)$")
 _TAIL_LINES = 40
 
@@ -126,6 +129,7 @@ class Result:
 
 def splat(log, tolerate="", expected=""):
     """The first line of a kernel log that must not be there, or None."""
+    log = _RACE.sub(lambda race: race[0] if "kvmmem" in race[0] else "", log)
     if expected:
         log = re.sub(expected, "", log)
     for line in log.splitlines():
@@ -247,7 +251,9 @@ class Host:
                "timeout": "the emulated host hung",
                "silent": "the emulated host printed nothing"}[self.outcome.how]
         if last[1].split(" ")[0] == f"{number:03}":
-            return f"{how} during this"
+            end = self.outcome.console.rfind(f"\n@@lab begin {number:03}")
+            found = splat(self.outcome.console[end:])
+            return f"{how} during this{f': {found}' if found else ''}"
         return f"{how} before this" if last[0] else f"{how} while booting"
 
     def _tail(self):

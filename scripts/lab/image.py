@@ -60,13 +60,13 @@ def _command(argv):
     return done.stdout
 
 
-def guest_program():
-    """The nested guest, compiled for any of the hosts."""
-    sources = sorted(GUEST.glob("*.[chS]"))
+def program(name, directory):
+    """The C files of a directory as one program, compiled for any of the hosts."""
+    sources = sorted(directory.glob("*.[chS]"))
     compiled = [path for path in sources if path.suffix != ".h"]
     flags = ["-static", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread"]
     key = _digest(*(path.read_bytes() for path in sources), flags)
-    return cached("programs", "kvmguest", key, lambda out: _command(
+    return cached("programs", name, key, lambda out: _command(
         ["gcc", *flags, "-o", out, *compiled]))
 
 
@@ -97,13 +97,20 @@ def prepared_module(path):
                   lambda out: _prepare_module(path, out))
 
 
+def _module_name(path):
+    return pathlib.Path(path).name.split(".")[0].replace("-", "_")
+
+
 def module_order(kernel, name):
-    """Paths of a module and what it depends on, in the order to load them."""
+    """Paths of a module and what it depends on, in the order to load them; none if it
+    is part of the kernel."""
     wanted = name.replace("-", "_")
     for line in (kernel.modules / "modules.dep").read_text().splitlines():
         target, _, needs = line.partition(":")
-        if pathlib.Path(target).name.split(".")[0].replace("-", "_") == wanted:
+        if _module_name(target) == wanted:
             return [kernel.modules / path for path in reversed([target, *needs.split()])]
+    if wanted in map(_module_name, (kernel.modules / "modules.builtin").read_text().split()):
+        return []
     raise ImageError(f"kernel {kernel.name} has no module {name}")
 
 
@@ -223,7 +230,7 @@ def base(kernel, vendor):
     # Each public helper is a command too, for sh -c and xargs.
     for name in re.findall(r"^([a-z]\w+)\(\)", helpers, re.M):
         image.add(f"lab/bin/{name}", f'#!/bin/sh\n. /lab/lib.sh\n{name} "$@"\n', 0o755)
-    image.add("lab/bin/kvmguest", guest_program().read_bytes(), 0o755)
+    image.add("lab/bin/kvmguest", program("kvmguest", GUEST).read_bytes(), 0o755)
     image.add("lab/bin/insmod", helper_program(HERE / "host/insmod.c").read_bytes(), 0o755)
     image.add_module(kernel, {"amd": "kvm-amd", "intel": "kvm-intel"}[vendor])
     return image

@@ -55,7 +55,7 @@ def build(kernel, *options):
     """The directory with kvmmem.ko for a kernel; options: of make (W=1, ...).
 
     What the compiler printed is in its file build.log."""
-    done = kernels.cache() / "kvmmem" / f"{kernel.name}-{_key(kernel.release, options)}"
+    done = kernels.cache() / "kvmmem" / f"{kernel.name}-{_key(f'{kernel.release} {kernel.kdir}', options)}"
     if (done / "kvmmem.ko").is_file():
         return done
     done.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,8 @@ The one place that knows. Suites compare it with what kvmmem says, and
 Documentation/kernels.rst is made from it and from what the suites saw.
 """
 
+import re
+
 # The system tests: those of make check, and of make matrix on every kernel.
 SUITES = ("faults", "life", "input", "tlb", "backing", "compat")
 
@@ -114,6 +116,27 @@ _NEEDS = {
     "cost_of_nothing": "icount",
     "invpcid_lacking": "no-invpcid",
 }
+
+
+# What kernels that look for mistakes (scripts/lab/debugkernel.py) cannot be asked: a
+# scenario's name, or what its script does.
+_SLAB = "freed objects are held back, so that their use is seen; storms look at caches"
+_COST = "the instructions of checkers are counted, too"
+_STAYS = "KVM is part of the kernel, and stays as it was started"
+_UNFIT = (
+    (("kasan", "builtin"), r"life_many_vms", r"", _SLAB),
+    (("debug", "kasan", "kcsan", "builtin"), r"cost(_of_nothing)?", r"", _COST),
+    (("builtin",), r".*", r"unload_kvm\b|load_kvm_shadow|load_kvm [\w.]+=|storm reload", _STAYS),
+)
+
+
+def unfit(scenario, kernel):
+    """Why a scenario says nothing on a kernel; None where it does."""
+    for kernels, name, script, reason in _UNFIT:
+        if kernel in kernels and re.fullmatch(name, scenario.name) and \
+                re.search(script, scenario.script):
+            return reason
+    return None
 
 
 def skip(scenario, kernel, vendor):

@@ -21,6 +21,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "lab")]
 
 # pylint: disable=wrong-import-position
 import debugkernel
+import features
 import host
 import kernels
 
@@ -44,12 +45,12 @@ def _indent(text):
     return "".join(f"    {line}\n" for line in text.splitlines() if line.strip())
 
 
-KERNELS = (*kernels.NAMES, debugkernel.NAME)
+KERNELS = (*kernels.NAMES, *debugkernel.NAMES)
 
 
 def get_kernel(name):
     """A kernel by its name."""
-    return debugkernel.get() if name == debugkernel.NAME else kernels.get(name)
+    return debugkernel.get(name) if name in debugkernel.NAMES else kernels.get(name)
 
 
 class Runner:
@@ -83,8 +84,10 @@ class Runner:
         """Run scenarios in one boot of a machine."""
         start = time.monotonic()
         try:
-            emulated = host.Host(machine, get_kernel(kernel_name),
-                                 prepare=prepare, keep=self.keep)
+            kernel = get_kernel(kernel_name)
+            if isinstance(kernel, debugkernel.DebugKernel):
+                machine = kernel.machine(machine)
+            emulated = host.Host(machine, kernel, prepare=prepare, keep=self.keep)
             results = emulated.run(scenarios)
         except Exception as error:  # pylint: disable=broad-exception-caught
             # Whatever it is, the scenarios have not run.
@@ -110,12 +113,16 @@ class Runner:
             self.boot(machine, kernel, [one for _, one in members], tuple(prepare))
 
 
-def _selected(suites, vendor, kernel, wanted):
-    """(suite, scenario) pairs that apply."""
-    return [(suite, scenario) for suite in suites for scenario in suite.SCENARIOS
-            if vendor in scenario.vendors
-            and (not scenario.kernels or kernel in scenario.kernels)
-            and (not wanted or wanted in scenario.name)]
+def selected(suites, vendor, kernel, wanted):
+    """(suite, scenario) pairs that apply; says what is left out on this kernel."""
+    chosen = [(suite, scenario) for suite in suites for scenario in suite.SCENARIOS
+              if vendor in scenario.vendors
+              and (not scenario.kernels or kernel in scenario.kernels)
+              and (not wanted or wanted in scenario.name)]
+    for _, scenario in chosen:
+        if features.unfit(scenario, kernel):
+            print(f"# no {scenario.name} on {kernel}: {features.unfit(scenario, kernel)}")
+    return [pair for pair in chosen if not features.unfit(pair[1], kernel)]
 
 
 def _arguments():
@@ -154,7 +161,7 @@ def main():
     runner = Runner(args.verbose, args.keep)
     for vendor in args.vendors:
         for kernel in args.kernels:
-            chosen = _selected(suites, vendor, kernel, args.filter)
+            chosen = selected(suites, vendor, kernel, args.filter)
             if args.list:
                 for suite, scenario in chosen:
                     print(vendor, kernel, suite.__name__[len("suite_"):], scenario.name)
