@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The storms of suite_storm.py, each for a few seconds: a minute of them in all."""
+
+import dataclasses
+
+import suite_storm
+
+prepare = suite_storm.prepare
+
+# How long each blows, and the least that it must have done by then.
+SECONDS = 8
+LEAST = {"births": 5, "toggle": 5, "load": 3, "reload": 1, "vms": 30, "hotplug": 3,
+         "memory": 30, "tracer": 1}
+
+
+def gust(storm):
+    """The same with time as its only bound."""
+    full = suite_storm.scenario(storm, "gust", LEAST[storm.name], SECONDS)
+    script = full.script.replace(f"count={LEAST[storm.name]} seconds", "seconds")
+    return dataclasses.replace(full, script=script, limit=SECONDS + 120)
+
+
+SCENARIOS = [gust(one) for one in suite_storm.STORMS]

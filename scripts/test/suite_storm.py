@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Storms: kvmmem comes and goes, is read and told to change, while KVM, VMs, their
+memory, processors and tracers do the same. In the end nothing may be left.
+
+A storm is one act of scripts/storm, done so many times, and winds: others that
+blow beside it until it is done. Figures are bounds below and above: what is not
+done in its time fails. make storm runs these; a minute of them is in make check
+(suite_gust.py).
+"""
+
+import dataclasses
+import pathlib
+
+import debugkernel
+import features
+import image
+import kmod
+import procfile
+import suite_life
+from host import Scenario
+from suite_lab import equal
+
+SOURCES = pathlib.Path(__file__).resolve().parents[1] / "storm"
+# Dead workers make rmmod hang; a host that is gone says more.
+CMDLINE = "oops=panic numa=fake=2 kmemleak=on"
+
+
+def prepare(picture, kernel, vendor):
+    """Add kvmmem.ko and the program."""
+    kmod.prepare(picture, kernel, vendor)
+    picture.add("lab/bin/storm", image.program("storm", SOURCES).read_bytes(), 0o755)
+
+
+@dataclasses.dataclass(frozen=True)
+class Storm:
+    """What blows."""
+
+    name: str
+    act: str                            # of scripts/storm, with its arguments
+    winds: tuple                        # the same; "guest": a guest that never rests
+    figure: int                         # acts of a full storm; on a slow kernel a tenth
+    seconds: int                        # that it may take, by the emulated clock
+
+
+STORMS = (
+    # A birth or a death may queue the worker while the last one is waited for.
+    Storm("births", "load", ("vms kids=3",), 300, 900),
+    # A parameter's set function may run when all it walks is freed.
+    Storm("toggle", "load pause_ms=80", ("toggle", "toggle"), 300, 900),
+    Storm("load", "load", ("guest", "guest", "read", "toggle", "vms kids=1"), 1000, 3000),
+    Storm("reload", "reload", ("read", "toggle", "vms kids=1 rest_ms=400"), 200, 2400),
+    Storm("vms", "vms kids=4 live_ms=20 rest_ms=5", ("read", "toggle", "kill"), 2000, 1200),
+    Storm("hotplug", "hotplug", ("guest", "guest", "read", "vms kids=1"), 200, 900),
+    Storm("memory", "memory kids=2", ("read", "kill", "squeeze", "fork"), 5000, 1200),
+    Storm("tracer", "load pause_ms=400", ("tracer", "bpf", "guest", "vms kids=1"), 100, 1200),
+)
+
+SCRIPT = r"""
+registry() { cat /sys/kernel/debug/kvmmem/registry; }
+# exact NAME: a guest whose numbers are known.
+exact() {
+    section "guest $1" kvmguest --pages 64 --rounds 2 --drop --then "
+        section 'counted $1' cat /proc/kvmmem
+        section 'stats $1' kvmstat \$KVMGUEST_ID pf_taken
+        section 'audit $1' cat /sys/kernel/debug/kvmmem/audit"
+}
+winds= number=0
+wind() {
+    number=$((number + 1))
+    case $1 in
+    guest) kvmguest --pages 64 --rounds 2 --drop --forever >/dev/null 2>&1 & ;;
+    *) storm "$@" seconds=36000 >wind.$number 2>&1 & ;;
+    esac
+    winds="$winds $!"
+}
+calm() {
+    # shellcheck disable=SC2086
+    kill -TERM $winds
+    for wind in $winds; do
+        wait $wind || echo "process $wind ended with $?"
+    done
+    cat wind.* 2>/dev/null || true
+}
+leaks() {
+    [ -f /sys/kernel/debug/kmemleak ] || return 0
+    # What is younger than 5 s is not looked at.
+    sleep 6
+    echo scan >/sys/kernel/debug/kmemleak
+    cat /sys/kernel/debug/kmemleak
+}
+swaps() {
+    for disk in /dev/vda /dev/ram0; do
+        ! [ -b $disk ] || { mkswap $disk >/dev/null && swapon $disk; }
+    done
+}
+load_kvm
+load_kvmmem
+exact before
+[ ! -f /sys/kernel/debug/kmemleak ] || echo clear >/sys/kernel/debug/kmemleak
+"""
+
+AFTER = r"""
+section winds calm
+for name in flush_accounting=1 service_time=1 huge_flows=0; do
+    [ ! -d /sys/module/kvmmem ] ||
+        echo ${name#*=} >/sys/module/kvmmem/parameters/${name%=*}
+done
+load_kvm
+[ -d /sys/module/kvmmem ] || load_kvmmem
+exact after
+section registry registry
+unload_kvmmem
+section slabs sh -c 'grep ^kvmmem /proc/slabinfo || true'
+section leaks leaks
+"""
+
+
+def kvmmems(leaks):
+    """Records of kmemleak that name kvmmem, or code that is there no more."""
+    records = leaks.split("unreferenced object")[1:]
+    return [record for record in records
+            if "kvmmem" in record or "[<" in record and "] 0x" in record]
+
+
+def check(storm, figure):
+    """What must be true when it is over."""
+    def judge(out):
+        act = out.records("storm", "storm ")
+        equal("acts reported", len(act), 1)
+        assert act[0]["did"] >= figure, f"{act[0]['did']} of {figure} done: {out['storm']}"
+        equal("stuck", act[0].get("stuck", 0), 0)
+        winds = out.records("winds", "storm ")
+        equal("winds", len(winds), len([one for one in storm.winds if one != "guest"]))
+        assert all(one["did"] for one in winds), f"a wind did nothing: {out['winds']}"
+        assert "ended with" not in out["winds"], out["winds"]
+        for when in ("before", "after"):
+            suite_life.check_counted(out, f"guest {when}", f"counted {when}", f"stats {when}")
+            ident = out.values(f"guest {when}")["id"]
+            for row in procfile.table(out[f"audit {when}"]):
+                if row["vm"] == ident:
+                    equal(f"audit of {row['counter']} {when}", row["difference"], 0)
+        suite_life.check_registry_empty(out)
+        equal("slabs", out["slabs"], "")
+        equal("leaks of kvmmem", kvmmems(out["leaks"]), [])
+    return judge
+
+
+def scenario(storm, prefix, figure, seconds, kernels=()):
+    """A storm of this size."""
+    winds = "\n".join(f"wind {one}" for one in storm.winds)
+    swaps = "swaps" if storm.name == "memory" else ""
+    script = (f"{SCRIPT}{swaps}\n{winds}\n"
+              f"section storm storm {storm.act} count={figure} seconds={seconds}\n{AFTER}")
+    return Scenario(f"{prefix}_{storm.name}", script, check(storm, figure),
+                    limit=seconds + 120, kernels=kernels,
+                    host={"cpus": 2, "cmdline": CMDLINE})
+
+
+SCENARIOS = [scenario(one, "storm", one.figure // part, one.seconds, kernels)
+             for kernels, part in ((features.KERNELS, 1), (debugkernel.NAMES, 10))
+             for one in STORMS]
