@@ -4,6 +4,8 @@
 # make demo     kvmmem on real guests, in an emulated AMD host
 # make check    every test, on emulated AMD and Intel hosts; PART="style tool"
 #               runs only those parts
+# make check-debug   the suites on kernels that look for mistakes (KASAN, ...)
+# make storm    storms of loads, VMs, readers: an hour or two
 # make matrix   the system tests on every kernel; WRITE=1 updates Documentation
 # make bench    what kvmmem costs beside other tools, in instructions
 # make deb      Debian packages, made outside the tree; make rpm: RPMs
@@ -61,9 +63,20 @@ matrix:
 	@$(bochs)
 	@scripts/matrix/matrix.py $(if $(WRITE),--write)
 
+# Every suite on kernels that look for mistakes: KASAN, KCSAN, KVM built in.
+check-debug:
+	@sh scripts/lab/deps.sh build kernels amd intel bochs kunit
+	@$(bochs)
+	@scripts/test/check --debug
+
+# Storms, in full: an hour or two on Debian's 6.1 and on the KASAN kernel.
+storm:
+	@sh scripts/lab/deps.sh build kernels amd kunit
+	@scripts/test/run.py --vendor amd --kernel 6.1,kasan storm
+
 # The list at the top, up to the first empty line.
 help:
 	@sed -n '/^# make/,/^$$/s/^# //p' $(firstword $(MAKEFILE_LIST))
 	@echo Parts of make check: $$(sed -n 's/^    ("\([a-z]*\)", (.*/\1/p' scripts/test/check)
 
-.PHONY: all clean check matrix bench demo help
+.PHONY: all clean check check-debug storm matrix bench demo help
