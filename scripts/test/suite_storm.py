@@ -53,6 +53,8 @@ STORMS = (
     Storm("hotplug", "hotplug", ("guest", "guest", "read", "vms kids=1"), 200, 900),
     Storm("memory", "memory kids=2", ("read", "kill", "squeeze", "fork"), 5000, 1200),
     Storm("tracer", "load pause_ms=400", ("tracer", "bpf", "guest", "vms kids=1"), 100, 1200),
+    Storm("scribble", "scribble", ("guest", "read", "peek"), 100000, 3000),
+    Storm("peek", "peek", ("guest", "peek", "peek", "toggle"), 100000, 3000),
 )
 
 SCRIPT = r"""
@@ -101,7 +103,7 @@ exact before
 
 AFTER = r"""
 section winds calm
-for name in flush_accounting=1 service_time=1 huge_flows=0; do
+for name in flush_accounting=1 service_time=1 huge_flows=0 backing_max_age_ms=1000; do
     [ ! -d /sys/module/kvmmem ] ||
         echo ${name#*=} >/sys/module/kvmmem/parameters/${name%=*}
 done
