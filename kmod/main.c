@@ -48,23 +48,27 @@ err_registry:
 	return err;
 }
 
+/* Not held from the first step to the last, which reads files of sysfs. */
+static void kvmmem_parameters(enum kvmmem_param_state state)
+{
+	kernel_param_lock(THIS_MODULE);
+	kvmmem_params_are(state);
+	kernel_param_unlock(THIS_MODULE);
+}
+
 static int __init kvmmem_init(void)
 {
 	int err;
 
-	kernel_param_lock(THIS_MODULE);
+	kvmmem_parameters(KVMMEM_PARAMS_STARTING);
 	err = kvmmem_start();
-	kvmmem_params_are(err ? KVMMEM_PARAMS_GONE : KVMMEM_PARAMS_LIVE);
-	kernel_param_unlock(THIS_MODULE);
+	kvmmem_parameters(err ? KVMMEM_PARAMS_GONE : KVMMEM_PARAMS_LIVE);
 	return err;
 }
 
 static void __exit kvmmem_exit(void)
 {
-	kernel_param_lock(THIS_MODULE);
-	kvmmem_params_are(KVMMEM_PARAMS_GONE);
-	kernel_param_unlock(THIS_MODULE);
-
+	kvmmem_parameters(KVMMEM_PARAMS_GONE);
 	kvmmem_debugfs_exit();
 	kvmmem_procfs_exit();
 	kvmmem_hooks_stop();

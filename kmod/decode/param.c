@@ -96,7 +96,8 @@ void kvmmem_params_are(enum kvmmem_param_state state)
  *
  * Context: kernel_param_lock(), or loading.
  *
- * Return: 0, -EINVAL, or -ENODEV when kvmmem is leaving or did not start.
+ * Return: 0, -EINVAL, -EBUSY while kvmmem starts, or -ENODEV when it is leaving or
+ * did not start.
  */
 int kvmmem_param_switch(const char *val, const struct kernel_param *kp,
 			void (*apply)(bool on))
@@ -107,6 +108,8 @@ int kvmmem_param_switch(const char *val, const struct kernel_param *kp,
 
 	if (param_state == KVMMEM_PARAMS_GONE)
 		return -ENODEV;
+	if (param_state == KVMMEM_PARAMS_STARTING)
+		return -EBUSY;
 	err = param_set_bool(val, kp);
 	if (!err && param_state == KVMMEM_PARAMS_LIVE && *value != was)
 		apply(*value);

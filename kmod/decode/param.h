@@ -22,11 +22,13 @@ extern const struct kernel_param_ops kvmmem_param_mode_ops;
 /**
  * enum kvmmem_param_state - what writing to a parameter does
  * @KVMMEM_PARAMS_LOADING: it is kept for when kvmmem starts
+ * @KVMMEM_PARAMS_STARTING: it is refused for the moment
  * @KVMMEM_PARAMS_LIVE: it takes effect
  * @KVMMEM_PARAMS_GONE: it is refused: what it would switch is not there any more
  */
 enum kvmmem_param_state {
 	KVMMEM_PARAMS_LOADING,
+	KVMMEM_PARAMS_STARTING,
 	KVMMEM_PARAMS_LIVE,
 	KVMMEM_PARAMS_GONE,
 };
