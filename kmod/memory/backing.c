@@ -171,7 +171,10 @@ static bool backing_ept_step(struct kvmmem_vm *vm, struct backing_walk *walk)
 	return true;
 }
 
-/* For a quantum at most. True when the walk has come to its end. */
+/*
+ * For a quantum at most. True when nothing is left to be done in this reading: the
+ * walk has come to its end, or somebody else has a lock that it needs.
+ */
 static bool backing_walk_on(struct kvmmem_vm *vm, struct backing_walk *walk,
 			    struct mm_struct *mm, struct kvmmem_budget *budget)
 {
@@ -191,7 +194,7 @@ static bool backing_walk_on(struct kvmmem_vm *vm, struct backing_walk *walk,
 			err = backing_host_step(vm, walk, mm);
 		spent += kvmmem_budget_spend(budget, begun);
 		if (err && (waits++ >= WAITS || !kvmmem_budget_wait(budget)))
-			break;
+			return true;
 		cond_resched();
 	}
 	return over;

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * tenant ACT ARGUMENT... - somebody who may open /dev/kvm and makes things large
+ *
+ *	births VMS VCPUS [UID]	VMs one after the other, each vCPU run once
+ *	hold VCPUS FIFO [UID]	one such VM, until somebody opens FIFO for writing
+ *	dups FILES VCPUS FIFO	the same with so many descriptors of the VM
+ *	slots SLOTS MIB FIFO	a VM whose slots all show the same memory, in 4K pages
+ *	orphan FIFO		a VM whose process is gone and whose child has it
+ *	read MASK FILE		read FILE with these capabilities (hexadecimal) alone
+ *
+ * Prints a line "tenant key=value ..." when it is done or ready.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PAGE	4096UL
+
+struct vm {
+	int fd;
+	unsigned int vcpus;
+	unsigned int ran;
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "tenant: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static int must(int result, const char *what)
+{
+	if (result < 0)
+		die(what);
+	return result;
+}
+
+static unsigned long number(const char *text)
+{
+	return strtoul(text, NULL, 0);
+}
+
+static void hold(const char *fifo)
+{
+	fflush(stdout);
+	must(open(fifo, O_RDONLY), fifo);
+}
+
+static void add_slot(int vm, unsigned int slot, unsigned long gpa, void *memory, size_t size)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (unsigned long)memory,
+	};
+
+	must(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region), "memory slot");
+}
+
+static void *pages(size_t size)
+{
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t at;
+
+	if (memory == MAP_FAILED)
+		die("mmap");
+	madvise(memory, size, MADV_NOHUGEPAGE);
+	for (at = 0; at < size; at += PAGE)
+		memory[at] = 1;
+	return memory;
+}
+
+/* A vCPU that halts at once. */
+static int run_once(int kvm, int vm, unsigned int id)
+{
+	struct kvm_regs regs = { .rflags = 2 };
+	struct kvm_sregs sregs;
+	struct kvm_run *run;
+	int vcpu, size, halted;
+
+	vcpu = must(ioctl(vm, KVM_CREATE_VCPU, id), "vCPU");
+	size = must(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), "size");
+	run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+	if (run == MAP_FAILED)
+		die("mmap of a vCPU");
+	must(ioctl(vcpu, KVM_GET_SREGS, &sregs), "registers");
+	sregs.cs.base = 0;
+	sregs.cs.selector = 0;
+	must(ioctl(vcpu, KVM_SET_SREGS, &sregs), "registers");
+	must(ioctl(vcpu, KVM_SET_REGS, &regs), "registers");
+	must(ioctl(vcpu, KVM_RUN, 0), "run");
+	halted = run->exit_reason == KVM_EXIT_HLT;
+	munmap(run, size);
+	return halted ? vcpu : must(-1, "a vCPU did not halt");
+}
+
+static struct vm make_vm(int kvm, void *memory, unsigned int vcpus, int *fds)
+{
+	struct vm vm = { .fd = must(ioctl(kvm, KVM_CREATE_VM, 0), "VM") };
+	unsigned int i;
+
+	*(unsigned char *)memory = 0xf4;	/* HLT */
+	add_slot(vm.fd, 0, 0, memory, PAGE);
+	for (i = 0; i < vcpus; i++) {
+		fds[i] = run_once(kvm, vm.fd, i);
+		vm.vcpus++;
+		vm.ran++;
+	}
+	return vm;
+}
+
+static void many_files(void)
+{
+	struct rlimit limit = { 1 << 19, 1 << 19 };
+	FILE *file = fopen("/proc/sys/fs/nr_open", "w");
+
+	if (file) {
+		fprintf(file, "%lu", (unsigned long)limit.rlim_max);
+		fclose(file);
+	}
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int open_kvm(const char *uid)
+{
+	int kvm = must(open("/dev/kvm", O_RDWR), "/dev/kvm");
+
+	many_files();
+	if (uid)
+		must(syscall(SYS_setuid, (uid_t)number(uid)), "setuid");
+	return kvm;
+}
+
+static void births(int argc, char **argv)
+{
+	unsigned int vms = number(argv[0]), vcpus = number(argv[1]), i, k;
+	int kvm = open_kvm(argc > 2 ? argv[2] : NULL), *fds = calloc(vcpus, sizeof(*fds));
+	void *memory = pages(PAGE);
+	unsigned long ran = 0;
+
+	for (i = 0; i < vms; i++) {
+		struct vm vm = make_vm(kvm, memory, vcpus, fds);
+
+		ran += vm.ran;
+		for (k = 0; k < vcpus; k++)
+			close(fds[k]);
+		close(vm.fd);
+	}
+	printf("tenant vms=%u ran=%lu\n", vms, ran);
+}
+
+static void hold_vm(int argc, char **argv)
+{
+	unsigned int vcpus = number(argv[0]);
+	int kvm = open_kvm(argc > 2 ? argv[2] : NULL), *fds = calloc(vcpus, sizeof(*fds));
+	struct vm vm = make_vm(kvm, pages(PAGE), vcpus, fds);
+
+	printf("tenant id=%d-%d ran=%u\n", getpid(), vm.fd, vm.ran);
+	hold(argv[1]);
+}
+
+static void dups(char **argv)
+{
+	unsigned int files = number(argv[0]), vcpus = number(argv[1]), i;
+	int kvm = open_kvm(NULL), *fds = calloc(vcpus, sizeof(*fds));
+	struct vm vm = make_vm(kvm, pages(PAGE), vcpus, fds);
+
+	for (i = 0; i < files; i++)
+		must(dup(vm.fd), "dup");
+	printf("tenant id=%d-%d files=%u\n", getpid(), vm.fd, files);
+	hold(argv[2]);
+}
+
+static void slots(char **argv)
+{
+	unsigned int nr = number(argv[0]), i;
+	size_t size = number(argv[1]) << 20;
+	int kvm = open_kvm(NULL), vcpu, vm;
+	char *memory = pages(size);
+
+	vm = make_vm(kvm, pages(PAGE), 1, &vcpu).fd;
+	for (i = 0; i < nr; i++)
+		add_slot(vm, i + 1, (i + 1) * ((unsigned long)size + PAGE), memory, size);
+	printf("tenant id=%d-%d mem_kb=%lu\n", getpid(), vm, (nr * size + PAGE) >> 10);
+	hold(argv[2]);
+}
+
+static void orphan(char **argv)
+{
+	int kvm = open_kvm(NULL), vcpu;
+	struct vm vm = make_vm(kvm, pages(1 << 20), 1, &vcpu);
+
+	printf("tenant id=%d-%d\n", getpid(), vm.fd);
+	fflush(stdout);
+	/* The child goes by itself, so that nothing is left if the test ends early. */
+	if (!must(fork(), "fork")) {
+		close(STDOUT_FILENO);
+		close(STDERR_FILENO);
+		alarm(60);
+		pause();
+		_exit(0);
+	}
+	hold(argv[0]);
+}
+
+static void read_with(char **argv)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {};
+	unsigned long long mask = strtoull(argv[0], NULL, 16);
+	char buf[4096];
+	int fd, n;
+
+	data[0].effective = mask;
+	data[0].permitted = mask;
+	data[1].effective = mask >> 32;
+	data[1].permitted = mask >> 32;
+	must(syscall(SYS_capset, &header, data), "capset");
+	fd = open(argv[1], O_RDONLY);
+	n = fd < 0 ? -1 : (int)read(fd, buf, sizeof(buf));
+	printf("tenant errno=%d read=%d\n", n < 0 ? errno : 0, n);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *act;
+		int least;
+		void (*more)(int argc, char **argv);
+		void (*run)(char **argv);
+	} acts[] = {
+		{ "births", 2, births, NULL },
+		{ "hold", 2, hold_vm, NULL },
+		{ "dups", 3, NULL, dups },
+		{ "slots", 3, NULL, slots },
+		{ "orphan", 1, NULL, orphan },
+		{ "read", 2, NULL, read_with },
+	};
+	unsigned int i;
+
+	for (i = 0; argc > 1 && i < sizeof(acts) / sizeof(acts[0]); i++) {
+		if (strcmp(argv[1], acts[i].act) || argc - 2 < acts[i].least)
+			continue;
+		if (acts[i].more)
+			acts[i].more(argc - 2, argv + 2);
+		else
+			acts[i].run(argv + 2);
+		return 0;
+	}
+	fprintf(stderr, "usage: see tenant.c\n");
+	return 2;
+}

@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a tenant can make large makes nothing of the host's long, and what is not a
+reader's business stays hidden.
+
+Each scenario is somebody who may open /dev/kvm (scripts/tenant) and goes to an
+extreme, or a reader in a place where readers should not be.
+"""
+
+import hashlib
+import pathlib
+import re
+import shutil
+import tempfile
+
+import image
+import kmod
+import procfile
+from host import Scenario
+from suite_lab import equal, same
+from suite_life import LOOK, check_registry_empty, states
+
+HERE = pathlib.Path(__file__).resolve().parent
+TENANT = HERE.parent / "tenant"
+
+
+def holdlock(kernel):
+    """The module that holds a process's mmap lock."""
+    home = TENANT / "holdlock"
+    sources = [(home / name).read_bytes() for name in ("Kbuild", "holdlock.c")]
+    digest = hashlib.sha256(b"".join([f"{kernel.release} {kernel.kdir}".encode(), *sources]))
+
+    def make(out):
+        with tempfile.TemporaryDirectory(prefix="kvmmem-build-") as scratch:
+            for name in ("Kbuild", "holdlock.c"):
+                shutil.copy(home / name, scratch)
+            made = kernel.run(["make", "-C", str(kernel.kdir), f"M={scratch}", "modules"])
+            built = pathlib.Path(scratch) / "holdlock.ko"
+            if not built.exists():
+                raise image.ImageError(f"holdlock.ko does not build:\n{made.stdout}")
+            shutil.copy(built, out)
+
+    return image.cached("holdlock", kernel.name, digest.hexdigest()[:16], make)
+
+
+def prepare(picture, kernel, vendor):
+    """Add kvmmem.ko, the tenant, and the module that holds a lock."""
+    kmod.prepare(picture, kernel, vendor)
+    picture.add("lab/bin/tenant", image.program("tenant", TENANT).read_bytes(), 0o755)
+    picture.add_file(holdlock(kernel), "lab/holdlock.ko")
+
+
+HELPERS = LOOK + r"""
+# tenant_on NAME ACT ARGUMENT...: one that stays until tenant_off NAME.
+tenant_on() {
+    local name=$1
+    shift
+    mkfifo $name.fifo
+    tenant "$@" >$name.out 2>&1 &
+    eval "${name}_pid=$!"
+    wait_for grep -q "^tenant" $name.out
+    section $name cat $name.out
+}
+tenant_off() {
+    : >$1.fifo
+    eval "wait \$${1}_pid" || true
+}
+now_ms() { awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime; }
+"""
+
+
+def tenant(out, name):
+    """What a tenant said."""
+    return out.records(name, "tenant ")[0]
+
+
+def proc(out, name):
+    """A section with /proc/kvmmem."""
+    return procfile.ProcFile(out[name])
+
+
+def check_births(out):
+    """However fast VMs come and go, each has its record."""
+    said = tenant(out, "births")
+    same("vCPUs that ran", said["ran"], 2 * said["vms"])
+    equal("lost", proc(out, "after").host["lost"], 0)
+    check_registry_empty(out)
+
+
+def check_wide(out):
+    """One VM of 1,024 vCPUs, made as fast as KVM can."""
+    text, said = proc(out, "wide proc"), tenant(out, "wide")
+    equal("vCPUs that ran", said["ran"], 1024)
+    equal("vcpus", text.find("vm", id=said["id"])["vcpus"], 1024)
+    equal("vpid rows", len({row["vcpu"] for row in text.all("vpid", vm=said["id"])}), 1024)
+    equal("lost", text.host["lost"], 0)
+    for row in procfile.table(out["wide audit"]):
+        equal(f"difference of {row['counter']}", row["difference"], 0)
+
+
+def check_users(out):
+    """A user has a share; what is over it is counted, and others have their records."""
+    text = proc(out, "proc")
+    one, two = tenant(out, "one"), tenant(out, "two")
+    equal("vCPUs of the user that have a record",
+          len({row["vcpu"] for row in text.all("vpid", vm=one["id"])}), 8)
+    equal("root's VM has its record", text.find("vm", id=two["id"])["vcpus"], 4)
+    equal("vCPUs of root that have a record",
+          len({row["vcpu"] for row in text.all("vpid", vm=two["id"])}), 4)
+    assert text.host["lost"] > 0, "nothing is lost"
+    row, = [line.split() for line in out["registry"].split("\n") if line.startswith("user ")]
+    equal("uid, VMs and vCPUs", row[1:4], ["1000", "1", "8"])
+    assert int(row[4]) >= 4, f"{row[4]} refused, at least 4 were"
+
+
+def check_files(out):
+    """What 20,000 descriptors of a VM of 64 vCPUs add to the load."""
+    cost = {name: int(out[name]) for name in ("few", "many")}
+    # Some 250 instructions a descriptor; by way of all vCPUs it was 10,000.
+    assert cost["many"] - cost["few"] < 20, f"loading takes {cost} ms of instructions"
+    text = proc(out, "found")
+    row = text.find("vm", id=tenant(out, "dups")["id"])
+    equal("vcpus", row["vcpus"], 64)
+    equal("directories", out["dirs"].split(), [row["id"]])
+
+
+def check_slots(out):
+    """A VM whose slots show 64 GiB: a reading is short, and shows the whole or nothing."""
+    said = tenant(out, "slots")
+    rows = [procfile.ProcFile(text).find("vm", id=said["id"]) for text in out.all("reading")]
+    for row in rows:
+        equal("mem_kb", row["mem_kb"], said["mem_kb"])
+    seen = {row["resident_kb"] for row in rows}
+    assert seen <= {None, said["mem_kb"]}, f"parts were shown: {seen}"
+    assert None in seen, "the walk was over at once: it is no trial of the budget"
+    times = [int(text) for text in out.all("took")]
+    # 100 ms for walks, and what else a reading does.
+    assert max(times) < 160, f"a reading took {max(times)} ms"
+    spent, wall = sum(times), int(out["wall"])
+    # A full bucket, and 2 percent of the time since.
+    assert spent < 100 + wall * 0.02 + 15 * len(times), f"{spent} of {wall} ms were spent: {times}"
+    small = procfile.ProcFile(out.all("reading")[-1]).find("vm", id=tenant(out, "small")["id"])
+    equal("resident_kb of the small neighbour", small["resident_kb"], small["mem_kb"])
+
+
+def check_lock(out):
+    """A process whose mmap lock is held makes nobody wait."""
+    ident = tenant(out, "held")["id"]
+    row = {name: proc(out, name).find("vm", id=ident) for name in ("before", "during", "after")}
+    age = {name: proc(out, name).find("backing", vm=ident)["age_ms"]
+           for name in ("before", "during", "after")}
+    equal("resident_kb while the lock is held", row["during"]["resident_kb"],
+          row["before"]["resident_kb"])
+    assert age["during"] >= 500, f"the last result is {age['during']} ms old"
+    assert age["after"] < age["during"], f"age {age}"
+    assert int(out["took"]) < 300, f"a reading took {out['took']} ms"
+    other = proc(out, "during").find("vm", id=tenant(out, "other")["id"])
+    equal("resident_kb of the other VM", other["resident_kb"], other["mem_kb"])
+
+
+def check_orphan(out):
+    """Nothing is known of the memory of a process that is gone."""
+    ident = tenant(out, "parent")["id"]
+    assert proc(out, "whole").find("vm", id=ident)["resident_kb"] is not None
+    text = proc(out, "gone")
+    for column in ("resident_kb", "swap_kb", "ksm_kb"):
+        equal(f"{column} of the orphan", text.find("vm", id=ident)[column], None)
+    equal("age_ms", text.find("backing", vm=ident)["age_ms"], None)
+    assert text.find("vm", id=ident)["mem_kb"] > 0
+
+
+def check_rights(out):
+    """Who may read."""
+    equal("CAP_DAC_OVERRIDE alone", tenant(out, "dac"), {"errno": 13, "read": -1})
+    equal("no capability", tenant(out, "none"), {"errno": 13, "read": -1})
+    for name in ("perfmon", "admin", "wide"):
+        equal(f"errno of {name}", tenant(out, name)["errno"], 0)
+        assert tenant(out, name)["read"] > 500, f"{name}: {out[name]}"
+
+
+def check_chroot(out):
+    """The host's facts are the host's, and a FIFO in their place holds nobody up."""
+    assert out.status("inside") == 0, out["inside"]
+    outside, inside = proc(out, "outside").host, proc(out, "inside").host
+    for key in ("thp", "ept", "vpid", "swap_total_kb", "ksm"):
+        equal(f"{key} in a chroot", inside[key], outside[key])
+    assert outside["thp"] in ("always", "madvise", "never"), outside["thp"]
+
+
+def check_ftrace(out):
+    """Without ftrace kvmmem says so; with it again it attaches, and finds who came."""
+    before, after = states(out, "blind"), states(out, "seeing")
+    destroy = before["kvm_arch_destroy_vm"]
+    equal("kvm_arch_destroy_vm", (destroy["state"], destroy["why_not"]),
+          ("failed", "ftrace-is-off"))
+    equal("VMs while nobody hears of deaths", proc(out, "unseen").host["vms"], 0)
+    for name in ("kvm_arch_destroy_vm", "kvm_page_fault"):
+        equal(f"state of {name}", after[name]["state"], "attached")
+    equal("vcpus of the VM that came meanwhile",
+          proc(out, "seen").find("vm", id=tenant(out, "meanwhile")["id"])["vcpus"], 2)
+    equal("VMs when it is gone", proc(out, "gone").host["vms"], 0)
+
+
+def check_builtin(out):
+    """With KVM built in, a file is not taken for a VM by its name."""
+    text = proc(out, "proc")
+    equal("VMs", [row["id"] for row in text.all("vm")], [tenant(out, "real")["id"]])
+    assert re.search(r"kvm-vm\b", out["files"]), out["files"]
+
+
+def scenario(name, script, check, **fields):
+    """One scenario."""
+    return Scenario(f"tenant_{name}", HELPERS + script, check, **fields)
+
+
+SCENARIOS = [
+    scenario("births", """
+load_kvm; load_kvmmem
+section births tenant births 1000 2
+section after proc
+section registry registry
+""", check_births, vendors=("amd",), limit=240),
+    scenario("wide", """
+load_kvm; load_kvmmem
+tenant_on wide hold 1024 wide.fifo
+section "wide proc" proc
+section "wide audit" audit
+tenant_off wide
+""", check_wide, vendors=("amd",), limit=120, host={"memory_mb": 768}),
+    scenario("users", """
+load_kvm; load_kvmmem max_vcpus=16 user_share=50
+chmod 666 /dev/kvm
+tenant_on one hold 12 one.fifo 1000
+tenant_on two hold 4 two.fifo
+section proc proc
+section registry registry
+tenant_off one
+tenant_off two
+unload_kvmmem
+""", check_users),
+    scenario("files", """
+load_kvm
+cost() {
+    local before=$(now_ms)
+    load_kvmmem
+    echo $(($(now_ms) - before))
+}
+unload_kvmmem 2>/dev/null || true
+section warm sh -c :
+load_kvmmem; unload_kvmmem
+section few cost
+unload_kvmmem
+tenant_on dups dups 20000 64 dups.fifo
+section many cost
+section found proc
+section dirs vm_dirs
+tenant_off dups
+""", check_files, vendors=("amd",), limit=120, host={"icount": True}),
+    scenario("slots", """
+load_kvm; load_kvmmem
+tenant_on small hold 1 small.fifo
+tenant_on slots slots 256 256 slots.fifo
+begun=$(now_ms)
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    before=$(now_ms)
+    proc >reading
+    after=$(now_ms)
+    section reading cat reading
+    section took echo $((after - before))
+    sleep 1
+done
+section wall echo $(($(now_ms) - begun))
+tenant_off slots
+tenant_off small
+""", check_slots, vendors=("amd",), limit=120, host={"icount": True, "memory_mb": 768}),
+    scenario("lock", """
+load_kvm; keep_kvmmem
+tenant_on held hold 1 held.fifo
+tenant_on other hold 1 other.fifo
+section before proc
+insmod /lab/holdlock.ko pid=$held_pid
+sleep 1.2
+before=$(now_ms)
+proc >reading
+after=$(now_ms)
+section during cat reading
+section took echo $((after - before))
+rmmod holdlock
+section after proc
+tenant_off held
+tenant_off other
+""", check_lock),
+    scenario("orphan", """
+load_kvm; load_kvmmem backing_max_age_ms=0
+tenant_on parent orphan parent.fifo
+section whole proc
+tenant_off parent
+section gone proc
+kill $(pidof tenant)
+unload_kvmmem
+""", check_orphan),
+    scenario("rights", """
+load_kvm; load_kvmmem
+section dac tenant read 2 /proc/kvmmem
+section none tenant read 0 /proc/kvmmem
+section perfmon tenant read 4000000000 /proc/kvmmem
+section admin tenant read 200000 /proc/kvmmem
+unload_kvmmem
+load_kvmmem proc_mode=0444
+section wide tenant read 0 /proc/kvmmem
+unload_kvmmem
+""", check_rights),
+    scenario("chroot", """
+load_kvm; keep_kvmmem
+jail=/tmp/jail
+mkdir -p $jail/proc $jail/bin
+mount -t proc proc $jail/proc
+cp /bin/busybox $jail/bin/
+for file in kernel/mm/transparent_hugepage/enabled kernel/mm/ksm/run \\
+            module/kvm_amd/parameters/npt module/kvm_intel/parameters/ept; do
+    mkdir -p $jail/sys/${file%/*}
+    mkfifo $jail/sys/$file
+done
+section outside proc
+section inside timeout 10 chroot $jail /bin/busybox cat /proc/kvmmem
+umount $jail/proc
+rm -r $jail
+""", check_chroot),
+    scenario("ftrace", """
+load_kvm
+unload_kvmmem 2>/dev/null || true
+echo 0 >/proc/sys/kernel/ftrace_enabled
+load_kvmmem
+section blind hooks
+tenant_on meanwhile hold 2 meanwhile.fifo
+section unseen proc
+echo 1 >/proc/sys/kernel/ftrace_enabled
+seen() { hooks | grep kvm_arch_destroy_vm | grep -q attached; }
+wait_for seen
+section seeing hooks
+wait_for grep -q "^vm " /proc/kvmmem
+section seen proc
+tenant_off meanwhile
+section gone proc
+unload_kvmmem
+""", check_ftrace),
+    scenario("builtin", """
+load_kvm
+tenant_on real hold 1 real.fifo
+for place in /tmp /root; do
+    touch $place/kvm-vm $place/kvm-vcpu:0
+done
+exec 7</tmp/kvm-vm 8</tmp/kvm-vcpu:0
+section files ls -l /proc/$$/fd
+load_kvmmem
+section proc proc
+unload_kvmmem
+exec 7<&- 8<&-
+tenant_off real
+""", check_builtin),
+]
