@@ -251,7 +251,6 @@ static void registry_users(struct seq_file *seq)
 	struct kvmmem_user user;
 	unsigned int i = 0;
 
-	kvmmem_table_header(seq, &users_table);
 	while ((i = kvmmem_records_user(i, &user))) {
 		struct kvmmem_row row = kvmmem_row_begin(seq, &users_table);
 
@@ -273,6 +272,7 @@ static int registry_show(struct seq_file *seq, void *unused)
 	kvmmem_table_header(seq, &registry_table);
 	registry_row(seq, "vm", &vm);
 	registry_row(seq, "vcpu", &vcpu);
+	kvmmem_table_header(seq, &users_table);
 	registry_users(seq);
 	return 0;
 }

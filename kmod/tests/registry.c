@@ -9,6 +9,7 @@
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
 #include <linux/rcupdate.h>
+#include <linux/string.h>
 #include <linux/vmalloc.h>
 
 #include "attach/hooks.h"
@@ -18,6 +19,7 @@
 #include "registry/records.h"
 #include "registry/vm.h"
 #include "registry/users.h"
+#include "registry/watch.h"
 
 static void pretend_attached(const struct kvmmem_hook *hook, void *unused)
 {
@@ -239,6 +241,77 @@ static void vms_of_one_process(struct kunit *test)
 	rcu_read_unlock();
 }
 
+/* Who is told of a VM, and what it does then. */
+static struct {
+	struct kvm *dies;
+	unsigned int born, died;
+	bool refuse;
+} told;
+
+/* The VM dies while its birth is being told, and all is done that frees its record. */
+static bool told_born(struct kvmmem_vm *vm)
+{
+	if (told.refuse)
+		return false;
+	told.born++;
+	kvmmem_vm_death(told.dies);
+	kvmmem_reaper_settle();
+	/* The watcher's reference keeps it. */
+	vm->dir = ERR_PTR(-ENOENT);
+	return true;
+}
+
+static void told_died(struct kvmmem_vm *vm)
+{
+	told.died += vm->dir == ERR_PTR(-ENOENT);
+}
+
+static void record_outlives_its_vm_for_the_watcher(struct kunit *test)
+{
+	static const struct kvmmem_vm_watch watch = { told_born, told_died };
+	struct kvmmem_records_usage vms, vcpus;
+	struct kvm *kvm = make_kvm(test);
+
+	memset(&told, 0, sizeof(told));
+	told.dies = kvm;
+	kvmmem_watch_by(&watch);
+	KUNIT_ASSERT_NOT_NULL(test, kvmmem_vm_birth(kvm, current));
+	kvmmem_watch_settle();
+	/* The death has woken the work once more. */
+	kvmmem_watch_settle();
+	KUNIT_EXPECT_EQ(test, told.born, 1);
+	KUNIT_EXPECT_EQ(test, told.died, 1);
+	kvmmem_records_usage(&vms, &vcpus);
+	KUNIT_EXPECT_EQ(test, vms.live, 0);
+	kvmmem_watch_by(NULL);
+}
+
+/* Births and deaths go on while the watcher leaves: it hears of none after that. */
+static void watcher_may_leave(struct kunit *test)
+{
+	static const struct kvmmem_vm_watch watch = { told_born, told_died };
+	struct kvm *kvm[8];
+	unsigned int i, n = 0;
+
+	memset(&told, 0, sizeof(told));
+	told.refuse = true;
+	for (i = 0; i < ARRAY_SIZE(kvm); i++)
+		kvm[i] = make_kvm(test);
+	for (i = 0; i < 200; i++) {
+		struct kvm *one = kvm[i % ARRAY_SIZE(kvm)];
+
+		kvmmem_watch_by(i & 1 ? NULL : &watch);
+		n += !!kvmmem_vm_birth(one, current);
+		kvmmem_watch_by(i & 2 ? NULL : &watch);
+		kvmmem_vm_death(one);
+	}
+	kvmmem_watch_by(NULL);
+	kvmmem_watch_settle();
+	KUNIT_EXPECT_EQ(test, n, 200);
+	KUNIT_EXPECT_EQ(test, told.born, 0);
+	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), 0);
+}
+
 static struct kunit_case registry_cases[] = {
 	KUNIT_CASE(vm_is_born_once_and_dies),
 	KUNIT_CASE(same_address_is_a_new_record),
@@ -247,6 +320,8 @@ static struct kunit_case registry_cases[] = {
 	KUNIT_CASE(users_have_a_share),
 	KUNIT_CASE(vms_count_for_their_user),
 	KUNIT_CASE(vms_of_one_process),
+	KUNIT_CASE(record_outlives_its_vm_for_the_watcher),
+	KUNIT_CASE(watcher_may_leave),
 	{}
 };
 
