@@ -19,6 +19,7 @@
 #include <asm/asm.h>
 #include <asm/cpufeature.h>
 #include <asm/svm.h>
+#include <asm/vmx.h>
 
 /*
  * ftrace callbacks. struct ftrace_regs has become opaque, with accessors for
@@ -46,6 +47,10 @@
 /* Of KVM's private mmu.h. */
 #ifndef PT64_ROOT_4LEVEL
 #define PT64_ROOT_4LEVEL 4
+#endif
+/* Of KVM's private x86.h, from 7.x on. */
+#ifndef EMULTYPE_PF
+#define EMULTYPE_PF (1 << 6)
 #endif
 
 /**
@@ -106,6 +111,31 @@ static inline bool kvmmem_vcpu_is_tdp(const struct kvm_vcpu *vcpu)
 #endif
 
 	return role.direct && role.level >= PT64_ROOT_4LEVEL;
+}
+
+/**
+ * kvmmem_vcpu_is_nested_tdp - does a vCPU run a guest of its guest on tables of L1?
+ * @vcpu: a vCPU, which the calling thread runs
+ *
+ * Return: true when a fault's address is one of that guest's and not of L1's.
+ */
+static inline bool kvmmem_vcpu_is_nested_tdp(const struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.mmu != &vcpu->arch.root_mmu;
+}
+
+/**
+ * kvmmem_vcpu_slots - the memory slots that a vCPU has outside of SMM
+ * @vcpu: a vCPU, which the calling thread runs
+ *
+ * Context: as in KVM's handling of an exit, which holds kvm->srcu.
+ *
+ * Return: the slots.
+ */
+static __always_inline const struct kvm_memslots *
+kvmmem_vcpu_slots(const struct kvm_vcpu *vcpu)
+{
+	return rcu_dereference_raw(vcpu->kvm->memslots[0]);
 }
 
 /* Does KVM count the faults that its MMU handles? */
@@ -202,6 +232,21 @@ static inline bool kvmmem_vcpu_hyperv(const struct kvm_vcpu *vcpu)
 }
 
 /**
+ * kvmmem_kvm_is_tdx - is this the VM of a TDX guest?
+ * @kvm: a live VM
+ *
+ * Return: true if it is.
+ */
+static __always_inline bool kvmmem_kvm_is_tdx(const struct kvm *kvm)
+{
+#if defined(KVMMEM_HAVE_VM_TYPE) && defined(KVM_X86_TDX_VM)
+	return kvm->arch.vm_type == KVM_X86_TDX_VM;
+#else
+	return false;
+#endif
+}
+
+/**
  * kvmmem_vcpu_has_vmcs - does this vCPU of kvm-intel run on a VMCS of its own?
  * @vcpu: a live vCPU
  *
@@ -212,11 +257,7 @@ static inline bool kvmmem_vcpu_hyperv(const struct kvm_vcpu *vcpu)
  */
 static __always_inline bool kvmmem_vcpu_has_vmcs(const struct kvm_vcpu *vcpu)
 {
-#if defined(KVMMEM_HAVE_VM_TYPE) && defined(KVM_X86_TDX_VM)
-	return vcpu->kvm->arch.vm_type != KVM_X86_TDX_VM;
-#else
-	return true;
-#endif
+	return !kvmmem_kvm_is_tdx(vcpu->kvm);
 }
 
 /*

@@ -98,18 +98,62 @@ static inline u64 kvmmem_slots_generation(struct kvm *kvm)
 	return generation;
 }
 
-/* The slot that a guest page lies in, or NULL. Under kvm->srcu. */
-static inline struct kvm_memory_slot *kvmmem_slot_at(struct kvm *kvm, u64 gfn)
+/**
+ * kvmmem_slots_find - the slot that a guest page lies in
+ * @slots: where to look
+ * @gfn: the page
+ *
+ * Context: KVM's srcu is held.
+ *
+ * Return: the slot or NULL.
+ */
+static inline struct kvm_memory_slot *kvmmem_slots_find(const struct kvm_memslots *slots,
+							u64 gfn)
 {
 	struct kvm_memory_slot *slot;
 
-	kvmmem_for_each_slot_from(slot, __kvm_memslots(kvm, 0), gfn) {
+	kvmmem_for_each_slot_from(slot, (struct kvm_memslots *)slots, gfn) {
 		if (slot->base_gfn > gfn)
 			break;
 		if (gfn < slot->base_gfn + slot->npages)
 			return slot;
 	}
 	return NULL;
+}
+
+/* The slot that a guest page lies in, or NULL. Under kvm->srcu. */
+static inline struct kvm_memory_slot *kvmmem_slot_at(struct kvm *kvm, u64 gfn)
+{
+	return kvmmem_slots_find(__kvm_memslots(kvm, 0), gfn);
+}
+
+/**
+ * kvmmem_slot_is_users - is a slot the VMM's, and not one of KVM's own?
+ * @slot: the slot
+ *
+ * Return: true if it is.
+ */
+static inline bool kvmmem_slot_is_users(const struct kvm_memory_slot *slot)
+{
+	return slot->id < KVM_USER_MEM_SLOTS;
+}
+
+/**
+ * kvmmem_slot_is_emulated - does KVM emulate accesses to this slot all the same?
+ * @vcpu: the vCPU that faulted there
+ * @slot: the slot
+ *
+ * The page of the local APIC has a slot where the processor can serve it. KVM
+ * emulates while that is inhibited, and for a nested guest (mmu.c, kvm_mmu_faultin_pfn).
+ *
+ * Return: true if it does.
+ */
+static inline bool kvmmem_slot_is_emulated(const struct kvm_vcpu *vcpu,
+					   const struct kvm_memory_slot *slot)
+{
+	return slot->id == APIC_ACCESS_PAGE_PRIVATE_MEMSLOT &&
+	       (READ_ONCE(vcpu->kvm->arch.apicv_inhibit_reasons) ||
+		(vcpu->arch.hflags & HF_GUEST_MASK));
 }
 
 /**

@@ -94,18 +94,18 @@ static __always_inline u64 kvmmem_wide_fault_code(const struct kvm_vcpu *vcpu, u
 #define _KVMMEM_FAULT_PROTO_OLD		"(u64,u32)"
 #endif
 
-/* kvm_page_fault, for name(struct kvm_vcpu *vcpu, u64 code); nobody(): no vCPU found */
+/* kvm_page_fault, for name(struct kvm_vcpu *vcpu, u64 addr, u64 code); nobody(): no vCPU found */
 #define KVMMEM_PAGE_FAULT_PROBES(name, nobody)					\
 	static void name##_probe(void *data, struct kvm_vcpu *vcpu, u64 addr, u64 code) \
 	{									\
-		name(vcpu, code);						\
+		name(vcpu, addr, code);						\
 	}									\
 	static void name##_probe_old(void *data, unsigned long addr, unsigned int code) \
 	{									\
 		struct kvm_vcpu *vcpu = kvmmem_running_vcpu();			\
 										\
 		if (vcpu)							\
-			name(vcpu, kvmmem_wide_fault_code(vcpu, code));		\
+			name(vcpu, addr, kvmmem_wide_fault_code(vcpu, code));	\
 		else								\
 			nobody();						\
 	}									\
@@ -151,6 +151,37 @@ static __always_inline u64 kvmmem_wide_fault_code(const struct kvm_vcpu *vcpu, u
 	}									\
 	static const struct kvmmem_probe name##_probes[] = {			\
 		{ name##_probe, "(u32,bool)" }, { }				\
+	}
+
+/* kvm_fast_mmio, for name(struct kvm_vcpu *vcpu), NULL if none is found */
+#define KVMMEM_FAST_MMIO_PROBES(name)						\
+	static void name##_probe(void *data, u64 gpa)				\
+	{									\
+		name(kvmmem_running_vcpu());					\
+	}									\
+	static const struct kvmmem_probe name##_probes[] = {			\
+		{ name##_probe, "(u64)" }, { }					\
+	}
+
+/* check_mmio_spte, for name(struct kvm_vcpu *vcpu, bool stale), likewise */
+#define KVMMEM_CHECK_MMIO_PROBES(name)						\
+	static void name##_probe(void *data, u64 spte, unsigned int kvm_gen,	\
+				 unsigned int spte_gen)				\
+	{									\
+		name(kvmmem_running_vcpu(), kvm_gen != spte_gen);		\
+	}									\
+	static const struct kvmmem_probe name##_probes[] = {			\
+		{ name##_probe, "(u64,u32,u32)" }, { }				\
+	}
+
+/* mark_mmio_spte, for name(struct kvm_vcpu *vcpu), likewise */
+#define KVMMEM_MARK_MMIO_PROBES(name)						\
+	static void name##_probe(void *data, u64 *sptep, gfn_t gfn, u64 spte)	\
+	{									\
+		name(kvmmem_running_vcpu());					\
+	}									\
+	static const struct kvmmem_probe name##_probes[] = {			\
+		{ name##_probe, "(u64*,u64,u64)" }, { }				\
 	}
 
 /* kvm_tdp_mmu_spte_changed, for name(u64 gfn, int level, u64 old_spte, u64 new_spte) */

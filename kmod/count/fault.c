@@ -6,6 +6,7 @@
 
 #include "attach/hooks.h"
 #include "count/fault.h"
+#include "count/mmio.h"
 
 static struct kvmmem_hook fault_hook = {
 	.id = KVMMEM_HOOK_PAGE_FAULT,
@@ -39,14 +40,13 @@ bool kvmmem_fault_on(void)
 	return kvmmem_hook_attached(&fault_hook);
 }
 
-static void fault_mask(struct kvmmem_fault_sum *sum, enum kvmmem_mode mode)
+static void fault_mask(struct kvmmem_fault_sum *sum, struct kvmmem_vm *vm)
 {
 	/* All bits: every sum is unknown while nobody counts. */
 	if (!kvmmem_fault_on())
 		memset(sum, 0xff, sizeof(*sum));
 	else
-		kvmmem_fault_mask(sum, mode, kvmmem_cpu_is_svm() ||
-				  mode == KVMMEM_MODE_SHADOW);
+		kvmmem_fault_mask(sum, vm->mode, kvmmem_mmio_known(vm));
 }
 
 /**
@@ -63,7 +63,7 @@ void kvmmem_fault_of_vm(struct kvmmem_vm *vm, struct kvmmem_fault_sum *sum)
 	memset(sum, 0, sizeof(*sum));
 	kvmmem_vm_for_each_vcpu(rec, vm)
 		kvmmem_fault_add(sum, rec->fault);
-	fault_mask(sum, vm->mode);
+	fault_mask(sum, vm);
 }
 
 /**
@@ -77,13 +77,13 @@ void kvmmem_fault_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_fault_sum *sum)
 {
 	memset(sum, 0, sizeof(*sum));
 	kvmmem_fault_add(sum, rec->fault);
-	fault_mask(sum, rec->vm->mode);
+	fault_mask(sum, rec->vm);
 }
 
 /**
  * kvmmem_fault_witness - our count of a vCPU's faults and KVM's own
  * @rec: its record
- * @ours: violations, or #PFs under shadow paging
+ * @ours: violations, or #PFs under shadow paging, and what MMIO KVM takes for such
  * @kvms: what KVM's pf_taken grew by since counting began
  *
  * Context: @rec->vm->lock, the VM alive.
@@ -98,7 +98,8 @@ bool kvmmem_fault_witness(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms)
 		return false;
 	smp_rmb(); /* pairs with probes.c, fault_count_special() */
 	kvmmem_fault_add(&sum, rec->fault);
-	*ours = sum.violations + sum.shadow;
+	*ours = sum.violations + sum.shadow +
+		READ_ONCE(rec->fault[KVMMEM_FAULT_NO_SLOT]) + READ_ONCE(rec->mmio_stale);
 	*kvms = kvmmem_vcpu_pf_taken(rec->vcpu) - rec->pf_base;
 	return true;
 }

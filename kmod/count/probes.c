@@ -3,8 +3,8 @@
  * The hot path: every probe that runs while a vCPU is on its way.
  *
  * Who has to trust kvmmem with a hypervisor's hot paths reads this file and the
- * inline functions that it calls (count/latency.h, count/tlb.h, the lookups of
- * registry/vm.h, decode/fault.h), and nothing else. What holds here:
+ * inline functions that it calls (count/latency.h, count/mmio.h, count/tlb.h, the
+ * lookups of registry/vm.h, decode/fault.h), and nothing else. What holds here:
  *
  * - A probe runs in the thread of its vCPU, or in one that holds the vCPU's mutex,
  *   so a vCPU's counters have one writer: plain increments, no atomics, no locks.
@@ -20,6 +20,7 @@
 #include "compat/probe.h"
 #include "count/fault.h"
 #include "count/latency.h"
+#include "count/mmio.h"
 #include "count/probes.h"
 #include "count/requests.h"
 #include "count/run.h"
@@ -45,9 +46,11 @@ static struct kvmmem_vcpu *probe_find_or_meet(struct kvm_vcpu *vcpu)
 
 /*
  * The rest of a fault's path: a vCPU met for the first time or not the first of
- * its hash chain, one whose starting point is not known, or shadow paging.
+ * its hash chain, one whose starting point is not known, a slot other than the last
+ * one, MMIO, nested guests, SMM, or shadow paging.
  */
-static noinline void fault_count_special(struct kvm_vcpu *vcpu, u64 code, unsigned int class)
+static noinline void fault_count_special(struct kvm_vcpu *vcpu, u64 addr, u64 code,
+					 unsigned int class)
 {
 	struct kvmmem_vcpu *rec = probe_find_or_meet(vcpu);
 
@@ -61,37 +64,84 @@ static noinline void fault_count_special(struct kvm_vcpu *vcpu, u64 code, unsign
 	}
 	if (rec->special & KVMMEM_VCPU_SHADOW)
 		class = kvmmem_decode_shadow(code);
+	else if (class != KVMMEM_FAULT_MMIO && kvmmem_mmio_is(rec, vcpu, addr >> PAGE_SHIFT))
+		class = KVMMEM_FAULT_NO_SLOT;
 	rec->fault[class]++;
-	if (class != KVMMEM_FAULT_MMIO)
+	if (class == KVMMEM_FAULT_MMIO)
+		return;
+	rec->fault_exit = vcpu->stat.exits;
+	if (class != KVMMEM_FAULT_NO_SLOT)
 		kvmmem_latency_fault(rec);
 }
 
-static __always_inline void fault_count(struct kvm_vcpu *vcpu, u64 code, unsigned int class)
+static __always_inline void fault_count(struct kvm_vcpu *vcpu, u64 addr, u64 code,
+					unsigned int class)
 {
 	struct kvmmem_vcpu *rec = kvmmem_vcpu_first(vcpu);
 
 	kvmmem_hook_seen(KVMMEM_HOOK_PAGE_FAULT);
-	if (unlikely(!rec || rec->special)) {
-		fault_count_special(vcpu, code, class);
+	if (unlikely(!rec || rec->special || class == KVMMEM_FAULT_MMIO ||
+		     !kvmmem_mmio_is_not(rec, vcpu, addr >> PAGE_SHIFT))) {
+		fault_count_special(vcpu, addr, code, class);
 		return;
 	}
 	rec->fault[class]++;
-	if (class != KVMMEM_FAULT_MMIO)
-		kvmmem_latency_fault(rec);
+	kvmmem_latency_fault(rec);
 }
 
-static __always_inline void fault_vmx(struct kvm_vcpu *vcpu, u64 code)
+static __always_inline void fault_vmx(struct kvm_vcpu *vcpu, u64 addr, u64 code)
 {
-	fault_count(vcpu, code, kvmmem_decode_vmx(code));
+	fault_count(vcpu, addr, code, kvmmem_decode_vmx(code));
 }
 
-static __always_inline void fault_svm(struct kvm_vcpu *vcpu, u64 code)
+static __always_inline void fault_svm(struct kvm_vcpu *vcpu, u64 addr, u64 code)
 {
-	fault_count(vcpu, code, kvmmem_decode_svm(code));
+	fault_count(vcpu, addr, code, kvmmem_decode_svm(code));
 }
 
 KVMMEM_PAGE_FAULT_PROBES(fault_vmx, kvmmem_lost);
 KVMMEM_PAGE_FAULT_PROBES(fault_svm, kvmmem_lost);
+
+/* What KVM shows of MMIO (mmio.c); none of it is on the way of a fault on memory. */
+static KVMMEM_FTRACE_FUNC(mmio_on_emulate)
+{
+	int type = kvmmem_ftrace_arg(2);
+
+	kvmmem_hook_seen(KVMMEM_HOOK_EMULATE);
+	if (type & EMULTYPE_PF)
+		kvmmem_mmio_emulated((struct kvm_vcpu *)kvmmem_ftrace_arg(0),
+				     kvmmem_ftrace_arg(1));
+}
+
+static __always_inline void mmio_fast(struct kvm_vcpu *vcpu)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_FAST_MMIO);
+	kvmmem_mmio_fast(vcpu);
+}
+
+static __always_inline void mmio_check(struct kvm_vcpu *vcpu, bool stale)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_CHECK_MMIO);
+	if (stale)
+		kvmmem_mmio_stale(vcpu);
+}
+
+static __always_inline void mmio_mark(struct kvm_vcpu *vcpu)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_MARK_MMIO);
+	kvmmem_mmio_stale(vcpu);
+}
+
+KVMMEM_FAST_MMIO_PROBES(mmio_fast);
+KVMMEM_CHECK_MMIO_PROBES(mmio_check);
+KVMMEM_MARK_MMIO_PROBES(mmio_mark);
+
+static const struct kvmmem_mmio_probes mmio_probes = {
+	.emulate = mmio_on_emulate,
+	.fast = mmio_fast_probes,
+	.check = mmio_check_probes,
+	.mark = mmio_mark_probes,
+};
 
 /* What a probe of kvm_entry or kvm_exit does: @work(rec, vcpu) on the vCPU's record. */
 #define RUN_WORK(_name, _id, _work)						\
@@ -201,5 +251,6 @@ void kvmmem_probes_init(void)
 		kvmmem_fault_init(fault_vmx_probes);
 		kvmmem_run_init(entry_vmx_probes, exit_vmx_probes);
 	}
+	kvmmem_mmio_init(&mmio_probes);
 	kvmmem_tlb_hooks_init(flush_funcs, tlb_pv_flush_probes, tlb_on_remote_flush);
 }

@@ -32,16 +32,17 @@ enum kvmmem_mode {
  * WRITE nor EXEC means a read. EXEC wins over WRITE for readers, though no
  * processor reports both.
  */
-#define KVMMEM_FAULT_WRITE	BIT(0)
-#define KVMMEM_FAULT_EXEC	BIT(1)
-#define KVMMEM_FAULT_PROT	BIT(2)	/* an entry was there and did not allow it */
+#define KVMMEM_FAULT_PROT	BIT(0)	/* an entry was there and did not allow it */
+#define KVMMEM_FAULT_WRITE	BIT(1)
+#define KVMMEM_FAULT_EXEC	BIT(2)
 #define KVMMEM_FAULT_WALK	BIT(3)	/* the guest's own page-table walk */
 #define KVMMEM_FAULT_CLASSES	16
 
 /* Counters behind the classes that are not faults on backed memory. */
-#define KVMMEM_FAULT_MMIO	16
-#define KVMMEM_FAULT_SHADOW	17
-#define KVMMEM_FAULT_CELLS	18
+#define KVMMEM_FAULT_MMIO	16	/* known by an entry that KVM has marked */
+#define KVMMEM_FAULT_NO_SLOT	17	/* MMIO that is a fault like any other to KVM */
+#define KVMMEM_FAULT_SHADOW	18
+#define KVMMEM_FAULT_CELLS	19
 
 /* Exit qualification of an EPT violation: SDM vol. 3C, table 28-7. */
 #define KVMMEM_VMX_ACC_READ	BIT_ULL(0)
@@ -71,8 +72,8 @@ enum kvmmem_mode {
  */
 static inline unsigned int kvmmem_decode_vmx(u64 qual)
 {
-	return ((qual & (KVMMEM_VMX_ACC_WRITE | KVMMEM_VMX_ACC_EXEC)) >> 1) |
-	       !!(qual & KVMMEM_VMX_ENTRY_RWX) << 2 |
+	return (qual & (KVMMEM_VMX_ACC_WRITE | KVMMEM_VMX_ACC_EXEC)) |
+	       !!(qual & KVMMEM_VMX_ENTRY_RWX) |
 	       ((qual & (KVMMEM_VMX_GVA_VALID | KVMMEM_VMX_GVA_FINAL)) ==
 		KVMMEM_VMX_GVA_VALID) << 3;
 }
@@ -90,9 +91,8 @@ static inline unsigned int kvmmem_decode_svm(u64 code)
 {
 	if (code & KVMMEM_PF_RSVD)
 		return KVMMEM_FAULT_MMIO;
-	return (code & KVMMEM_PF_WRITE) >> 1 |
-	       (code & KVMMEM_PF_FETCH) >> 3 |
-	       (code & KVMMEM_PF_PRESENT) << 2 |
+	return (code & (KVMMEM_PF_PRESENT | KVMMEM_PF_WRITE)) |
+	       (code & KVMMEM_PF_FETCH) >> 2 |
 	       (code & KVMMEM_PF_WALK) >> 30;
 }
 
@@ -115,7 +115,7 @@ static inline unsigned int kvmmem_decode_shadow(u64 code)
  * @exec: instruction fetches
  * @protection: of @violations, those that met an entry that did not allow them
  * @walk: of @violations, those of the guest's own page-table walks
- * @mmio: accesses to addresses that KVM knows to be MMIO
+ * @mmio: accesses that no memory backs
  * @shadow: guest #PFs under shadow paging
  */
 struct kvmmem_fault_sum {
@@ -156,7 +156,8 @@ static inline void kvmmem_fault_add(struct kvmmem_fault_sum *sum, const u64 *cel
 		if (class & KVMMEM_FAULT_WALK)
 			sum->walk += n;
 	}
-	sum->mmio += READ_ONCE(cells[KVMMEM_FAULT_MMIO]);
+	sum->mmio += READ_ONCE(cells[KVMMEM_FAULT_MMIO]) +
+		     READ_ONCE(cells[KVMMEM_FAULT_NO_SLOT]);
 	sum->shadow += READ_ONCE(cells[KVMMEM_FAULT_SHADOW]);
 }
 
@@ -164,10 +165,9 @@ static inline void kvmmem_fault_add(struct kvmmem_fault_sum *sum, const u64 *cel
  * kvmmem_fault_mask - turn what cannot be known into KVMMEM_UNKNOWN
  * @sum: the sums
  * @mode: of the VM
- * @mmio_known: are MMIO accesses seen by the fault probe in this mode?
+ * @mmio_known: are all MMIO accesses seen?
  *
- * Under shadow paging there are no EPT violations to count. Under EPT, KVM
- * marks MMIO by a misconfigured entry, whose exit the fault probe never sees.
+ * Under shadow paging there are no EPT violations to count.
  */
 static inline void kvmmem_fault_mask(struct kvmmem_fault_sum *sum,
 				     enum kvmmem_mode mode, bool mmio_known)

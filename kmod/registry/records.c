@@ -104,6 +104,7 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	vm->remote_base = kvmmem_remote_flushes(kvm);
 	vm->user = user;
 	vm->mm = kvm->mm;
+	vm->is_tdx = kvmmem_kvm_is_tdx(kvm);
 	records_mark_mm(vm);
 	INIT_LIST_HEAD(&vm->vcpus);
 	/* KVM could not make a directory (a duplicate name): a name of ours. */

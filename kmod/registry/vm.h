@@ -62,6 +62,7 @@ struct kvmmem_backing {
  * @node: in the hash by @key; registry_lock, RCU
  * @slot: index in the table of VMs
  * @mode: enum kvmmem_mode
+ * @is_tdx: its vCPUs have no VMCS that the host could read
  * @id: "<pid>-<fd>", the key of all rows
  * @comm: name of the process when the record was born
  * @tgid: process id
@@ -96,6 +97,7 @@ struct kvmmem_vm {
 	struct hlist_node node;
 	unsigned int slot;
 	enum kvmmem_mode mode;
+	bool is_tdx;
 	char id[KVMMEM_ID_LEN];
 	char comm[TASK_COMM_LEN];
 	pid_t tgid;
@@ -163,6 +165,11 @@ extern struct kvmmem_tag kvmmem_no_tag;
  * @pf_base: KVM's pf_taken when counting began
  * @begun: faults while service time was measured
  * @fault: counters by class (decode/fault.h), written only by the vCPU's thread
+ * @slot_base: first page of the slot of the last fault that was looked up
+ * @slot_pages: pages of it; 0: there is none
+ * @slot_generation: of KVM's slots then
+ * @fault_exit: KVM's count of exits at the last one whose access is counted for good
+ * @mmio_stale: faults of KVM's count for entries that changes of slots made useless
  * @flush_birth: KVM's tlb_flush when the record was born
  * @flush_base: KVM's tlb_flush when counting began
  * @remote_seen: the VM's remote flush requests at this vCPU's last look
@@ -197,6 +204,11 @@ struct kvmmem_vcpu {
 	/* All below is written only by the vCPU's thread, but for @flush_birth. */
 	u64 begun ____cacheline_aligned;
 	u64 fault[KVMMEM_FAULT_CELLS];
+	u64 slot_base;
+	u32 slot_pages;
+	u32 slot_generation;
+	u64 mmio_stale;
+	u32 fault_exit;
 	u64 flush_birth;
 	u64 flush_base;
 	u64 remote_seen;
@@ -224,7 +236,7 @@ struct kvmmem_vcpu {
 
 /* Lock debugging makes a seqcount_t larger. */
 #ifndef CONFIG_DEBUG_LOCK_ALLOC
-static_assert(sizeof(struct kvmmem_vcpu) <= 896,
+static_assert(sizeof(struct kvmmem_vcpu) <= 960,
 	      "a larger record: if it must be, raise this by a cache line, keep within BYTES_PER_VCPU of scripts/bench, correct Documentation/performance.rst");
 #endif
 /* A hash chain is walked by everybody's probes; nothing there is written often. */

@@ -51,6 +51,8 @@ struct sim {
 	struct expect *exp;
 	struct sim_slot ctl;
 	struct sim_slot *data;
+	bool mmio_known;	/* KVM has an entry for each MMIO page */
+	bool mmio_stale;	/* and slots have changed since */
 };
 
 static void init_slot(struct sim *sim, struct sim_slot *s,
@@ -331,26 +333,28 @@ static void touch_pages(struct sim *sim, const struct vcpu *vcpu,
  * A first access to an address without a slot faults and leaves an MMIO entry
  * there. Later ones are EPT misconfigurations on Intel, which the tracepoint
  * does not see, and nested page faults with the reserved bit on AMD, which
- * pf_taken does not count.
+ * pf_taken does not count, unless the slots have changed (check_mmio_spte()).
  */
 static void touch_mmio(struct sim *sim, const struct vcpu *vcpu)
 {
 	const struct options *opt = sim->vm->opt;
+	bool caching = sim->host->mmio_caching;
+	bool marked = sim->host->amd || !sim->host->tdp;
 	struct expect *exp = sim->exp;
-	unsigned long again = opt->mmio - opt->mmio_pages;
+	unsigned long fresh = opt->mmio;
 
 	if (!opt->mmio)
 		return;
 	walk(sim, vcpu, MMIO_GPA);
 	exp->mmio += opt->mmio;
-	exp->trace += opt->mmio_pages;
-	exp->pf_taken += opt->mmio_pages;
-	if (!sim->host->mmio_caching) {
-		exp->trace += again;
-		exp->pf_taken += again;
-	} else if (sim->host->amd || !sim->host->tdp) {
-		exp->trace += again;
-	}
+	if (caching)
+		fresh = sim->mmio_known ? 0 : opt->mmio_pages;
+	exp->trace += marked ? opt->mmio : fresh;
+	exp->pf_taken += fresh;
+	if (caching && sim->mmio_known && sim->mmio_stale)
+		exp->pf_taken += opt->mmio_pages;
+	sim->mmio_known = true;
+	sim->mmio_stale = false;
 }
 
 static void prefault(struct sim *sim)
@@ -414,6 +418,8 @@ static void between_rounds(struct sim *sim, unsigned int round)
 	const struct options *opt = sim->vm->opt;
 	unsigned int i;
 
+	if (round == opt->dirty_on || round == opt->dirty_off)
+		sim->mmio_stale = true;
 	for (i = 0; i < opt->slots; i++) {
 		if (round == opt->dirty_on)
 			dirty_log(sim, &sim->data[i], true);
@@ -438,7 +444,7 @@ static void play(struct sim *sim)
 			touch(sim, &sim->ctl, vcpu->ctl_code, EXEC);
 			for (i = 0; i < opt->nr_access; i++)
 				touch_pages(sim, vcpu, opt->access[i]);
-			if (round == 1 && v == 0)
+			if (v == 0)
 				touch_mmio(sim, vcpu);
 		}
 		if (round < opt->rounds)

@@ -43,7 +43,7 @@ static const char help[] =
 "                      memory N times, each time after it was touched\n"
 "  --dirty-log[=R]     turn dirty logging on after round R (1)\n"
 "  --dirty-log-off=R   and off again after round R\n"
-"  --mmio N            N reads of an address without memory, in round 1\n"
+"  --mmio N            N reads of an address without memory, in each round\n"
 "  --mmio-pages M      over M different pages (1)\n"
 "  --walk              map each page by a page table of its own\n"
 "  --mode long|flat    64-bit with page tables, or 32-bit without (long)\n"
@@ -210,8 +210,6 @@ static void check(struct options *opt)
 		die(EXIT_USAGE, "--mode flat has room for 2048 MB");
 	if (opt->readonly && opt->dirty_on)
 		die(EXIT_USAGE, "a read-only slot has no dirty log");
-	if (opt->mmio && opt->dirty_on)
-		die(EXIT_USAGE, "--mmio and --dirty-log exclude each other");
 }
 
 void parse_options(int argc, char **argv, struct options *opt)

@@ -199,13 +199,19 @@ static void run_op(struct vcpu *vcpu)
 		check_nested(vcpu);
 }
 
-static void first_round(struct vcpu *vcpu)
+static void touch_mmio(struct vcpu *vcpu)
 {
 	const struct options *opt = vcpu->vm->opt;
 	unsigned long i;
 
 	for (i = 0; vcpu->index == 0 && i < opt->mmio / opt->mmio_pages; i++)
 		touch_range(vcpu, ACC_READ, MMIO_GPA, opt->mmio_pages, PAGE);
+}
+
+static void first_round(struct vcpu *vcpu)
+{
+	const struct options *opt = vcpu->vm->opt;
+
 	run_op(vcpu);
 	if (opt->migrate) {
 		struct phase phase = {
@@ -304,6 +310,7 @@ void run_vcpu(struct vcpu *vcpu)
 			enable_steal_time(vcpu);
 		for (i = 0; i < opt->nr_access && !vm->stop; i++)
 			touch_pages(vcpu, opt->access[i]);
+		touch_mmio(vcpu);
 		if (round == 1)
 			first_round(vcpu);
 		end_pass(vcpu);

@@ -26,6 +26,9 @@ _PROTOTYPES = {
     "kvm_entry": {"5.10": "(kvm_vcpu*)", "": "(kvm_vcpu*,bool)"},
     "kvm_exit": {"5.10": "(u32,kvm_vcpu*,u32)", "": "(kvm_vcpu*,u32)"},
     "kvm_pv_tlb_flush": {"": "(u32,bool)"},
+    "kvm_fast_mmio": {"": "(u64)"},
+    "check_mmio_spte": {"": "(u64,u32,u32)"},
+    "mark_mmio_spte": {"": "(u64*,u64,u64)"},
 }
 
 
@@ -46,12 +49,16 @@ def hooks(kernel, vendor):
               "kvm_arch_vcpu_postcreate": ATTACHED,
               "kvm_page_fault": tracepoint,
               "kvm_pv_tlb_flush": tracepoint,
+              "kvm_fast_mmio": tracepoint,
               "kvm_tdp_mmu_spte_changed": OFF,
               "kvm_exit" if vendor == "amd" else "kvm_entry": tracepoint,
               "kvm_entry" if vendor == "amd" else "kvm_exit": OFF}
     if kernel == "5.10":
         wanted["kvm_flush_remote_tlbs"] = ATTACHED
+    if kernel != "5.10":
+        wanted.update(check_mmio_spte=tracepoint, mark_mmio_spte=tracepoint)
     if vendor == "intel":
+        wanted["x86_emulate_instruction"] = ATTACHED
         wanted.update({f"vmx_flush_tlb_{kind}": ATTACHED
                        for kind in ("all", "current", "guest")})
         return wanted
@@ -68,9 +75,9 @@ def witnesses(kernel, _vendor, shadow):
     return faults + ["flushes"]
 
 
-def unknown(_kernel, vendor):
+def unknown(_kernel, _vendor):
     """Columns of fault, flush and vpid rows that cannot be told there, with EPT or NPT."""
-    return {"mmio"} if vendor == "intel" else set()
+    return set()
 
 
 def mappings_are_told(release):

@@ -236,6 +236,16 @@ SCENARIOS = [
            mmio="--pages 16 --mmio 30 --mmio-pages 3",
            readonly="--pages 32 --readonly-slot",
            readonly_read="--pages 32 --readonly-slot --access read,write --rounds 2"),
+    guests("mmio",
+           four="--pages 64 --mmio 32 --mmio-pages 4",
+           one="--pages 64 --mmio 32",
+           logged="--pages 64 --mmio 32 --mmio-pages 4 --rounds 5 --dirty-log=1"
+                  " --dirty-log-off=3"),
+    # What hosts without a reserved bit have: each access is a fault without an entry.
+    guests("mmio_uncached", load="load_kvm kvm.mmio_caching=N",
+           four="--pages 64 --mmio 32 --mmio-pages 4",
+           logged="--pages 64 --mmio 32 --mmio-pages 4 --rounds 5 --dirty-log=1"
+                  " --dirty-log-off=3"),
     guests("operations", check=check_pv_flush,
            cr3="--pages 10 --op cr3 --ops 100",
            invlpg="--pages 10 --op invlpg --ops 100",

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MMIO: guest-physical accesses that no memory backs.
+ *
+ * KVM sees such an access in one of three ways, by vendor and by what it has
+ * noted before:
+ *
+ * - as a fault like any other (the first one of a page, or each one where it has
+ *   no reserved bit to mark entries by): the fault probe looks up the slot;
+ * - by an entry that it has marked. On AMD that is a fault with the reserved bit,
+ *   which the fault probe sees. On Intel it is an EPT misconfiguration, which has no
+ *   tracepoint; KVM emulates the instruction then, so that is hooked. The handler's own
+ *   function is not: compilers take it apart;
+ * - by such an entry, when nothing but an ioeventfd is there: kvm_fast_mmio.
+ *
+ * An entry that is older than the last change of a slot is handled as a fault once
+ * more. KVM counts those in pf_taken, so the witness has to count them, too: they
+ * are seen where KVM compares generations (check_mmio_spte), or, while a slot is
+ * changing, where it makes the entry anew (mark_mmio_spte).
+ */
+#include <linux/rculist.h>
+
+#include "attach/hooks.h"
+#include "compat/memory.h"
+#include "count/mmio.h"
+
+static struct kvmmem_hook_group emulate_group;
+
+static struct kvmmem_hook emulate_hook = {
+	.id = KVMMEM_HOOK_EMULATE,
+	.name = "x86_emulate_instruction",
+	.module = "kvm",
+	.purpose = "mmio",
+	.group = &emulate_group,
+	.state = KVMMEM_HOOK_WAITING,
+};
+
+#define MMIO_HOOK(_id, _name, _purpose)						\
+	{ .id = _id, .name = _name, .module = "kvm", .purpose = _purpose,	\
+	  .state = KVMMEM_HOOK_WAITING }
+
+static struct kvmmem_hook fast_hook =
+	MMIO_HOOK(KVMMEM_HOOK_FAST_MMIO, "kvm_fast_mmio", "mmio");
+static struct kvmmem_hook check_hook =
+	MMIO_HOOK(KVMMEM_HOOK_CHECK_MMIO, "check_mmio_spte", "fault-witness");
+static struct kvmmem_hook mark_hook =
+	MMIO_HOOK(KVMMEM_HOOK_MARK_MMIO, "mark_mmio_spte", "fault-witness");
+
+/**
+ * kvmmem_mmio_init - add the hooks
+ * @probes: what is called there
+ *
+ * Context: may sleep.
+ */
+void kvmmem_mmio_init(const struct kvmmem_mmio_probes *probes)
+{
+	if (!kvmmem_cpu_is_svm()) {
+		emulate_hook.func = probes->emulate;
+		kvmmem_hook_add(&emulate_hook);
+	}
+	fast_hook.probes = probes->fast;
+	kvmmem_hook_add(&fast_hook);
+	if (!KVMMEM_KVM_COUNTS_FAULTS)
+		return;
+	check_hook.probes = probes->check;
+	mark_hook.probes = probes->mark;
+	kvmmem_hook_add(&check_hook);
+	kvmmem_hook_add(&mark_hook);
+}
+
+/**
+ * kvmmem_mmio_known - is a VM's MMIO counted?
+ * @vm: its record
+ *
+ * Context: any.
+ *
+ * Return: false where some of it would be missing.
+ */
+bool kvmmem_mmio_known(struct kvmmem_vm *vm)
+{
+	if (vm->mode == KVMMEM_MODE_SHADOW)
+		return true;
+	/* TDX guests ask for MMIO by hypercalls. */
+	if (vm->is_tdx || !kvmmem_hook_attached(&fast_hook))
+		return false;
+	return kvmmem_cpu_is_svm() || kvmmem_hook_attached(&emulate_hook);
+}
+
+/* The record stays as long as its vCPU is at work; its neighbours may not. */
+static struct kvmmem_vcpu *mmio_find(struct kvm_vcpu *vcpu)
+{
+	struct kvmmem_vcpu *rec;
+
+	rcu_read_lock();
+	rec = vcpu ? kvmmem_vcpu_find(vcpu) : NULL;
+	rcu_read_unlock();
+	return rec;
+}
+
+/**
+ * kvmmem_mmio_is - does no memory back this guest page?
+ * @rec: record of the vCPU
+ * @vcpu: the vCPU, which the calling thread runs, in KVM's read side of the slots
+ * @gfn: where it faulted
+ *
+ * Context: a hook.
+ *
+ * Return: true if KVM will emulate a device there; false, too, where a nested guest's
+ * address is L1's business to translate.
+ */
+bool kvmmem_mmio_is(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn)
+{
+	const struct kvm_memory_slot *slot;
+	const struct kvm_memslots *slots;
+
+	if (rec->vm->is_tdx || kvmmem_vcpu_is_nested_tdp(vcpu))
+		return false;
+	slots = kvm_vcpu_memslots(vcpu);
+	slot = kvmmem_slots_find(slots, gfn);
+	if (!slot || kvmmem_slot_is_emulated(vcpu, slot))
+		return true;
+	if (slots == kvmmem_vcpu_slots(vcpu) && kvmmem_slot_is_users(slot)) {
+		rec->slot_base = slot->base_gfn;
+		rec->slot_pages = slot->npages;
+		rec->slot_generation = slots->generation;
+	}
+	return false;
+}
+
+/* Is this exit's access counted already, by the fault probe or as a stale entry? */
+static bool mmio_is_counted(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
+{
+	return rec->fault_exit == (u32)vcpu->stat.exits;
+}
+
+/**
+ * kvmmem_mmio_fast - KVM has served an access without an instruction
+ * @vcpu: whose, or NULL
+ *
+ * Context: a hook in the vCPU's thread.
+ */
+void kvmmem_mmio_fast(struct kvm_vcpu *vcpu)
+{
+	struct kvmmem_vcpu *rec = mmio_find(vcpu);
+
+	if (rec)
+		rec->fault[KVMMEM_FAULT_MMIO]++;
+}
+
+/**
+ * kvmmem_mmio_emulated - Intel: KVM emulates since an access could not be done
+ * @vcpu: whose
+ * @gpa: where; under shadow paging it is no such address
+ *
+ * Context: a hook in the vCPU's thread.
+ */
+void kvmmem_mmio_emulated(struct kvm_vcpu *vcpu, u64 gpa)
+{
+	struct kvmmem_vcpu *rec = mmio_find(vcpu);
+
+	if (!rec || (rec->special & KVMMEM_VCPU_SHADOW) || mmio_is_counted(rec, vcpu))
+		return;
+	/* A write to a slot that is read-only, or to a page that KVM tracks. */
+	if (!kvmmem_vcpu_is_nested_tdp(vcpu) && !kvmmem_mmio_is(rec, vcpu, gpa >> PAGE_SHIFT))
+		return;
+	rec->fault[KVMMEM_FAULT_MMIO]++;
+}
+
+/**
+ * kvmmem_mmio_stale - an entry for MMIO is too old, or is made
+ * @vcpu: whose, or NULL
+ *
+ * Unless it is for a fault that the fault probe has seen in this exit, KVM counts a
+ * fault more than that. Context: a hook in the vCPU's thread.
+ */
+void kvmmem_mmio_stale(struct kvm_vcpu *vcpu)
+{
+	struct kvmmem_vcpu *rec = mmio_find(vcpu);
+
+	if (!rec || mmio_is_counted(rec, vcpu) || (rec->special & KVMMEM_VCPU_NO_BASE))
+		return;
+	/* On AMD, and under shadow paging, the fault probe has counted the access. */
+	if (!kvmmem_cpu_is_svm() && !(rec->special & KVMMEM_VCPU_SHADOW))
+		rec->fault[KVMMEM_FAULT_MMIO]++;
+	rec->mmio_stale++;
+	rec->fault_exit = vcpu->stat.exits;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Telling accesses to devices from faults on memory.
+ */
+#ifndef _KVMMEM_MMIO_H
+#define _KVMMEM_MMIO_H
+
+#include <linux/ftrace.h>
+
+#include "registry/vm.h"
+
+struct kvmmem_probe;
+
+/**
+ * struct kvmmem_mmio_probes - what is called where KVM shows MMIO
+ * @emulate: at x86_emulate_instruction()
+ * @fast: of kvm_fast_mmio
+ * @check: of check_mmio_spte
+ * @mark: of mark_mmio_spte
+ */
+struct kvmmem_mmio_probes {
+	ftrace_func_t emulate;
+	const struct kvmmem_probe *fast;
+	const struct kvmmem_probe *check;
+	const struct kvmmem_probe *mark;
+};
+
+void kvmmem_mmio_init(const struct kvmmem_mmio_probes *probes);
+bool kvmmem_mmio_known(struct kvmmem_vm *vm);
+bool kvmmem_mmio_is(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn);
+void kvmmem_mmio_fast(struct kvm_vcpu *vcpu);
+void kvmmem_mmio_emulated(struct kvm_vcpu *vcpu, u64 gpa);
+void kvmmem_mmio_stale(struct kvm_vcpu *vcpu);
+
+/**
+ * kvmmem_mmio_is_not - does memory surely back this guest page?
+ * @rec: record of the vCPU
+ * @vcpu: the vCPU, which the calling thread runs
+ * @gfn: where it faulted
+ *
+ * For the fault probe. A slot that was found before is looked at as long as no
+ * slot has changed. A nested guest's addresses are not L1's, and SMM has slots of
+ * its own.
+ *
+ * Return: false when it has to be looked up, by kvmmem_mmio_is().
+ */
+static __always_inline bool kvmmem_mmio_is_not(const struct kvmmem_vcpu *rec,
+					       const struct kvm_vcpu *vcpu, u64 gfn)
+{
+	return !(vcpu->arch.hflags & (HF_GUEST_MASK | HF_SMM_MASK)) &&
+	       gfn - rec->slot_base < rec->slot_pages &&
+	       (u32)kvmmem_vcpu_slots(vcpu)->generation == rec->slot_generation;
+}
+
+#endif /* _KVMMEM_MMIO_H */
