@@ -11,7 +11,7 @@
  * flushes of single ranges) is found by the next probe and put to a cause.
  *
  * The tag is read where the processor uses it: on Intel in kvm_entry, where
- * the vCPU's VMCS is current; on AMD in kvm_exit, since the ASID is chosen
+ * the vCPU's VMCS is current, and only when it can be another; on AMD in kvm_exit, since the ASID is chosen
  * after kvm_entry (svm.c, pre_svm_run).
  *
  * All of it runs in the vCPU's thread (or in one that holds the vCPU's mutex),
@@ -35,6 +35,12 @@ DEFINE_STATIC_KEY_FALSE(kvmmem_tlb_key);
  * moment cost a 'guest' that becomes 'other'.
  */
 static struct task_struct *pv_marks[1 << PV_MARK_BITS];
+
+static u32 tlb_tag_of_vmcs(const struct kvm_vcpu *vcpu)
+{
+	return kvmmem_vcpu_has_vmcs(vcpu) ?
+		kvmmem_vmread(KVMMEM_VMCS_VPID, KVMMEM_TAG_UNKNOWN) : KVMMEM_TAG_UNKNOWN;
+}
 
 /* From here on the fields are in step; flushes before @flush are not ours. */
 static void tlb_track(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 flush)
@@ -128,9 +134,12 @@ noinline void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 	tlb_take_unexplained(rec, vcpu, kvmmem_vcpu_tlb_flush(vcpu));
 
 	if (!vmcb) {
-		tag = kvmmem_tag_of_vmcs(vcpu);
+		tag = rec->now->tag;
+		if (!rec->entered || !kvmmem_tlb_same_vpid(rec, vcpu))
+			tag = tlb_tag_of_vmcs(vcpu);
 		if (tag == KVMMEM_TAG_UNKNOWN)
 			kvmmem_run_note("vpid-not-readable");
+		rec->flush_cpu = vcpu->cpu;
 	} else if (kvmmem_vmcb_is_good(vmcb)) {
 		tag = vmcb->control.asid;
 		rec->context = vmcb;
@@ -214,8 +223,8 @@ void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 		return;
 	tlb_take_unexplained(rec, vcpu, flush - 1);
 
-	if (!kvmmem_cpu_is_svm()) {
-		u32 tag = kvmmem_tag_of_vmcs(vcpu);
+	if (!kvmmem_cpu_is_svm() && (!rec->entered || !kvmmem_tlb_same_vpid(rec, vcpu))) {
+		u32 tag = tlb_tag_of_vmcs(vcpu);
 
 		if (tag != rec->now->tag || !rec->now->moves)
 			tlb_change_tag(rec, tag);
@@ -251,6 +260,7 @@ void kvmmem_tlb_untrack(struct kvmmem_vcpu *rec)
 {
 	rec->now = &kvmmem_no_tag;
 	rec->context = NULL;
+	rec->flush_cpu = -1;	/* so that the run probe goes the other way */
 	WRITE_ONCE(rec->tracked, false);
 }
 

@@ -20,16 +20,27 @@ unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags);
 u64 kvmmem_tag_flushes(const struct kvmmem_tag *tag);
 bool kvmmem_tlb_witness(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms);
 
-static __always_inline u32 kvmmem_tag_of_vmcs(const struct kvm_vcpu *vcpu)
-{
-	return kvmmem_vcpu_has_vmcs(vcpu) ?
-		kvmmem_vmread(KVMMEM_VMCS_VPID, KVMMEM_TAG_UNKNOWN) : KVMMEM_TAG_UNKNOWN;
-}
-
 static __always_inline bool kvmmem_tlb_in_step(const struct kvmmem_vcpu *rec,
 					       const struct kvm_vcpu *vcpu)
 {
 	return kvmmem_vcpu_tlb_flush(vcpu) + kvmmem_vcpu_single_flush(vcpu) == rec->seen;
+}
+
+/**
+ * kvmmem_tlb_same_vpid - Intel: must the VPID be what it was at the last entry?
+ * @rec: record of the vCPU
+ * @vcpu: the vCPU
+ *
+ * It is fixed but for a nested guest's. To read it from the VMCS is dear where
+ * another hypervisor is below, so that is done for a new vCPU, for a change between
+ * L1 and L2, and after a move to another processor.
+ *
+ * Return: false when it has to be read.
+ */
+static __always_inline bool kvmmem_tlb_same_vpid(const struct kvmmem_vcpu *rec,
+						 const struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.hflags == rec->hflags && vcpu->cpu == rec->flush_cpu;
 }
 
 /**
@@ -42,11 +53,10 @@ static __always_inline void kvmmem_tlb_entry_vmx(struct kvmmem_vcpu *rec,
 {
 	if (!static_branch_likely(&kvmmem_tlb_key))
 		return;
-	if (unlikely(kvmmem_tag_of_vmcs(vcpu) != rec->now->tag || !kvmmem_tlb_in_step(rec, vcpu))) {
+	if (unlikely(!kvmmem_tlb_same_vpid(rec, vcpu) || !kvmmem_tlb_in_step(rec, vcpu))) {
 		kvmmem_tlb_resync(rec, vcpu, NULL);
 		return;
 	}
-	rec->hflags = vcpu->arch.hflags;
 	rec->now->entries++;
 }
 

@@ -186,7 +186,7 @@ extern struct kvmmem_tag kvmmem_no_tag;
  * @seen_flush: KVM's tlb_flush as far as it has been accounted for
  * @seen_single: KVM's invlpg as far as it has been accounted for
  * @hflags: KVM's flags at the last entry, for changes between L1 and L2
- * @flush_cpu: processor of the last full flush
+ * @flush_cpu: processor of the last full flush; Intel: or of the last entry; -1: not known
  * @tags: a cell for each tag
  * @served: faults by the bucket of their service time
  *
