@@ -80,26 +80,56 @@ void kvmmem_fault_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_fault_sum *sum)
 	fault_mask(sum, rec->vm);
 }
 
+/* Those of our counts that KVM's pf_taken is to agree with. */
+static u64 fault_witnessed(const struct kvmmem_vcpu *rec)
+{
+	struct kvmmem_fault_sum sum = {};
+
+	kvmmem_fault_add(&sum, rec->fault);
+	return sum.violations + sum.shadow + READ_ONCE(rec->fault[KVMMEM_FAULT_NO_SLOT]) +
+	       READ_ONCE(rec->mmio_stale);
+}
+
+/**
+ * kvmmem_fault_cleared - KVM's pf_taken was cleared: a new base
+ * @rec: record of the vCPU
+ * @taken: what it is now
+ *
+ * Context: the vCPU's thread between faults; or @rec->vm->lock, when the base may be
+ * wrong by the faults that come meanwhile.
+ */
+noinline void kvmmem_fault_cleared(struct kvmmem_vcpu *rec, u64 taken)
+{
+	WRITE_ONCE(rec->pf_cleared, true);
+	WRITE_ONCE(rec->pf_top, taken);
+	WRITE_ONCE(rec->pf_base, taken - fault_witnessed(rec));
+}
+
 /**
  * kvmmem_fault_witness - our count of a vCPU's faults and KVM's own
  * @rec: its record
- * @ours: violations, or #PFs under shadow paging, and what MMIO KVM takes for such
- * @kvms: what KVM's pf_taken grew by since counting began
+ * @counts: where to: violations, or #PFs under shadow paging, and what MMIO KVM takes
+ *	for such; and KVM's pf_taken
  *
  * Context: @rec->vm->lock, the VM alive.
  *
  * Return: false before counting began.
  */
-bool kvmmem_fault_witness(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms)
+bool kvmmem_fault_witness(struct kvmmem_vcpu *rec, struct kvmmem_counts *counts)
 {
-	struct kvmmem_fault_sum sum = {};
+	u64 taken;
 
 	if (READ_ONCE(rec->special) & KVMMEM_VCPU_NO_BASE)
 		return false;
 	smp_rmb(); /* pairs with probes.c, fault_count_special() */
-	kvmmem_fault_add(&sum, rec->fault);
-	*ours = sum.violations + sum.shadow +
-		READ_ONCE(rec->fault[KVMMEM_FAULT_NO_SLOT]) + READ_ONCE(rec->mmio_stale);
-	*kvms = kvmmem_vcpu_pf_taken(rec->vcpu) - rec->pf_base;
+	taken = kvmmem_vcpu_pf_taken(rec->vcpu);
+	/* Of a vCPU that does not run, or whose entries no probe sees. */
+	if (taken < READ_ONCE(rec->pf_top))
+		kvmmem_fault_cleared(rec, taken);
+	else
+		WRITE_ONCE(rec->pf_top, taken);
+	counts->ours = fault_witnessed(rec);
+	counts->kvms = taken - READ_ONCE(rec->pf_base);
+	counts->cleared = READ_ONCE(rec->pf_cleared);
 	return true;
 }

@@ -13,6 +13,7 @@ void kvmmem_fault_init(const struct kvmmem_probe *probes);
 bool kvmmem_fault_on(void);
 void kvmmem_fault_of_vm(struct kvmmem_vm *vm, struct kvmmem_fault_sum *sum);
 void kvmmem_fault_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_fault_sum *sum);
-bool kvmmem_fault_witness(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms);
+void kvmmem_fault_cleared(struct kvmmem_vcpu *rec, u64 taken);
+bool kvmmem_fault_witness(struct kvmmem_vcpu *rec, struct kvmmem_counts *counts);
 
 #endif /* _KVMMEM_FAULT_H */

@@ -14,6 +14,7 @@
 #include <linux/tracepoint.h>
 #include <asm/tsc.h>
 
+#include "count/fault.h"
 #include "count/latency.h"
 #include "count/run.h"
 #include "decode/param.h"
@@ -31,8 +32,12 @@ static u32 tsc_mult __read_mostly;
 noinline void kvmmem_latency_served(struct kvmmem_vcpu *rec)
 {
 	s64 ticks = rdtsc() - rec->fault_tsc;
+	u64 taken = kvmmem_vcpu_pf_taken(rec->vcpu);
 
 	rec->fault_tsc = 0;
+	if (unlikely(taken < rec->pf_top))
+		kvmmem_fault_cleared(rec, taken);
+	rec->pf_top = taken;
 	if (likely(ticks >= 0))
 		rec->served[kvmmem_latency_bucket(kvmmem_tsc_to_ns(ticks, tsc_mult))]++;
 	else

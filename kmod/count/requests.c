@@ -73,7 +73,7 @@ static struct kvmmem_vcpu *requests_add_vcpus(struct kvmmem_vm *vm, struct kvmme
 	if (!vm->kvm)
 		rec = NULL;
 	for (; rec && n < BATCH; n++, rec = kvmmem_vm_next_vcpu(vm, rec))
-		*sum += kvmmem_vcpu_tlb_flush(rec->vcpu) - rec->flush_birth;
+		*sum += kvmmem_grown_by(&rec->flushed, kvmmem_vcpu_tlb_flush(rec->vcpu));
 	raw_spin_unlock(&vm->lock);
 	return rec;
 }
@@ -101,8 +101,9 @@ bool kvmmem_flush_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *total
 	if (alive) {
 		totals->requests = KVMMEM_UNKNOWN;
 		if (kvmmem_requests_known())
-			totals->requests = kvmmem_vm_requests(vm, vm->kvm) - vm->requests_base;
-		totals->remote = kvmmem_remote_flushes(vm->kvm) - vm->remote_base;
+			totals->requests = kvmmem_grown_by(&vm->requested,
+							   kvmmem_vm_requests(vm, vm->kvm));
+		totals->remote = kvmmem_grown_by(&vm->remote, kvmmem_remote_flushes(vm->kvm));
 	}
 	raw_spin_unlock(&vm->lock);
 	return alive;

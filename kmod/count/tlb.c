@@ -108,10 +108,13 @@ static void tlb_change_tag(struct kvmmem_vcpu *rec, u32 tag)
 	rec->now = cell;
 }
 
-/* Growth that no flush function explained. */
+/* Growth that no flush function explained; or KVM's count was cleared: a new base. */
 static void tlb_take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 now)
 {
-	if (now != rec->seen_flush)
+	if (unlikely(now < rec->seen_flush)) {
+		rec->flush_base += now - rec->seen_flush;
+		WRITE_ONCE(rec->flush_cleared, true);
+	} else if (now != rec->seen_flush)
 		rec->now->flushes[kvmmem_vcpu_hyperv(vcpu) ? KVMMEM_CAUSE_GUEST :
 				  KVMMEM_CAUSE_OTHER] += now - rec->seen_flush;
 	rec->seen_flush = now;
@@ -150,7 +153,9 @@ noinline void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 	if (tag != rec->now->tag || !rec->now->moves)
 		tlb_change_tag(rec, tag);
 
-	rec->now->single += single - rec->seen_single;
+	/* Less than before: it was cleared. */
+	if (single > rec->seen_single)
+		rec->now->single += single - rec->seen_single;
 	rec->seen_single = single;
 	rec->seen = rec->seen_flush + rec->seen_single;
 	rec->hflags = vcpu->arch.hflags;
@@ -221,7 +226,10 @@ void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 	}
 	if (flush == rec->seen_flush)
 		return;
-	tlb_take_unexplained(rec, vcpu, flush - 1);
+	tlb_take_unexplained(rec, vcpu, flush ? flush - 1 : 0);
+	/* Cleared, and this is none of those that KVM counts. */
+	if (!flush)
+		return;
 
 	if (!kvmmem_cpu_is_svm() && (!rec->entered || !kvmmem_tlb_same_vpid(rec, vcpu))) {
 		u32 tag = tlb_tag_of_vmcs(vcpu);
@@ -232,7 +240,8 @@ void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 
 	requests = kvmmem_vm_requests(rec->vm, vcpu->kvm);
 	signs.asker = tlb_asker(rec, vcpu);
-	signs.remote = requests != rec->remote_seen;
+	/* A count that was cleared and has grown since shows requests, too. */
+	signs.remote = requests > rec->remote_seen || (requests && requests < rec->remote_seen);
 	signs.moved = vcpu->cpu != rec->flush_cpu;
 	signs.switched = rec->entered &&
 			 ((vcpu->arch.hflags ^ rec->hflags) & HF_GUEST_MASK);
@@ -309,25 +318,32 @@ unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags)
 /**
  * kvmmem_tlb_witness - our count of a vCPU's flushes and KVM's own
  * @rec: its record
- * @ours: the sum over tags and causes
- * @kvms: what KVM's tlb_flush grew by since counting began
+ * @counts: where to: the sum over tags and causes, and KVM's tlb_flush
  *
  * Context: rcu_read_lock(), @rec->vm->lock, the VM alive.
  *
  * Return: false before counting began.
  */
-bool kvmmem_tlb_witness(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms)
+bool kvmmem_tlb_witness(struct kvmmem_vcpu *rec, struct kvmmem_counts *counts)
 {
 	struct kvmmem_tag tags[KVMMEM_TAGS];
 	unsigned int i, n;
+	u64 flush;
 
 	if (!READ_ONCE(rec->tracked))
 		return false;
 	smp_rmb(); /* pairs with tlb_track() */
 	n = kvmmem_tlb_tags(rec, tags);
-	*ours = 0;
+	counts->ours = 0;
 	for (i = 0; i < n; i++)
-		*ours += kvmmem_tag_flushes(&tags[i]);
-	*kvms = kvmmem_vcpu_tlb_flush(rec->vcpu) - rec->flush_base;
+		counts->ours += kvmmem_tag_flushes(&tags[i]);
+	flush = kvmmem_vcpu_tlb_flush(rec->vcpu);
+	counts->cleared = READ_ONCE(rec->flush_cleared);
+	counts->kvms = flush - READ_ONCE(rec->flush_base);
+	/* The vCPU has not run since: its thread begins anew when it does. */
+	if (flush < READ_ONCE(rec->seen_flush)) {
+		counts->cleared = true;
+		counts->kvms = counts->ours;
+	}
 	return true;
 }

@@ -18,7 +18,7 @@ void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind);
 void kvmmem_tlb_untrack(struct kvmmem_vcpu *rec);
 unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags);
 u64 kvmmem_tag_flushes(const struct kvmmem_tag *tag);
-bool kvmmem_tlb_witness(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms);
+bool kvmmem_tlb_witness(struct kvmmem_vcpu *rec, struct kvmmem_counts *counts);
 
 static __always_inline bool kvmmem_tlb_in_step(const struct kvmmem_vcpu *rec,
 					       const struct kvm_vcpu *vcpu)

@@ -100,8 +100,8 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	vm->tgid = task_tgid_nr(task);
 	vm->pid = get_pid(task_tgid(task));
 	strscpy(vm->comm, task->group_leader->comm, sizeof(vm->comm));
-	vm->requests_base = kvmmem_kvm_requests(kvm);
-	vm->remote_base = kvmmem_remote_flushes(kvm);
+	vm->requested.seen = kvmmem_kvm_requests(kvm);
+	vm->remote.seen = kvmmem_remote_flushes(kvm);
 	vm->user = user;
 	vm->mm = kvm->mm;
 	vm->is_tdx = kvmmem_kvm_is_tdx(kvm);
@@ -134,7 +134,7 @@ static struct kvmmem_vcpu *records_add_vcpu(struct kvmmem_vm *vm, struct kvm_vcp
 	rec->vcpu = vcpu;
 	rec->vm = vm;
 	rec->id = vcpu->vcpu_id;
-	rec->flush_birth = kvmmem_vcpu_tlb_flush(vcpu);
+	rec->flushed.seen = kvmmem_vcpu_tlb_flush(vcpu);
 	seqcount_init(&rec->tags_seq);
 	rec->now = &kvmmem_no_tag;
 	rec->flush_cpu = -1;

@@ -68,8 +68,8 @@ struct kvmmem_backing {
  * @tgid: process id
  * @pid: the process, to look its present name up
  * @requests: remote flushes asked for, where KVM does not count them
- * @requests_base: KVM's remote flush requests when the record was born
- * @remote_base: KVM's remote flushes, likewise
+ * @requested: KVM's remote flush requests, or @requests, since the record was born; @lock
+ * @remote: KVM's remote flushes, likewise
  * @vcpus: its vCPUs in order of birth; registry_lock, RCU
  * @nr_vcpus: how many; registry_lock
  * @refs: one of the registry's until the VM is dead and no hook and no reader
@@ -103,8 +103,8 @@ struct kvmmem_vm {
 	pid_t tgid;
 	struct pid *pid;
 	atomic64_t requests;
-	u64 requests_base;
-	u64 remote_base;
+	struct kvmmem_grown requested;
+	struct kvmmem_grown remote;
 	struct list_head vcpus;
 	unsigned int nr_vcpus;
 	refcount_t refs;
@@ -149,6 +149,18 @@ struct kvmmem_tag {
 /* The cell of vCPUs that flush accounting does not track; never written. */
 extern struct kvmmem_tag kvmmem_no_tag;
 
+/**
+ * struct kvmmem_counts - two counts of the same thing, of one vCPU
+ * @ours: kvmmem's
+ * @kvms: what KVM's grew by since counting began
+ * @cleared: KVM's was cleared meanwhile, so @kvms says no more than since then
+ */
+struct kvmmem_counts {
+	u64 ours;
+	u64 kvms;
+	bool cleared;
+};
+
 /* Reasons for the fault probe to leave its straight path. */
 #define KVMMEM_VCPU_SHADOW	BIT(0)	/* shadow paging: decode a #PF code */
 #define KVMMEM_VCPU_NO_BASE	BIT(1)	/* @pf_base is not known yet */
@@ -169,8 +181,11 @@ extern struct kvmmem_tag kvmmem_no_tag;
  * @slot_pages: pages of it; 0: there is none
  * @slot_generation: of KVM's slots then
  * @fault_exit: KVM's count of exits at the last one whose access is counted for good
+ * @pf_cleared: KVM's pf_taken was cleared since counting began
+ * @flush_cleared: KVM's tlb_flush was
+ * @pf_top: KVM's pf_taken when it was looked at last, to see that it was cleared
  * @mmio_stale: faults of KVM's count for entries that changes of slots made useless
- * @flush_birth: KVM's tlb_flush when the record was born
+ * @flushed: KVM's tlb_flush since the record was born; @vm->lock
  * @flush_base: KVM's tlb_flush when counting began
  * @remote_seen: the VM's remote flush requests at this vCPU's last look
  * @clock_back: faults that ended before they began, by the TSC
@@ -201,7 +216,7 @@ struct kvmmem_vcpu {
 	u32 special;
 	u64 pf_base;
 
-	/* All below is written only by the vCPU's thread, but for @flush_birth. */
+	/* All below is written only by the vCPU's thread, but for @flushed and @pf_top. */
 	u64 begun ____cacheline_aligned;
 	u64 fault[KVMMEM_FAULT_CELLS];
 	u64 slot_base;
@@ -209,7 +224,10 @@ struct kvmmem_vcpu {
 	u32 slot_generation;
 	u64 mmio_stale;
 	u32 fault_exit;
-	u64 flush_birth;
+	bool pf_cleared;
+	bool flush_cleared;
+	u64 pf_top;
+	struct kvmmem_grown flushed;
 	u64 flush_base;
 	u64 remote_seen;
 	u64 clock_back;

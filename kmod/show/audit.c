@@ -45,18 +45,19 @@ static struct kvmmem_vcpu *audit_add_vcpus(const struct kvmmem_audit *audit,
 					   struct kvmmem_vm *vm, struct kvmmem_vcpu *rec,
 					   struct kvmmem_witness *sum)
 {
+	struct kvmmem_counts counts;
 	unsigned int n = 0;
-	u64 ours, kvms;
 
 	raw_spin_lock(&vm->lock);
 	if (!vm->kvm)
 		rec = NULL;
 	for (; rec && n < BATCH; n++, rec = kvmmem_vm_next_vcpu(vm, rec)) {
-		if (!audit->witness(rec, &ours, &kvms))
+		if (!audit->witness(rec, &counts))
 			continue;
-		sum->ours += ours;
-		sum->kvms += kvms;
-		sum->vcpus_off += ours != kvms;
+		sum->ours += counts.ours;
+		sum->kvms += counts.kvms;
+		sum->vcpus_off += counts.ours != counts.kvms;
+		sum->cleared |= counts.cleared;
 	}
 	raw_spin_unlock(&vm->lock);
 	return rec;

@@ -17,7 +17,7 @@
 struct kvmmem_audit {
 	const char *counter;
 	bool (*applies)(const struct kvmmem_vm *vm);
-	bool (*witness)(struct kvmmem_vcpu *rec, u64 *ours, u64 *kvms);
+	bool (*witness)(struct kvmmem_vcpu *rec, struct kvmmem_counts *counts);
 };
 
 /**
@@ -25,11 +25,13 @@ struct kvmmem_audit {
  * @ours: kvmmem's, of all vCPUs
  * @kvms: KVM's, since counting began
  * @vcpus_off: vCPUs whose own two counts differ
+ * @cleared: KVM's count was cleared meanwhile; the comparison began anew then
  */
 struct kvmmem_witness {
 	u64 ours;
 	u64 kvms;
 	unsigned int vcpus_off;
+	bool cleared;
 };
 
 bool kvmmem_audit_vm(const struct kvmmem_audit *audit, struct kvmmem_vm *vm,

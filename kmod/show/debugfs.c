@@ -185,7 +185,7 @@ static int hooks_show(struct seq_file *seq, void *unused)
 
 KVMMEM_TABLE(audit_table, "audit",
 	     { "vm", -10 }, { "counter", -16 }, { "kvmmem", 16 }, { "kvm", 16 },
-	     { "difference", 12 }, { "vcpus_off", 9 });
+	     { "difference", 12 }, { "vcpus_off", 9 }, { "note", -8 });
 
 static void audit_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 {
@@ -205,6 +205,7 @@ static void audit_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 		kvmmem_row_u64(&row, witness.kvms);
 		kvmmem_row_s64(&row, witness.ours - witness.kvms);
 		kvmmem_row_u64(&row, witness.vcpus_off);
+		kvmmem_row_text(&row, witness.cleared ? "cleared" : "-");
 		kvmmem_row_end(&row);
 	}
 }

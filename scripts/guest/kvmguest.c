@@ -218,8 +218,9 @@ static void run_vms(struct vm *vms, const struct options *opt)
 	if (opt->forever) {
 		if (opt->seconds)
 			sigtimedwait(&set, NULL, &wait);
-		else
-			sigwaitinfo(&set, NULL);
+		else	/* EINTR: we were stopped and go on. */
+			while (sigwaitinfo(&set, NULL) < 0)
+				;
 		for (v = 0; v < opt->vms; v++)
 			stop_vm(&vms[v]);
 	}

@@ -270,6 +270,73 @@ wait $busy || true
 export GUEST=on
 section "guest on" kvmguest --pages 16 --then '""" + ASK + "'\n"
 
+# Root clears KVM's statistics while a guest rests: of one VM, then of all.
+CLEARED = """
+load_kvm; keep_kvmmem
+section vendor kvm_vendor
+section release uname -r
+look() {
+    section "proc $1" cat /proc/kvmmem
+    section "audit $1" cat /sys/kernel/debug/kvmmem/audit
+    section "kvm $1" kvmstat $id tlb_flush
+}
+clear() {
+    for field in tlb_flush invlpg pf_taken remote_tlb_flush remote_tlb_flush_requests; do
+        [ ! -e $1/$field ] || echo 0 >$1/$field
+    done
+}
+kvmguest --pages 32 --vcpus 2 --drop --rounds 2 --forever >busy.out & busy=$!
+wait_for grep -q expect busy.out
+id=$(sed -n 's/^guest id=\\([^ ]*\\).*/\\1/p' busy.out)
+for of in one all; do
+    sleep 0.5
+    kill -STOP $busy
+    sleep 0.2
+    look "before $of"
+    if [ $of = one ]; then clear /sys/kernel/debug/kvm/$id; else clear /sys/kernel/debug/kvm; fi
+    look "cleared $of"
+    kill -CONT $busy
+    sleep 0.5
+    kill -STOP $busy
+    sleep 0.2
+    look "after $of"
+    kill -CONT $busy
+done
+kill -KILL $busy
+wait $busy || true
+"""
+
+
+def sums(rows):
+    """Of each column that is a number, over all rows."""
+    return {column: sum(row[column] for row in rows if row[column] is not None)
+            for column in rows[0] if isinstance(rows[0][column], int)}
+
+
+def check_cleared(out):
+    """Nothing shrinks, nothing comes from nowhere, audit says what happened."""
+    for name in ("one", "all"):
+        before, cleared, after = (procfile.ProcFile(out[f"proc {when} {name}"]).rows
+                                  for when in ("before", "cleared", "after"))
+        for kind in ("fault", "flush", "vpid"):
+            equal(f"{kind} rows when {name} was cleared", cleared[kind], before[kind])
+            old, new = sums(before[kind]), sums(after[kind])
+            for column in set(old) - {"vpid", "vcpu" if kind == "vpid" else ""}:
+                assert new[column] >= old[column], \
+                    f"{name}: {kind} {column} fell from {old[column]} to {new[column]}"
+        old, new = sums(before["vpid"]), sums(after["vpid"])
+        equal(f"{name}: flushes since", new["flushes"] - old["flushes"],
+              out.values(f"kvm after {name}")["tlb_flush"])
+        # What was asked for before and is done after has no cause.
+        assert new["other"] - old["other"] <= 2, after["vpid"]
+        for when in ("cleared", "after"):
+            for row in procfile.table(out[f"audit {when} {name}"]):
+                equal(f"{when} {name}: difference of {row['counter']}", row["difference"], 0)
+                equal(f"{when} {name}: note on {row['counter']}", row["note"], "cleared")
+    for row in procfile.table(out["audit before one"]):
+        equal(f"first note on {row['counter']}", row["note"], None)
+
+
 VMCS = """
 load_kvm dump_invalid_vmcs=1
 keep_kvmmem
@@ -308,6 +375,7 @@ SCENARIOS = [
         flushes("invpcid", load="load_kvm_shadow; keep_kvmmem",
                 invpcid=("--pages 8 --op invpcid --ops 100", shadow_invpcid)),
         vendors=("intel",)),
+    Scenario("tlb_cleared", CLEARED, check_cleared, limit=60),
     Scenario("tlb_switch", SWITCH, check_switched, limit=60),
     flushes("two_processors", cpus=2, limit=100,
             moved=("--pages 8 --migrate 20 --op io --ops 40", moved),
