@@ -5,7 +5,8 @@
 #
 #   kernel.sh [--path] [debug | kasan | kcsan | builtin]
 #
-# debug    what kvmmem's KUnit suites run on: KUnit, lockdep, failing allocations
+# debug    what kvmmem's KUnit suites run on: KUnit, lockdep, times that locks are
+#          held, failing allocations
 # kasan    that with KASAN and UBSAN, and all that a host does to its memory
 # kcsan    the same with KCSAN instead
 # builtin  kasan, with KVM in the kernel instead of modules
@@ -112,7 +113,7 @@ done
 [ -r "$source" ] || die "$source is missing: install linux-source-6.12, or set KVMMEM_KERNEL_SOURCE"
 
 case $flavour in
-debug) set -- debug ;;
+debug) set -- debug lockstat ;;
 builtin) set -- debug host kasan builtin ;;
 *) set -- debug host $flavour ;;
 esac

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The KUnit suites, and every error path of load, on the debug kernel."""
+"""What the debug kernel shows: the KUnit suites, what happens when allocations fail (at
+load, at births, at each reading), and how long locks are held.
+"""
 
 import pathlib
 import sys
@@ -7,6 +9,7 @@ import sys
 import debugkernel
 import image
 import kmod
+import procfile
 from host import Scenario
 from suite_lab import equal
 
@@ -23,8 +26,10 @@ def prepare(picture, kernel, _vendor):
     built = kmod.build(kernel, "KVMMEM_KUNIT=1", "W=1")
     for name in ("kvmmem.ko", "kvmmem-kunit.ko"):
         picture.add_file(built / name, f"lab/{name}")
-    program = image.helper_program(HERE / "host/loadfail.c")
-    picture.add("lab/bin/loadfail", program.read_bytes(), 0o755)
+    program = image.helper_program(HERE / "host/failnth.c")
+    picture.add("lab/bin/failnth", program.read_bytes(), 0o755)
+    program = image.program("tenant", HERE.parent / "tenant")
+    picture.add("lab/bin/tenant", program.read_bytes(), 0o755)
 
 
 def check_kunit(out):
@@ -63,7 +68,9 @@ left() {
     true
 }
 load() {
-    set -- $(loadfail "$@")
+    local nth=$1
+    shift
+    set -- $(failnth $nth load "$@")
     error=${1#error=} last_left=${2#left=}
 }
 loads() {
@@ -95,6 +102,146 @@ section proc cat /proc/kvmmem
 # What the kernel itself reports, with a stack, when a cache cannot be made.
 NO_CACHE = r"(?s)\S*kmem_cache_create\S*\(kvmmem_\w+\) failed with error -12\n.*?</TASK>"
 
+
+def check_failed_reads(out):
+    """A reading whose allocation fails says ENOMEM, or shows less; the next is whole."""
+    seen = out.records("reads", "read ")
+    assert len(seen) >= 8, f"only {len(seen)} files: {out['reads']}"
+    for one in seen:
+        assert one["tried"] > 0, f"{one['file']}: no allocation"
+        equal(f"{one['file']}: errors other than ENOMEM", one["other"], 0)
+    assert any(one["nomem"] for one in seen), f"no reading failed: {out['reads']}"
+    proc = procfile.ProcFile(out["proc"])
+    row, = proc.all("vm")
+    equal("resident_kb afterwards", row["resident_kb"], row["mem_kb"])
+
+
+FAILED_READS = r"""
+load_kvm
+load_kvmmem backing_max_age_ms=0
+echo 0 >/sys/kernel/debug/failslab/verbose
+echo N >/sys/kernel/debug/failslab/ignore-gfp-wait
+mkfifo held
+tenant hold 2 held >tenant.out & guest=$!
+wait_for grep -q ^tenant tenant.out
+cat /sys/kernel/debug/kvmmem/registry >/dev/null
+reads() {
+    local file n left tried nomem other
+    for file in /proc/kvmmem /sys/kernel/debug/kvmmem/vms/*/* /sys/kernel/debug/kvmmem/[a-u]*; do
+        [ -f $file ] || continue
+        n=1 tried=0 nomem=0 other=0
+        while [ $n -le 60 ]; do
+            set -- $(failnth $n read $file)
+            left=${2#left=}
+            case ${1#error=} in
+            0) ;;
+            12) nomem=$((nomem + 1)) ;;
+            *) other=$((other + 1)) ;;
+            esac
+            # When none is left to fail there were fewer.
+            [ $left -eq 0 ] || break
+            tried=$((tried + 1)) n=$((n + 1))
+        done
+        echo "read file=$file tried=$tried nomem=$nomem other=$other"
+    done
+}
+section reads reads
+section proc cat /proc/kvmmem
+: >held
+wait $guest
+"""
+
+
+def check_failed_births(out):
+    """While no record can be made events are lost, and counted; then all is well again."""
+    equal("lost before", procfile.ProcFile(out["before"]).host["lost"], 0)
+    assert procfile.ProcFile(out["without"]).host["lost"] > 0, "nothing was lost"
+    again = procfile.ProcFile(out["again"])
+    ident = out.records("guest", "tenant ")[0]["id"]
+    equal("vcpus", len({row["vcpu"] for row in again.all("vpid", vm=ident)}), 4)
+    equal("lost afterwards", again.host["lost"],
+          procfile.ProcFile(out["recovered"]).host["lost"])
+
+
+# The reserve holds 64 records, and refilling it fails.
+FAILED_BIRTHS = r"""
+load_kvm
+load_kvmmem
+fails() {
+    echo $1 >/sys/kernel/slab/kvmmem_vcpu/failslab
+    echo $1 >/sys/kernel/slab/kvmmem_vm/failslab
+}
+echo 0 >/sys/kernel/debug/failslab/verbose
+echo N >/sys/kernel/debug/failslab/ignore-gfp-wait
+echo Y >/sys/kernel/debug/failslab/cache-filter
+echo 100 >/sys/kernel/debug/failslab/probability
+echo -1 >/sys/kernel/debug/failslab/times
+section before cat /proc/kvmmem
+fails 1
+section births tenant births 2 80
+section without cat /proc/kvmmem
+fails 0
+echo 0 >/sys/kernel/debug/failslab/probability
+echo N >/sys/kernel/debug/failslab/cache-filter
+# One that is refused asks for more; then it is there.
+tenant births 1 70 >/dev/null
+sleep 1
+section recovered cat /proc/kvmmem
+mkfifo held
+tenant hold 4 held >tenant.out & guest=$!
+wait_for grep -q ^tenant tenant.out
+section guest cat tenant.out
+section again cat /proc/kvmmem
+: >held
+wait $guest
+"""
+
+LOCKS = ("&vm->lock", "registry_lock", "bucket_lock")
+# Instructions, of which lockdep's are most.
+HELD_MOST = 50000
+
+
+def check_locks(out):
+    """No lock of kvmmem's that stops preemption is held long, however large a VM is."""
+    held = {}
+    for line in out["locks"].split("\n"):
+        name, _, figures = line.strip().partition(": ")
+        words = figures.split()
+        if name.strip() in LOCKS and len(words) == 12:
+            # us of a clock that counts instructions
+            held[name.strip()] = float(words[9]) * 1000
+    equal("locks", sorted(held), sorted(LOCKS))
+    for name, most in held.items():
+        assert most <= HELD_MOST, f"{name} was held for {most:.0f} instructions"
+    text = procfile.ProcFile(out["proc"])
+    equal("vcpus", max(row["vcpus"] for row in text.all("vm")), 512)
+
+
+HELD_LOCKS = r"""
+load_kvm
+load_kvmmem
+echo 1 >/proc/sys/kernel/lock_stat
+echo 0 >/proc/lock_stat
+mkfifo wide.fifo slots.fifo
+tenant hold 512 wide.fifo >wide.out & wide=$!
+tenant slots 400 1 slots.fifo >slots.out & slots=$!
+wait_for grep -q ^tenant wide.out
+wait_for grep -q ^tenant slots.out
+cat /sys/kernel/debug/kvmmem/registry >/dev/null
+for i in 1 2; do
+    cat /proc/kvmmem >proc.out
+    for file in /sys/kernel/debug/kvmmem/vms/*/* /sys/kernel/debug/kvmmem/[a-u]*; do
+        [ ! -f $file ] || cat $file >/dev/null
+    done
+done
+section proc cat proc.out
+: >wide.fifo
+: >slots.fifo
+wait $wide $slots
+cat /sys/kernel/debug/kvmmem/registry >/dev/null
+section locks cat /proc/lock_stat
+"""
+
 SCENARIOS = [
     Scenario("kunit", """
 dmesg -c >/dev/null
@@ -104,4 +251,10 @@ rmmod kvmmem-kunit
 """, check_kunit, kernels=(debugkernel.NAME,), vendors=("amd",), limit=120),
     Scenario("failed_loads", FAILED_LOADS, check_failed_loads,
              kernels=(debugkernel.NAME,), vendors=("amd",), limit=600, expected=NO_CACHE),
+    Scenario("failed_reads", FAILED_READS, check_failed_reads,
+             kernels=(debugkernel.NAME,), vendors=("amd",), limit=300),
+    Scenario("failed_births", FAILED_BIRTHS, check_failed_births,
+             kernels=(debugkernel.NAME,), vendors=("amd",), limit=120),
+    Scenario("held_locks", HELD_LOCKS, check_locks, kernels=(debugkernel.NAME,),
+             vendors=("amd",), limit=300, host={"icount": True, "memory_mb": 768}),
 ]
