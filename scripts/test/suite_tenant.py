@@ -207,6 +207,21 @@ def check_builtin(out):
     assert re.search(r"kvm-vm\b", out["files"]), out["files"]
 
 
+def check_lockdown(out):
+    """Under lockdown every file stays readable, and numbers go on."""
+    before = proc(out, "unlocked")
+    row, = before.all("vm")
+    for mode in ("integrity", "confidentiality"):
+        assert f"[{mode}]" in out[f"{mode} mode"], out[f"{mode} mode"]
+        equal(f"rows under {mode}", [vm["id"] for vm in proc(out, mode).all("vm")], [row["id"]])
+        equal(f"files refused under {mode}", out[f"{mode} refused"], "")
+    equal("resident_kb", proc(out, "confidentiality").find("vm", id=row["id"])["resident_kb"],
+          row["resident_kb"])
+    later = proc(out, "later")
+    equal("VMs born under lockdown", len(later.all("vm")), 2)
+    equal("lost", later.host["lost"], 0)
+
+
 def scenario(name, script, check, **fields):
     """One scenario."""
     return Scenario(f"tenant_{name}", HELPERS + script, check, **fields)
@@ -343,6 +358,29 @@ tenant_off meanwhile
 section gone proc
 unload_kvmmem
 """, check_ftrace),
+    scenario("lockdown", """
+load_kvm; load_kvmmem
+tenant_on one hold 1 one.fifo
+registry >/dev/null
+section unlocked proc
+[ -e /sys/kernel/security/lockdown ] || mount -t securityfs securityfs /sys/kernel/security
+refused() {
+    local path
+    for path in /proc/kvmmem /sys/kernel/debug/kvmmem/vms/*/* /sys/kernel/debug/kvmmem/[a-u]*; do
+        [ ! -f $path ] || cat $path >/dev/null || echo $path
+    done
+}
+for mode in integrity confidentiality; do
+    echo $mode >/sys/kernel/security/lockdown
+    section "$mode mode" cat /sys/kernel/security/lockdown
+    section $mode proc
+    section "$mode refused" refused
+done
+tenant_on two hold 1 two.fifo
+section later proc
+tenant_off one
+tenant_off two
+""", check_lockdown, vendors=("amd",), host={"cmdline": "lsm=lockdown"}),
     scenario("builtin", """
 load_kvm
 tenant_on real hold 1 real.fifo
