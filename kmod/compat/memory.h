@@ -288,20 +288,28 @@ static inline const struct list_head *kvmmem_tdp_roots(const struct kvm *kvm)
  * @vcpu: a live vCPU
  * @level: where to put their levels
  *
- * Not those of a nested guest.
+ * Not those of a nested guest. A slot's deletion makes all tables obsolete: KVM asks
+ * each vCPU to let go of its own, and zaps them. One that does not run keeps them, and
+ * the request, until it does; so the request tells (as in KVM's is_page_fault_stale()).
+ * KVM makes it after the tables are marked, and the vCPU takes it before it lets go.
  *
- * Return: their physical address, INVALID_PAGE if there are none or if they are
- * those of SMM.
+ * Return: their physical address, INVALID_PAGE if there are none, or if they are
+ * obsolete, those of SMM, or of a nested guest without second-level tables.
  */
 static inline hpa_t kvmmem_tdp_root(const struct kvm_vcpu *vcpu, int *level)
 {
 #ifdef KVMMEM_HAVE_ROOT_ROLE
 	union kvm_mmu_page_role role = READ_ONCE(vcpu->arch.root_mmu.root_role);
+	hpa_t hpa;
 
 	*level = role.level;
-	if (role.smm || !role.direct)
+	if (role.smm || role.guest_mode || !role.direct)
 		return INVALID_PAGE;
-	return READ_ONCE(vcpu->arch.root_mmu.root.hpa);
+	hpa = READ_ONCE(vcpu->arch.root_mmu.root.hpa);
+	smp_rmb(); /* the address before the request that makes it obsolete */
+	if (kvm_test_request(KVM_REQ_MMU_FREE_OBSOLETE_ROOTS, (struct kvm_vcpu *)vcpu))
+		return INVALID_PAGE;
+	return hpa;
 #else
 	return INVALID_PAGE;
 #endif

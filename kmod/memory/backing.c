@@ -118,11 +118,12 @@ static void backing_finish(struct kvmmem_vm *vm, struct backing_walk *walk,
 		.walked = walk->begun,
 		.swap_kb = walk->sum.swap * PAGE_KB,
 		.ksm_kb = walk->sum.ksm * PAGE_KB,
-		.table_kb = state == KVMMEM_EPT_WALKED ? walk->ept.tables * PAGE_KB :
-							 KVMMEM_UNKNOWN,
+		.table_kb = KVMMEM_UNKNOWN,
 	};
 	int i;
 
+	if (state == KVMMEM_EPT_WALKED && !walk->ept.more_roots)
+		backing.table_kb = walk->ept.tables * PAGE_KB;
 	for (i = 0; i < KVMMEM_NR_SIZES; i++)
 		backing.host_kb[i] = walk->sum.mapped[i] * PAGE_KB;
 	backing_publish(vm, &backing);

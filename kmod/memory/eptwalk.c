@@ -65,6 +65,14 @@ static bool ept_root_listed(const struct list_head *roots, const void *sp)
 	return false;
 }
 
+/* Are there tables below more than one root? Under RCU. */
+static bool ept_more_roots(const struct list_head *roots)
+{
+	const struct list_head *first = rcu_dereference(list_next_rcu(roots));
+
+	return first && first != roots && rcu_dereference(list_next_rcu(first)) != roots;
+}
+
 static const u64 *ept_table_at(u64 address)
 {
 	return pfn_valid(address >> PAGE_SHIFT) ? __va(address) : NULL;
@@ -116,6 +124,7 @@ static enum kvmmem_ept_state ept_find_root(struct kvmmem_vm *vm, struct kvmmem_e
 	roots = kvmmem_tdp_roots(vm->kvm);
 	if (!roots || vm->mode == KVMMEM_MODE_SHADOW)
 		goto out;
+	walk->more_roots |= ept_more_roots(roots);
 	state = KVMMEM_EPT_UNFINISHED;
 	rec = vm->root_vcpu ?: ept_next_vcpu(vm, NULL);
 	for (i = 0; i < ROOT_BATCH && walk->tried < READ_ONCE(vm->nr_vcpus); i++) {

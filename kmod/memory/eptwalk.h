@@ -16,7 +16,9 @@
  * @end: where it ends
  * @count_tables: count @tables, and do not look at 4K entries
  * @mapped: pages mapped, by enum kvmmem_size of the leaf
- * @tables: tables that were met; all of them if all guest pages are walked
+ * @tables: tables that were met; all of them if all guest pages are walked and there
+ *	are no @more_roots
+ * @more_roots: the VM has further tables, of SMM or obsolete ones for instance
  * @tried: vCPUs in a row that had no root to begin from
  * @other_mmu: one of them had a root of KVM's older MMU
  */
@@ -26,6 +28,7 @@ struct kvmmem_eptwalk {
 	bool count_tables;
 	u64 mapped[KVMMEM_NR_SIZES];
 	u64 tables;
+	bool more_roots;
 	unsigned int tried;
 	bool other_mmu;
 };
@@ -40,6 +43,7 @@ struct kvmmem_eptwalk {
  * @KVMMEM_EPT_NO_ROOT: no vCPU has any at the moment
  * @KVMMEM_EPT_GONE: the VM is gone
  * @KVMMEM_EPT_UNFINISHED: perhaps; nobody has walked to the end for now
+ * @KVMMEM_EPT_DIFFERS: yes, but KVM counts other mappings than were found
  */
 enum kvmmem_ept_state {
 	KVMMEM_EPT_WALKED,
@@ -47,6 +51,7 @@ enum kvmmem_ept_state {
 	KVMMEM_EPT_NO_ROOT,
 	KVMMEM_EPT_GONE,
 	KVMMEM_EPT_UNFINISHED,
+	KVMMEM_EPT_DIFFERS,
 };
 
 enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk);

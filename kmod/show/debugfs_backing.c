@@ -43,6 +43,7 @@ static const char * const ept_names[] = {
 	[KVMMEM_EPT_NO_ROOT] = "no-root",
 	[KVMMEM_EPT_GONE] = "gone",
 	[KVMMEM_EPT_UNFINISHED] = "not-walked",
+	[KVMMEM_EPT_DIFFERS] = "differs",
 };
 
 /**
@@ -51,6 +52,7 @@ static const char * const ept_names[] = {
  * @join: the walk over its slots
  * @pos: position whose slot is in @join: 0 the header, 1 the first slot
  * @total: sums over the slots so far
+ * @begun: pages that KVM counted when the walk began, by size
  * @over: there is no slot at @pos: the totals are printed there
  */
 struct reader {
@@ -58,6 +60,7 @@ struct reader {
 	struct kvmmem_join *join;
 	loff_t pos;
 	struct kvmmem_slot_backing total;
+	u64 begun[KVMMEM_NR_SIZES];
 	bool over;
 };
 
@@ -143,11 +146,16 @@ static void slot_put_pages(struct kvmmem_row *row, u64 pages, bool known)
 	kvmmem_row_u64(row, known ? pages_kb(pages) : KVMMEM_UNKNOWN);
 }
 
+static bool slot_is_walked(const struct kvmmem_slot_backing *sb)
+{
+	return sb->ept == KVMMEM_EPT_WALKED || sb->ept == KVMMEM_EPT_DIFFERS;
+}
+
 /* What is the same in the row of a slot and in that of the totals. */
 static void slot_put_backing(struct kvmmem_row *row, const struct kvmmem_slot_backing *sb,
-			     const u64 *nodes)
+			     const u64 *ept_mapped, const u64 *nodes)
 {
-	bool walked = sb->ept == KVMMEM_EPT_WALKED, known = sb->host_known;
+	bool walked = slot_is_walked(sb), known = sb->host_known;
 	const struct kvmmem_hostmem *host = &sb->host;
 	u64 resident = 0, there;
 	int i;
@@ -156,7 +164,7 @@ static void slot_put_backing(struct kvmmem_row *row, const struct kvmmem_slot_ba
 		resident += host->mapped[i];
 	there = resident + host->swap + host->special;
 	slot_put_sizes(row, host->mapped, known);
-	slot_put_sizes(row, sb->ept_mapped, walked);
+	slot_put_sizes(row, ept_mapped, !!ept_mapped);
 	slot_put_pages(row, slot_gap(sb), walked);
 	kvmmem_row_text(row, walked ? slot_main_cause(sb) : "-");
 	slot_put_pages(row, resident, known);
@@ -186,29 +194,48 @@ static void slot_row(struct seq_file *seq, const struct kvmmem_join *join)
 	kvmmem_row_u64(&row, pages_kb(sb->slot.npages));
 	kvmmem_row_text(&row, sb->host_known ? slot_kind_name(sb->host.kinds) : "-");
 	kvmmem_row_text(&row, slot_flags_name(sb->slot.flags));
-	slot_put_backing(&row, sb, join->nodes);
+	slot_put_backing(&row, sb, slot_is_walked(sb) ? sb->ept_mapped : NULL, join->nodes);
 	kvmmem_row_end(&row);
 }
 
-/* Where the tables were not walked, KVM's own totals stand here. */
+/* The pages that KVM has mapped, as it counts them; false where it does not. */
+static bool backing_kvm_pages(struct kvmmem_vm *vm, u64 *pages)
+{
+	struct kvmmem_levels levels;
+	int i;
+
+	if (!kvmmem_backing_levels(vm, &levels) || levels.ept_kb[0] == KVMMEM_UNKNOWN)
+		return false;
+	for (i = 0; i < KVMMEM_NR_SIZES; i++)
+		pages[i] = levels.ept_kb[i] >> (PAGE_SHIFT - 10);
+	return true;
+}
+
+/*
+ * KVM's own totals stand here. What was found has to lie between those when the walk
+ * began and those of now; else there are other tables (SMM's, a nested guest's) than
+ * those that were walked, or the VM changes too fast.
+ */
 static void backing_total_row(struct seq_file *seq, struct reader *reader)
 {
 	struct kvmmem_slot_backing *total = &reader->total;
-	struct kvmmem_levels levels;
+	u64 now[KVMMEM_NR_SIZES];
+	bool known = backing_kvm_pages(reader->vm, now);
 	struct kvmmem_row row;
 	int i;
 
-	if (total->ept != KVMMEM_EPT_WALKED && kvmmem_backing_levels(reader->vm, &levels) &&
-	    levels.ept_kb[0] != KVMMEM_UNKNOWN)
-		for (i = 0; i < KVMMEM_NR_SIZES; i++)
-			total->ept_mapped[i] = levels.ept_kb[i] >> (PAGE_SHIFT - 10);
+	for (i = 0; known && i < KVMMEM_NR_SIZES; i++)
+		if (total->ept == KVMMEM_EPT_WALKED &&
+		    (total->ept_mapped[i] < min(reader->begun[i], now[i]) ||
+		     total->ept_mapped[i] > max(reader->begun[i], now[i])))
+			total->ept = KVMMEM_EPT_DIFFERS;
 	row = kvmmem_row_begin(seq, &slot_table);
 	kvmmem_row_text(&row, "total");
 	kvmmem_row_text(&row, "-");
 	kvmmem_row_u64(&row, pages_kb(total->slot.npages));
 	kvmmem_row_text(&row, total->host_known ? slot_kind_name(total->host.kinds) : "-");
 	kvmmem_row_text(&row, slot_flags_name(total->slot.flags));
-	slot_put_backing(&row, total, NULL);
+	slot_put_backing(&row, total, known ? now : NULL, NULL);
 	kvmmem_row_end(&row);
 }
 
@@ -243,6 +270,8 @@ static int backing_rewind(struct reader *reader)
 	reader->over = false;
 	memset(&reader->total, 0, sizeof(reader->total));
 	reader->total.host_known = true;
+	memset(reader->begun, 0, sizeof(reader->begun));
+	backing_kvm_pages(reader->vm, reader->begun);
 	return reader->join ? 0 : -ENOMEM;
 }
 

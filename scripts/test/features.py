@@ -8,7 +8,7 @@ Documentation/kernels.rst is made from it and from what the suites saw.
 import re
 
 # The system tests: those of make check, and of make matrix on every kernel.
-SUITES = ("faults", "life", "input", "tlb", "backing", "tenant", "compat")
+SUITES = ("faults", "life", "input", "tlb", "backing", "memory", "tenant", "compat")
 
 KERNELS = ("5.10", "6.1", "6.12", "7.3")
 
@@ -106,6 +106,9 @@ _LACKING = {
     "icount": ("the emulator's clock counts no instructions",
                lambda kernel, vendor: vendor == "amd"),
     "vmcs": ("the processor has no VMCS", lambda kernel, vendor: vendor == "intel"),
+    "five-levels": ("the emulated processor has four levels of tables only",
+                    lambda kernel, vendor: vendor == "amd"),
+    "tdp-mmu": ("the older MMU is the only one there", lambda kernel, vendor: kernel != "5.10"),
     "invpcid": ("the emulated processor has no INVPCID",
                 lambda kernel, vendor: vendor == "intel"),
     "no-invpcid": ("the emulated processor has INVPCID",
@@ -116,6 +119,8 @@ _NEEDS = {
     "invpcid": "invpcid",
     "tlb_invpcid": "invpcid",
     "tlb_vmcs": "vmcs",
+    "four_levels": "five-levels",
+    "tdp_mmu_off": "tdp-mmu",
     "swapped": "disks",
     "swapped_shmem": "disks",
     "swapped_brd": "no-disks",

@@ -21,7 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 def prepare(image, kernel, vendor):
     """The module, programs that measure and churn, and modules for swap."""
     kmod.prepare(image, kernel, vendor)
-    for name in ("pagewitness", "readcost", "memchurn"):
+    for name in ("pagewitness", "readcost", "memchurn", "memguest"):
         image.add(f"lab/bin/{name}", images.helper_program(HERE / f"host/{name}.c").read_bytes(),
                   0o755)
     for module in ("brd", "virtio_blk", "virtio_pci"):

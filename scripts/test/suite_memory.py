@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Memory that is not what it seems.
+
+memguest (host/memguest.c) makes the VMs that kvmguest does not make. Its first slot
+has the page tables and the code, the second one 512 pages that the guest touches.
+"""
+
+import features
+import suite_backing
+from host import Scenario
+from procfile import ProcFile, table
+from suite_backing import LOOK, equal
+
+KB = 4
+DATA_KB = 512 * KB
+BASE_KB = 128 * KB
+EXTRA_KB = 32 * KB
+
+prepare = suite_backing.prepare
+
+
+class Seen:
+    """What there was to see while the VM lived."""
+
+    def __init__(self, out):
+        self.out = out
+        self.release = out["release now"]
+        self.told = features.mappings_are_told(self.release)
+        made = out.records("guest", "slot id=")
+        self.ident = made[0]["id"]
+        self.proc = ProcFile(out["proc now"])
+        self.vm = self.proc.vm(self.ident)
+        rows = table(out["slots now"])
+        self.total = next(row for row in rows if row["slot"] == "total")
+        self.slots = {row["slot"]: row for row in rows if row["slot"] != "total"}
+        # KVM's own slots (Intel's real mode).
+        self.private_kb = sum(row["size_kb"] for slot, row in self.slots.items() if slot > 500)
+        self.kvm = out.values("kvm now")
+        self.secondary_kb = int((out["meminfo now"].split() or [0, 0])[1])
+
+    def check_total(self, walked="walked"):
+        """The last row of the slots: KVM's own numbers, and what the walk is worth."""
+        for size, kb in (("4k", 4), ("2m", 2048), ("1g", 1 << 20)):
+            equal(f"total: ept_{size}_kb", self.total[f"ept_{size}_kb"],
+                  self.kvm[f"pages_{size}"] * kb if self.told else None)
+        equal("total: ept", self.total["ept"], walked if self.told else "shadow-mmu")
+
+
+def guest(name, what, check, before="load_kvm", then="", **how):
+    """A scenario with one VM that is looked at when it has run."""
+    command = what if what.startswith("kvmguest") else f"memguest {what}"
+    return Scenario(name, f"""
+{LOOK}
+{before}
+keep_kvmmem backing_max_age_ms=0
+cat >/tmp/then.sh <<'SCRIPT'
+. /lab/lib.sh
+{LOOK}
+look now
+{then}
+SCRIPT
+{command} 'sh -e /tmp/then.sh' >guest.out || {{ cat guest.out; exit 1; }}
+sed -n '/^@@lab/,$p' guest.out
+section guest grep -E '^slot id=' guest.out
+""", lambda out: check(Seen(out)), **how)
+
+
+def obsolete(seen):
+    """vCPU 0 still names the tables from before the deletion, vCPU 1 runs on new ones."""
+    seen.check_total()
+    if seen.told:
+        equal("slot 1: ept_4k_kb", seen.slots[1]["ept_4k_kb"], DATA_KB)
+        equal("slot 1: ept", seen.slots[1]["ept"], "walked")
+        # Those of vCPU 0 are still there, and nobody can tell how many they are.
+        equal("ept_table_kb", seen.vm["ept_table_kb"], None)
+
+
+def idle(seen):
+    """Nobody has run since: what the vCPUs name is obsolete."""
+    seen.check_total("no-root")
+    if seen.told:
+        equal("slot 1: ept", seen.slots[1]["ept"], "no-root")
+        equal("slot 1: ept_4k_kb", seen.slots[1]["ept_4k_kb"], None)
+        equal("ept_4k_kb", seen.vm["ept_4k_kb"], 0)
+        equal("ept_table_kb", seen.vm["ept_table_kb"], None)
+
+
+def four_levels(seen):
+    """Tables of four levels on a processor that has five, and everything is found."""
+    seen.check_total()
+    if seen.told:
+        equal("slot 1: ept_4k_kb", seen.slots[1]["ept_4k_kb"], DATA_KB)
+        equal("ept_table_kb", seen.vm["ept_table_kb"], seen.secondary_kb + 4)
+
+
+def smm(seen):
+    """In SMM the guest ran on a root of its own, with the page of the handler."""
+    seen.check_total("differs")
+    equal("slot 1: ept_4k_kb", seen.slots[1]["ept_4k_kb"], DATA_KB if seen.told else None)
+    if seen.told:
+        found = sum(row["ept_4k_kb"] for row in seen.slots.values())
+        equal("ept_4k_kb of all slots", found, seen.vm["ept_4k_kb"] - KB)
+        equal("ept_table_kb", seen.vm["ept_table_kb"], None)
+
+
+def older_mmu(seen):
+    """EPT or NPT by the older MMU: KVM's own numbers, and no walk."""
+    seen.check_total("shadow-mmu")
+    equal("slot 1: ept", seen.slots[1]["ept"], "shadow-mmu")
+    equal("slot 1: ept_4k_kb", seen.slots[1]["ept_4k_kb"], None)
+    assert seen.vm["ept_table_kb"] >= 4 * KB, f"ept_table_kb is {seen.vm['ept_table_kb']}"
+
+
+SCENARIOS = [
+    guest("obsolete_root", "obsolete", obsolete),
+    guest("obsolete_roots_only", "idle", idle),
+    guest("four_levels", "plain", four_levels, vendors=("amd",), host={"cmdline": "no5lvl"}),
+    guest("smm_root", "smm", smm),
+    guest("tdp_mmu_off", "plain", older_mmu, before="load_kvm kvm.tdp_mmu=N",
+          kernels=("6.1", "6.12", "7.3")),
+]
