@@ -81,6 +81,43 @@ static inline unsigned int kvmmem_slots_from(struct kvm *kvm, u64 gfn,
 	return n;
 }
 
+#ifdef KVMMEM_HAVE_GUEST_MEMFD
+#define kvmmem_slot_is_private(slot)	((slot)->flags & KVM_MEM_GUEST_MEMFD)
+
+/**
+ * kvmmem_slot_memfd - where the pages of a slot's guest_memfd are
+ * @slot: the slot
+ * @first: index of the slot's first page there
+ *
+ * The file may be released at any time: KVM first clears the slot's pointer, then
+ * lets go of the inode, which is freed after a grace period. The file itself may be
+ * another one by then, so a pointer that is still there vouches for the mapping.
+ * Context: RCU, and kvm->srcu.
+ *
+ * Return: the mapping, or NULL if there is none.
+ */
+static inline struct address_space *kvmmem_slot_memfd(struct kvm_memory_slot *slot,
+						      pgoff_t *first)
+{
+	struct file *file = READ_ONCE(slot->gmem.file);
+	struct address_space *mapping = file ? READ_ONCE(file->f_mapping) : NULL;
+
+	smp_rmb(); /* the mapping, then that it was this slot's */
+	*first = slot->gmem.pgoff;
+	return READ_ONCE(slot->gmem.file) == file ? mapping : NULL;
+}
+
+#define KVMMEM_HAS_MEMFD	true
+#else
+#define KVMMEM_HAS_MEMFD	false
+#define kvmmem_slot_is_private(slot)	((slot)->flags & 0)
+static inline struct address_space *kvmmem_slot_memfd(struct kvm_memory_slot *slot,
+						      pgoff_t *first)
+{
+	return NULL;
+}
+#endif
+
 /**
  * kvmmem_slots_generation - changes when the memory slots do
  * @kvm: a live VM

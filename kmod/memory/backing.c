@@ -20,6 +20,7 @@
 #include "decode/param.h"
 #include "memory/backing.h"
 #include "memory/budget.h"
+#include "memory/memfd.h"
 #include "registry/info.h"
 #include "registry/records.h"
 
@@ -38,22 +39,28 @@ MODULE_PARM_DESC(backing_max_age_ms, "readers get what a walk over a VM's memory
 /**
  * struct backing_walk - a walk over a VM's memory
  * @begun: when it began, ktime_get_ns(); 0: none is under way
+ * @generation: KVM's of the slots then
  * @gfn: the next slot begins here or above
  * @in_slot: @host is in a slot
  * @host_done: all slots were walked, what is left is @ept
  * @slot: the slot
  * @host: the walk over the host's tables, in @slot
- * @sum: what it has found
+ * @memfd: page of @slot where to go on in its guest_memfd
+ * @sum: what @host has found
+ * @private: pages found in guest_memfds
  * @ept: the walk over KVM's tables
  */
 struct backing_walk {
 	u64 begun;
+	u64 generation;
 	u64 gfn;
 	bool in_slot;
 	bool host_done;
 	struct kvmmem_slot slot;
 	struct kvmmem_hostwalk host;
+	u64 memfd;
 	struct kvmmem_hostmem sum;
+	u64 private;
 	struct kvmmem_eptwalk ept;
 };
 
@@ -111,6 +118,17 @@ static void backing_publish(struct kvmmem_vm *vm, const struct kvmmem_backing *b
 	raw_spin_unlock(&vm->lock);
 }
 
+static u64 backing_generation(struct kvmmem_vm *vm)
+{
+	u64 generation = KVMMEM_UNKNOWN;
+
+	raw_spin_lock(&vm->lock);
+	if (vm->kvm)
+		generation = kvmmem_slots_generation(vm->kvm);
+	raw_spin_unlock(&vm->lock);
+	return generation;
+}
+
 static void backing_finish(struct kvmmem_vm *vm, struct backing_walk *walk,
 			   enum kvmmem_ept_state state)
 {
@@ -119,40 +137,59 @@ static void backing_finish(struct kvmmem_vm *vm, struct backing_walk *walk,
 		.swap_kb = walk->sum.swap * PAGE_KB,
 		.ksm_kb = walk->sum.ksm * PAGE_KB,
 		.table_kb = KVMMEM_UNKNOWN,
+		.device_kb = walk->sum.device * PAGE_KB,
+		.private_kb = KVMMEM_HAS_MEMFD ? walk->private * PAGE_KB : KVMMEM_UNKNOWN,
+		.generation = walk->generation,
 	};
 	int i;
 
 	if (state == KVMMEM_EPT_WALKED && !walk->ept.more_roots)
 		backing.table_kb = walk->ept.tables * PAGE_KB;
+	if (backing_generation(vm) != walk->generation)
+		backing.generation = KVMMEM_UNKNOWN;
 	for (i = 0; i < KVMMEM_NR_SIZES; i++)
 		backing.host_kb[i] = walk->sum.mapped[i] * PAGE_KB;
 	backing_publish(vm, &backing);
 	walk->begun = 0;
 }
 
-static void backing_begin(struct backing_walk *walk)
+static void backing_begin(struct kvmmem_vm *vm, struct backing_walk *walk)
 {
 	memset(walk, 0, sizeof(*walk));
 	walk->begun = ktime_get_ns();
+	walk->generation = backing_generation(vm);
 	walk->ept.end = KVMMEM_EPT_ALL_GFNS;
 	walk->ept.count_tables = true;
+}
+
+/* Begin with the next slot, or note that there is none. */
+static void backing_enter_slot(struct kvmmem_vm *vm, struct backing_walk *walk)
+{
+	walk->in_slot = kvmmem_backing_next_slot(vm, walk->gfn, &walk->slot);
+	walk->host_done = !walk->in_slot;
+	if (!walk->in_slot)
+		return;
+	walk->host = kvmmem_hostwalk_of_slot(NULL, &walk->slot, &walk->sum);
+	walk->memfd = kvmmem_slot_is_private(&walk->slot) ? 0 : walk->slot.npages;
 }
 
 /* A slot, or a chunk of its host's tables; -EAGAIN when a lock was not to be had. */
 static int backing_host_step(struct kvmmem_vm *vm, struct backing_walk *walk,
 			     struct mm_struct *mm)
 {
-	int err;
+	int err = 0;
 
 	if (!walk->in_slot) {
-		walk->in_slot = kvmmem_backing_next_slot(vm, walk->gfn, &walk->slot);
-		walk->host_done = !walk->in_slot;
-		walk->host = kvmmem_hostwalk_of_slot(NULL, &walk->slot, &walk->sum);
+		backing_enter_slot(vm, walk);
 		return 0;
 	}
-	walk->host.mm = mm;
-	err = kvmmem_hostwalk_chunk(&walk->host);
-	walk->host.mm = NULL;
+	if (walk->memfd < walk->slot.npages) {
+		walk->private += kvmmem_memfd_chunk(vm, &walk->slot, &walk->memfd);
+	} else {
+		walk->host.mm = mm;
+		err = kvmmem_hostwalk_chunk(&walk->host);
+		walk->host.mm = NULL;
+	}
 	if (walk->host.addr >= walk->host.end) {
 		walk->in_slot = false;
 		walk->gfn = walk->slot.base_gfn + walk->slot.npages;
@@ -184,7 +221,7 @@ static bool backing_walk_on(struct kvmmem_vm *vm, struct backing_walk *walk,
 	int err = 0, waits = READ_ONCE(vm->backing.walked) ? WAITS : 0;
 
 	if (!walk->begun)
-		backing_begin(walk);
+		backing_begin(vm, walk);
 	while (!over && spent < QUANTUM && kvmmem_budget_left(budget) && kvmmem_vm_alive(vm) &&
 	       !fatal_signal_pending(current)) {
 		u64 begun = ktime_get_ns();

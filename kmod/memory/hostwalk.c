@@ -347,10 +347,16 @@ static bool host_walk_vma(struct piece *piece)
 {
 	struct kvmmem_hostwalk *walk = piece->walk;
 	struct inode *inode = host_shmem_inode(piece->vma);
+	u32 kind = host_kind_of(piece->vma, inode);
 	struct rw_semaphore *sharing;
 	bool done;
 
-	walk->sum->kinds |= host_kind_of(piece->vma, inode);
+	walk->sum->kinds |= kind;
+	if (kind == KVMMEM_KIND_DEVICE) {	/* no memory, so there is nothing to find */
+		walk->sum->device += (piece->end - walk->addr) >> PAGE_SHIFT;
+		walk->addr = piece->end;
+		return true;
+	}
 	piece->look = walk->nodes || (piece->vma->vm_flags & VM_MERGEABLE);
 	piece->mapping = NULL;
 	if (inode && READ_ONCE(SHMEM_I(inode)->swapped)) {

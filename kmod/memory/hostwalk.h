@@ -27,7 +27,8 @@ struct mm_struct;
  *	the zero page is not; other than there, hugetlb pages are counted.
  * @swap: pages in swap; those of shared memory are found in its file, as there
  * @ksm: of @mapped, pages merged by KSM
- * @special: mapped, and no memory of this VM: the zero page, devices
+ * @special: mapped, and no memory of this VM: the zero page, files on DAX
+ * @device: addresses of a device's memory, whether they are mapped or not
  * @kinds: KVMMEM_KIND_*
  */
 struct kvmmem_hostmem {
@@ -35,6 +36,7 @@ struct kvmmem_hostmem {
 	u64 swap;
 	u64 ksm;
 	u64 special;
+	u64 device;
 	u32 kinds;
 };
 

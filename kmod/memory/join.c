@@ -14,6 +14,7 @@
 
 #include "memory/backing.h"
 #include "memory/join.h"
+#include "memory/memfd.h"
 #include "registry/info.h"
 
 /**
@@ -131,12 +132,19 @@ static int join_slot(struct kvmmem_join *join, struct mm_struct *mm)
 		.gfn = sb->slot.base_gfn,
 		.end = sb->slot.base_gfn + sb->slot.npages,
 	};
+	u64 memfd = 0;
 	int ret;
 
 	sb->ept = kvmmem_eptwalk(join->vm, &ept, &join->budget);
 	memcpy(sb->ept_mapped, ept.mapped, sizeof(ept.mapped));
 	host.nodes = join->nodes;
 	host.runs = join->runs;
+	while (kvmmem_slot_is_private(&sb->slot) && memfd < sb->slot.npages) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		sb->private += kvmmem_memfd_chunk(join->vm, &sb->slot, &memfd);
+		cond_resched();
+	}
 	do {
 		if (fatal_signal_pending(current))
 			return -EINTR;

@@ -16,6 +16,7 @@
  * @slot: the slot
  * @host_known: has the host's side been walked to the end?
  * @host: the host's side
+ * @private: in its guest_memfd
  * @ept: can KVM's side be told?
  * @ept_mapped: mapped in KVM's tables, by size of the leaf
  * @gap: mapped huge by the host and as 4K by KVM, by cause
@@ -25,6 +26,7 @@ struct kvmmem_slot_backing {
 	struct kvmmem_slot slot;
 	bool host_known;
 	struct kvmmem_hostmem host;
+	u64 private;
 	enum kvmmem_ept_state ept;
 	u64 ept_mapped[KVMMEM_NR_SIZES];
 	u64 gap[KVMMEM_NR_GAPS];

@@ -7,6 +7,7 @@
 #include <linux/string.h>
 
 #include "compat/memory.h"
+#include "decode/value.h"
 #include "registry/info.h"
 #include "registry/records.h"
 
@@ -69,8 +70,10 @@ static u64 info_slot_pages(struct kvmmem_vm *vm)
 }
 
 /**
- * kvmmem_vm_mem_kb - size of a VM's memory slots
+ * kvmmem_vm_mem_kb - memory of a VM: its memory slots but for those of devices
  * @vm: its record
+ * @device_kb: where to put the size of the latter; KVMMEM_UNKNOWN, and part of the
+ *	result, while no walk has seen the slots as they are now
  *
  * Address space 0 only: 1 is SMM's view of the same memory.
  *
@@ -78,9 +81,16 @@ static u64 info_slot_pages(struct kvmmem_vm *vm)
  *
  * Return: KiB.
  */
-u64 kvmmem_vm_mem_kb(struct kvmmem_vm *vm)
+u64 kvmmem_vm_mem_kb(struct kvmmem_vm *vm, u64 *device_kb)
 {
-	return info_slot_pages(vm) << (PAGE_SHIFT - 10);
+	u64 all_kb = info_slot_pages(vm) << (PAGE_SHIFT - 10);
+
+	*device_kb = KVMMEM_UNKNOWN;
+	raw_spin_lock(&vm->lock);
+	if (vm->backing.walked && vm->backing.generation == vm->slot_generation)
+		*device_kb = min(vm->backing.device_kb, all_kb);
+	raw_spin_unlock(&vm->lock);
+	return *device_kb == KVMMEM_UNKNOWN ? all_kb : all_kb - *device_kb;
 }
 
 /**
@@ -105,7 +115,7 @@ bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info)
 	if (!alive)
 		return false;
 
-	info->mem_kb = kvmmem_vm_mem_kb(vm);
+	info->mem_kb = kvmmem_vm_mem_kb(vm, &info->device_kb);
 	rcu_read_lock();
 	task = pid_task(vm->pid, PIDTYPE_TGID);
 	strscpy(info->comm, task ? task->comm : vm->comm, sizeof(info->comm));

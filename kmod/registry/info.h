@@ -11,16 +11,19 @@
  * struct kvmmem_vm_info - a VM's facts for readers
  * @comm: present name of its process, or the last one known
  * @vcpus: vCPUs that are online
- * @mem_kb: size of its memory slots, in KiB
+ * @mem_kb: size of its memory slots without @device_kb, in KiB
+ * @device_kb: what of the slots is a device's memory; KVMMEM_UNKNOWN, and in @mem_kb,
+ *	while no walk has seen the slots as they are now
  */
 struct kvmmem_vm_info {
 	char comm[TASK_COMM_LEN];
 	unsigned int vcpus;
 	u64 mem_kb;
+	u64 device_kb;
 };
 
 bool kvmmem_vm_alive(const struct kvmmem_vm *vm);
-u64 kvmmem_vm_mem_kb(struct kvmmem_vm *vm);
+u64 kvmmem_vm_mem_kb(struct kvmmem_vm *vm, u64 *device_kb);
 bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info);
 void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec));
 

@@ -43,6 +43,9 @@ struct mm_struct;
  * @swap_kb: in swap
  * @ksm_kb: of @host_kb, merged by KSM
  * @table_kb: KVM's tables; KVMMEM_UNKNOWN if they could not be walked
+ * @device_kb: of the slots, what is a device's memory and none of the VM's
+ * @private_kb: pages in the slots' guest_memfds; KVMMEM_UNKNOWN if the kernel has none
+ * @generation: KVM's of the slots that were walked; KVMMEM_UNKNOWN if they changed
  */
 struct kvmmem_backing {
 	u64 walked;
@@ -50,6 +53,9 @@ struct kvmmem_backing {
 	u64 swap_kb;
 	u64 ksm_kb;
 	u64 table_kb;
+	u64 device_kb;
+	u64 private_kb;
+	u64 generation;
 };
 
 /**

@@ -27,7 +27,8 @@ KVMMEM_TABLE(slot_table, "slot",
 	     { "zero_kb", 10 }, { "hole_kb", 10 }, { "unfaulted_kb", 12 },
 	     { "gap_misaligned_kb", 17 }, { "gap_dirty_log_kb", 16 },
 	     { "gap_write_tracked_kb", 20 }, { "gap_nx_split_kb", 15 },
-	     { "gap_unknown_kb", 14 }, { "ept", -10 }, { "nodes_kb", -10 });
+	     { "gap_unknown_kb", 14 }, { "ept", -10 }, { "nodes_kb", -10 },
+	     { "device_kb", 10 }, { "private_kb", 10 });
 
 static const char * const cause_names[KVMMEM_NR_GAPS] = {
 	[KVMMEM_GAP_MISALIGNED] = "misaligned-slot",
@@ -162,7 +163,7 @@ static void slot_put_backing(struct kvmmem_row *row, const struct kvmmem_slot_ba
 
 	for (i = 0; i < KVMMEM_NR_SIZES; i++)
 		resident += host->mapped[i];
-	there = resident + host->swap + host->special;
+	there = resident + host->swap + host->special + host->device;
 	slot_put_sizes(row, host->mapped, known);
 	slot_put_sizes(row, ept_mapped, !!ept_mapped);
 	slot_put_pages(row, slot_gap(sb), walked);
@@ -171,7 +172,9 @@ static void slot_put_backing(struct kvmmem_row *row, const struct kvmmem_slot_ba
 	slot_put_pages(row, host->swap, known);
 	slot_put_pages(row, host->ksm, known);
 	slot_put_pages(row, host->special, known);
-	slot_put_pages(row, sb->slot.npages - min(there, sb->slot.npages), known);
+	/* What is in a guest_memfd need not be mapped to be there. */
+	slot_put_pages(row, sb->slot.npages - min(there, sb->slot.npages),
+		       known && !kvmmem_slot_is_private(&sb->slot));
 	slot_put_pages(row, sb->unfaulted, walked);
 	for (i = 0; i < KVMMEM_NR_GAPS; i++)
 		slot_put_pages(row, sb->gap[i], walked);
@@ -180,6 +183,8 @@ static void slot_put_backing(struct kvmmem_row *row, const struct kvmmem_slot_ba
 		slot_put_nodes(row, nodes);
 	else
 		kvmmem_row_text(row, "-");
+	slot_put_pages(row, host->device, known);
+	slot_put_pages(row, sb->private, KVMMEM_HAS_MEMFD);
 }
 
 static void slot_row(struct seq_file *seq, const struct kvmmem_join *join)
@@ -256,6 +261,8 @@ static void backing_add_slot(struct kvmmem_slot_backing *total,
 	total->host.swap += sb->host.swap;
 	total->host.ksm += sb->host.ksm;
 	total->host.special += sb->host.special;
+	total->host.device += sb->host.device;
+	total->private += sb->private;
 	total->host.kinds |= sb->host.kinds;
 	total->unfaulted += sb->unfaulted;
 	if (sb->ept != KVMMEM_EPT_WALKED)

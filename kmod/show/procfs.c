@@ -39,7 +39,7 @@ MODULE_PARM_DESC(proc_mode, "mode of /proc/kvmmem in octal, bits of 0444 with 04
 KVMMEM_TABLE(vm_table, "vm",
 	     { "id", -10 }, { "pid", 7 }, { "comm", -15 }, { "vcpus", 5 },
 	     { "mode", -6 }, { "mem_kb", 11 }, { "resident_kb", 11 },
-	     { "swap_kb", 9 }, { "ksm_kb", 9 });
+	     { "swap_kb", 9 }, { "ksm_kb", 9 }, { "device_kb", 9 }, { "private_kb", 10 });
 
 KVMMEM_TABLE(fault_table, "fault",
 	     { "vm", -10 }, { "ept_violations", 14 }, { "read", 9 },
@@ -94,7 +94,7 @@ static void host_fact_u64(struct seq_file *seq, const char *key, u64 value)
 static u64 host_guests_kb(void)
 {
 	unsigned int slot;
-	u64 sum = 0;
+	u64 sum = 0, device_kb;
 
 	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots();
 	     slot = kvmmem_vm_next(slot + 1)) {
@@ -103,7 +103,7 @@ static u64 host_guests_kb(void)
 		rcu_read_lock();
 		vm = kvmmem_vm_at(slot);
 		if (vm)
-			sum += kvmmem_vm_mem_kb(vm);
+			sum += kvmmem_vm_mem_kb(vm, &device_kb);
 		rcu_read_unlock();
 	}
 	return sum;
@@ -113,8 +113,12 @@ static int host_head(struct seq_file *seq)
 {
 	const struct kvmmem_host *host = seq->private;
 	char key[40];
-	int i;
+	int i, err;
 
+	/* Before anything of a VM is shown, so that one reading shows one state of all. */
+	err = kvmmem_backing_refresh();
+	if (err)
+		return err;
 	seq_printf(seq, "# kvmmem %d\n", KVMMEM_SCHEMA);
 	host_fact_text(seq, "isa", host->isa);
 	host_fact_text(seq, "ept", host->tdp);
@@ -140,11 +144,10 @@ static int host_head(struct seq_file *seq)
 	return 0;
 }
 
-/* Before the first row of a VM, so that one reading shows one state of all. */
 static int vm_head(struct seq_file *seq)
 {
 	kvmmem_table_header(seq, &vm_table);
-	return kvmmem_backing_refresh();
+	return 0;
 }
 
 static int vm_row(struct seq_file *seq, struct kvmmem_vm *vm)
@@ -174,6 +177,8 @@ static int vm_row(struct seq_file *seq, struct kvmmem_vm *vm)
 	kvmmem_row_u64(&row, resident);
 	kvmmem_row_u64(&row, host.swap_kb);
 	kvmmem_row_u64(&row, host.ksm_kb);
+	kvmmem_row_u64(&row, info.device_kb);
+	kvmmem_row_u64(&row, host.private_kb);
 	kvmmem_row_end(&row);
 	return 0;
 }

@@ -28,6 +28,8 @@ _COLUMNS = (
     ("the host's mappings by size", "backing host_4k_kb"),
     ("KVM's mappings by size", "backing ept_4k_kb"),
     ("KVM's page tables", "backing ept_table_kb"),
+    ("device memory apart", "vm device_kb"),
+    ("memory in guest_memfds", "vm private_kb"),
 )
 
 

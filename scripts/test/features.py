@@ -85,6 +85,11 @@ def mappings_are_told(release):
     return not release.startswith("5.10.")
 
 
+def guest_memfd_is_told(release):
+    """Can a slot have a guest_memfd in this kernel's configuration?"""
+    return release.split(".")[0] == "7"
+
+
 def invpcid_is_counted(release):
     """Does KVM count the flush for an INVPCID of all contexts under shadow paging?"""
     return not release.startswith("5.10.")
@@ -109,6 +114,7 @@ _LACKING = {
     "five-levels": ("the emulated processor has four levels of tables only",
                     lambda kernel, vendor: vendor == "amd"),
     "tdp-mmu": ("the older MMU is the only one there", lambda kernel, vendor: kernel != "5.10"),
+    "memfd": ("no slot can have a guest_memfd there", lambda kernel, vendor: kernel == "7.3"),
     "invpcid": ("the emulated processor has no INVPCID",
                 lambda kernel, vendor: vendor == "intel"),
     "no-invpcid": ("the emulated processor has INVPCID",
@@ -121,6 +127,7 @@ _NEEDS = {
     "tlb_vmcs": "vmcs",
     "four_levels": "five-levels",
     "tdp_mmu_off": "tdp-mmu",
+    "guest_memfd": "memfd",
     "swapped": "disks",
     "swapped_shmem": "disks",
     "swapped_brd": "no-disks",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Memory that is not what it seems.
+"""Memory that is not what it seems: devices, obsolete tables, guest_memfd, nodes.
 
 memguest (host/memguest.c) makes the VMs that kvmguest does not make. Its first slot
 has the page tables and the code, the second one 512 pages that the guest touches.
@@ -111,6 +111,38 @@ def older_mmu(seen):
     assert seen.vm["ept_table_kb"] >= 4 * KB, f"ept_table_kb is {seen.vm['ept_table_kb']}"
 
 
+def device(seen):
+    """A device's memory is none of the guest's, and was not seen by smaps either."""
+    seen.check_total()
+    own_kb = BASE_KB + DATA_KB + seen.private_kb
+    equal("device_kb", seen.vm["device_kb"], EXTRA_KB)
+    equal("mem_kb", seen.vm["mem_kb"], own_kb)
+    equal("guest_kb", seen.proc.host["guest_kb"], own_kb)
+    slot = seen.slots[2]
+    for key, value in {"kind": "device", "size_kb": EXTRA_KB, "device_kb": EXTRA_KB, "hole_kb": 0,
+                       "resident_kb": 0, "zero_kb": 0}.items():
+        equal(f"slot 2: {key}", slot[key], value)
+    equal("total: device_kb", seen.total["device_kb"], EXTRA_KB)
+    equal("total: hole_kb", seen.total["hole_kb"], own_kb - sum(
+        row["resident_kb"] + row["zero_kb"] for row in seen.slots.values()))
+    equal("slot 1: device_kb", seen.slots[1]["device_kb"], 0)
+    memfd = features.guest_memfd_is_told(seen.release)
+    equal("private_kb", seen.vm["private_kb"], 0 if memfd else None)
+
+
+def memfd(seen):
+    """Half of the guest_memfd's pages are there, and no process need map them."""
+    equal("private_kb", seen.vm["private_kb"], EXTRA_KB // 2)
+    slot = seen.slots[2]
+    equal("slot 2: private_kb", slot["private_kb"], EXTRA_KB // 2)
+    equal("slot 2: size_kb", slot["size_kb"], EXTRA_KB)
+    equal("slot 2: hole_kb", slot["hole_kb"], None)
+    equal("slot 1: private_kb", seen.slots[1]["private_kb"], 0)
+    equal("total: private_kb", seen.total["private_kb"], EXTRA_KB // 2)
+    equal("total: hole_kb", seen.total["hole_kb"], None)
+    seen.check_total()
+
+
 SCENARIOS = [
     guest("obsolete_root", "obsolete", obsolete),
     guest("obsolete_roots_only", "idle", idle),
@@ -118,4 +150,6 @@ SCENARIOS = [
     guest("smm_root", "smm", smm),
     guest("tdp_mmu_off", "plain", older_mmu, before="load_kvm kvm.tdp_mmu=N",
           kernels=("6.1", "6.12", "7.3")),
+    guest("device", "device", device),
+    guest("guest_memfd", "memfd", memfd, kernels=("7.3",)),
 ]

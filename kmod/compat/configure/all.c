@@ -14,6 +14,7 @@
 #include "folio_ksm.h"
 #include "ftrace_argument.h"
 #include "ftrace_regs.h"
+#include "guest_memfd.h"
 #include "hyperv_enabled.h"
 #include "memslot_iterator.h"
 #include "never.h"
