@@ -13,6 +13,7 @@
  */
 #include <linux/ktime.h>
 #include <linux/module.h>
+#include <linux/nodemask.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -115,6 +116,7 @@ static void backing_publish(struct kvmmem_vm *vm, const struct kvmmem_backing *b
 {
 	raw_spin_lock(&vm->lock);
 	vm->backing = *backing;
+	kvmmem_nodes_publish(vm);
 	raw_spin_unlock(&vm->lock);
 }
 
@@ -158,6 +160,8 @@ static void backing_begin(struct kvmmem_vm *vm, struct backing_walk *walk)
 	memset(walk, 0, sizeof(*walk));
 	walk->begun = ktime_get_ns();
 	walk->generation = backing_generation(vm);
+	kvmmem_nodes_begin(vm);
+	walk->ept.table_nodes = kvmmem_nodes_tables(vm);
 	walk->ept.end = KVMMEM_EPT_ALL_GFNS;
 	walk->ept.count_tables = true;
 }
@@ -170,6 +174,7 @@ static void backing_enter_slot(struct kvmmem_vm *vm, struct backing_walk *walk)
 	if (!walk->in_slot)
 		return;
 	walk->host = kvmmem_hostwalk_of_slot(NULL, &walk->slot, &walk->sum);
+	walk->host.nodes = kvmmem_nodes_pages(vm);
 	walk->memfd = kvmmem_slot_is_private(&walk->slot) ? 0 : walk->slot.npages;
 }
 
@@ -433,4 +438,38 @@ bool kvmmem_backing_levels(struct kvmmem_vm *vm, struct kvmmem_levels *levels)
 	else
 		levels->table_kb += shadow * PAGE_KB;
 	return true;
+}
+
+/**
+ * kvmmem_backing_node - what a VM has on a node of the host
+ * @vm: its record
+ * @nid: the node
+ * @node: where to; unknown before the first walk
+ *
+ * Context: any in which vm->lock can be taken.
+ */
+void kvmmem_backing_node(struct kvmmem_vm *vm, int nid, struct kvmmem_node *node)
+{
+	struct kvmmem_levels levels;
+	bool alive, counted;
+	int i;
+
+	node->mem_kb = KVMMEM_UNKNOWN;
+	node->table_kb = KVMMEM_UNKNOWN;
+	alive = kvmmem_backing_levels(vm, &levels);
+	if (!alive || levels.host.walked == KVMMEM_UNKNOWN)
+		return;
+	raw_spin_lock(&vm->lock);
+	counted = kvmmem_nodes_get(vm, nid, node);
+	raw_spin_unlock(&vm->lock);
+	if (!counted && num_online_nodes() == 1) {
+		node->mem_kb = 0;
+		for (i = 0; i < KVMMEM_NR_SIZES; i++)
+			node->mem_kb += levels.host.host_kb[i];
+		node->table_kb = levels.table_kb;
+	} else if (levels.table_kb == KVMMEM_UNKNOWN ||
+		   levels.table_kb != levels.host.table_kb) {
+		/* Where the older MMU has tables, too, nobody knows on which node. */
+		node->table_kb = KVMMEM_UNKNOWN;
+	}
 }

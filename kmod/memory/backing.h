@@ -8,6 +8,7 @@
 #include "compat/memory.h"
 #include "memory/eptwalk.h"
 #include "memory/hostwalk.h"
+#include "memory/nodes.h"
 
 /**
  * struct kvmmem_levels - what backs a VM's memory, for readers; KiB
@@ -28,5 +29,6 @@ bool kvmmem_backing_next_slot(struct kvmmem_vm *vm, u64 gfn, struct kvmmem_slot 
 int kvmmem_backing_refresh(void);
 bool kvmmem_backing_host(struct kvmmem_vm *vm, struct kvmmem_backing *host);
 bool kvmmem_backing_levels(struct kvmmem_vm *vm, struct kvmmem_levels *levels);
+void kvmmem_backing_node(struct kvmmem_vm *vm, int nid, struct kvmmem_node *node);
 
 #endif /* _KVMMEM_BACKING_H */

@@ -145,6 +145,13 @@ out:
 	return state;
 }
 
+static void ept_add_table(struct kvmmem_eptwalk *walk, u64 address)
+{
+	walk->tables++;
+	if (walk->table_nodes && pfn_valid(address >> PAGE_SHIFT))
+		walk->table_nodes[page_to_nid(pfn_to_page(address >> PAGE_SHIFT))]++;
+}
+
 /*
  * The entries of one table from @gfn to @end, and what is below them. Returns the
  * guest page where it stopped, which is before @end when the budget is used up.
@@ -182,7 +189,7 @@ static u64 ept_walk_table(struct kvmmem_eptwalk *walk, const u64 *table, int lev
 				return to;
 		}
 		/* Once a table, when it is done with. */
-		walk->tables++;
+		ept_add_table(walk, spte & SPTE_ADDR);
 	}
 	return end;
 }
@@ -215,7 +222,8 @@ enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_e
 			walk->gfn = ept_walk_table(walk, root, level, walk->gfn, end, &budget);
 		if (walk->gfn >= end || !root) {
 			walk->gfn = walk->end;
-			walk->tables++;		/* the root */
+			if (root)
+				ept_add_table(walk, __pa(root));
 		}
 	}
 	rcu_read_unlock();

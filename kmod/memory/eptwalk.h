@@ -18,6 +18,7 @@
  * @mapped: pages mapped, by enum kvmmem_size of the leaf
  * @tables: tables that were met; all of them if all guest pages are walked and there
  *	are no @more_roots
+ * @table_nodes: the same by NUMA node, nr_node_ids of them, or NULL
  * @more_roots: the VM has further tables, of SMM or obsolete ones for instance
  * @tried: vCPUs in a row that had no root to begin from
  * @other_mmu: one of them had a root of KVM's older MMU
@@ -28,6 +29,7 @@ struct kvmmem_eptwalk {
 	bool count_tables;
 	u64 mapped[KVMMEM_NR_SIZES];
 	u64 tables;
+	u64 *table_nodes;
 	bool more_roots;
 	unsigned int tried;
 	bool other_mmu;

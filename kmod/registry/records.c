@@ -323,6 +323,7 @@ static void records_free_vm(struct kvmmem_vm *vm)
 	list_for_each_entry_safe(rec, next, &vm->vcpus, sibling)
 		kvmmem_pool_put(&vcpu_pool, rec);
 	kfree(vm->walk);
+	kfree(vm->nodes);
 	put_pid(vm->pid);
 	kvmmem_pool_put(&vm_pool, vm);
 }

@@ -83,6 +83,8 @@ struct kvmmem_backing {
  * @walk_lock: whoever walks the VM's memory; outside of all other locks
  * @walk: where a walk that is to go on has stopped, of memory/backing.c; @walk_lock
  * @backing: what the last walk found; @lock
+ * @nodes: the same by NUMA node, of memory/nodes.c; NULL where there is but one;
+ *	@walk_lock to look, @lock too to change
  * @root_vcpu: a vCPU that had second-level tables to walk; @lock
  * @slot_pages: pages of all memory slots, as of @slot_generation; @lock
  * @slot_generation: KVM's generation of the slots then; @lock
@@ -117,6 +119,7 @@ struct kvmmem_vm {
 	struct mutex walk_lock;	/* one walk at a time */
 	void *walk;
 	struct kvmmem_backing backing;
+	u64 *nodes;
 	struct kvmmem_vcpu *root_vcpu;
 	u64 slot_pages;
 	u64 slot_generation;

@@ -27,6 +27,7 @@
 #include "registry/vm.h"
 #include "show/host.h"
 #include "show/procfs.h"
+#include "show/procfs_memory.h"
 #include "show/table.h"
 #include "show/tagrow.h"
 
@@ -324,6 +325,7 @@ static const struct section sections[] = {
 	{ vpid_head, vpid_rows },
 	{ backing_head, backing_row },
 	{ huge_head, huge_row },
+	{ kvmmem_proc_numa_head, kvmmem_proc_numa_rows },
 };
 
 /* The first position at or after this one where something is. */

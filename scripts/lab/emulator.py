@@ -48,6 +48,7 @@ class Machine:
     cmdline: str = ""                   # added to the kernel's command line
     icount: bool = False                # amd: the clock counts instructions
     model: str = ""                     # of the processor; "" is the usual one
+    nodes: int = 1                      # amd: NUMA nodes that share processors and memory
 
 
 @dataclasses.dataclass
@@ -65,13 +66,18 @@ def _qemu(machine, kernel, archive, scratch):
     clock = "tsc=reliable" if machine.icount else _UNCLEARED
     argv = ["qemu-system-x86_64", "-accel", "tcg,thread=single",
             "-cpu", machine.model or ("max" if machine.icount else _FAST), "-machine", "q35",
-            "-smp", str(machine.cpus), "-m", str(machine.memory_mb),
+            "-smp", f"{machine.cpus},sockets={machine.nodes}", "-m", str(machine.memory_mb),
             "-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot",
             "-serial", f"file:{scratch / 'console'}",
             "-kernel", str(kernel.vmlinuz), "-initrd", str(scratch / "initrd"),
             "-append", f"console=ttyS0 {_COMMON} {clock} {machine.cmdline}"]
     if machine.icount:
         argv += ["-icount", "shift=0,sleep=off"]
+    for node in range(machine.nodes if machine.nodes > 1 else 0):
+        size, share = machine.memory_mb // machine.nodes, machine.cpus // machine.nodes
+        argv += ["-object", f"memory-backend-ram,id=node{node},size={size}M",
+                 "-numa", f"node,nodeid={node},memdev=node{node},"
+                 f"cpus={node * share}-{(node + 1) * share - 1}"]
     with (scratch / "disk").open("wb") as file:         # to swap to
         file.truncate(_DISK_MB << 20)
     argv += ["-drive", f"file={scratch / 'disk'},format=raw,if=virtio,cache=unsafe"]
@@ -81,6 +87,8 @@ def _qemu(machine, kernel, archive, scratch):
 def _bochs(machine, kernel, archive, scratch):
     if machine.icount:
         raise ValueError("Bochs has no icount")
+    if machine.nodes > 1:
+        raise ValueError("Bochs has no NUMA nodes")
     image.write_iso(scratch / "cd.iso", kernel, archive,
                     f"{_BOCHS} {_COMMON} {_UNCLEARED} {machine.cmdline}")
     (scratch / "go").write_text("c\n")

@@ -30,6 +30,8 @@ _COLUMNS = (
     ("KVM's page tables", "backing ept_table_kb"),
     ("device memory apart", "vm device_kb"),
     ("memory in guest_memfds", "vm private_kb"),
+    ("memory by node", "numa mem_kb"),
+    ("KVM's page tables by node", "numa table_kb"),
 )
 
 

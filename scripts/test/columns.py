@@ -83,7 +83,7 @@ def module():
         for table, kind, body in found:
             file = PROC if path.name.startswith("procfs") else file_of(table, text, name)
             tables[file, kind] = re.findall(r'"(\w+)"', body)
-        if path.name.startswith("procfs"):
+        if path.name == "procfs.c":
             tables[PROC, "host"] = facts(text, name)
     if len(tables) < 12 or not all(tables.values()):
         raise Unreadable(f"kmod: only {len(tables)} tables were found")

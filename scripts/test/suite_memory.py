@@ -5,6 +5,8 @@ memguest (host/memguest.c) makes the VMs that kvmguest does not make. Its first 
 has the page tables and the code, the second one 512 pages that the guest touches.
 """
 
+import re
+
 import features
 import suite_backing
 from host import Scenario
@@ -28,6 +30,7 @@ class Seen:
         self.told = features.mappings_are_told(self.release)
         made = out.records("guest", "slot id=")
         self.ident = made[0]["id"]
+        self.hvas = {int(str(slot["hva"]), 16) for slot in made}
         self.proc = ProcFile(out["proc now"])
         self.vm = self.proc.vm(self.ident)
         rows = table(out["slots now"])
@@ -143,6 +146,52 @@ def memfd(seen):
     seen.check_total()
 
 
+def maps_by_node(seen):
+    """{node: KiB} of the slots' mappings, by the kernel's numa_maps."""
+    found = {}
+    for line in seen.out["numa_maps"].splitlines():
+        words = line.split()
+        if int(words[0], 16) in seen.hvas:
+            for node, pages in re.findall(r"\bN(\d+)=(\d+)", line):
+                found[int(node)] = found.get(int(node), 0) + int(pages) * KB
+    return found
+
+
+def numa(seen):
+    """Each vCPU has touched its half from its node first; the kernel says the same."""
+    wanted = maps_by_node(seen)
+    own = sum(row["resident_kb"] for slot, row in seen.slots.items() if slot > 500)
+    rows = {row["node"]: row for row in seen.proc.all("numa", vm=seen.ident)}
+    equal("nodes", sorted(rows), [0, 1])
+    for node, row in rows.items():
+        equal(f"node {node}: vcpu_pct", row["vcpu_pct"], 50)
+        assert row["mem_kb"] >= 1024, f"node {node}: {row['mem_kb']} KiB"
+        if not own:
+            equal(f"node {node}: mem_kb", row["mem_kb"], wanted[node])
+    equal("mem_kb of all nodes", sum(row["mem_kb"] for row in rows.values()),
+          seen.vm["resident_kb"])
+    if not seen.told:
+        equal("table_kb", [row["table_kb"] for row in rows.values()], [None, None])
+        return
+    tables = [int(kb) for kb in re.findall(r"SecPageTables: +(\d+)", seen.out["nodes"])]
+    equal("table_kb of all nodes", sum(row["table_kb"] for row in rows.values()),
+          seen.vm["ept_table_kb"])
+    off = [rows[node]["table_kb"] - tables[node] for node in (0, 1)]
+    # KVM accounts all tables but the root.
+    assert sorted(off) == [0, 4], f"table_kb is {off} off what the kernel says of the nodes"
+
+
+def one_node(seen):
+    """Where there is one node, all is there."""
+    row = seen.proc.find("numa", vm=seen.ident)
+    equal("numa", row, {"vm": seen.ident, "node": 0, "mem_kb": seen.vm["resident_kb"],
+                        "table_kb": seen.vm["ept_table_kb"], "vcpu_pct": 100})
+
+
+NODES = """
+section numa_maps cat /proc/$KVMGUEST_PID/numa_maps
+section nodes cat /sys/devices/system/node/node0/meminfo /sys/devices/system/node/node1/meminfo
+"""
 SCENARIOS = [
     guest("obsolete_root", "obsolete", obsolete),
     guest("obsolete_roots_only", "idle", idle),
@@ -152,4 +201,7 @@ SCENARIOS = [
           kernels=("6.1", "6.12", "7.3")),
     guest("device", "device", device),
     guest("guest_memfd", "memfd", memfd, kernels=("7.3",)),
+    guest("numa_one_node", "plain", one_node),
+    guest("numa_two_nodes", "kvmguest --pages 1024 --vcpus 2 --turns --pin 0,1 --then", numa,
+          then=NODES, vendors=("amd",), host={"cpus": 2, "nodes": 2}),
 ]

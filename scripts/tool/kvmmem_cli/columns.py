@@ -53,7 +53,7 @@ TITLES = " ".join(c.title.lower() for c in COLUMNS)
 # object and a list.  Nobody knows how many rows a later module prints of a type
 # that is in neither: a list, too.
 SINGLE = ("fault", "flush", "backing", "huge")
-SEVERAL = ("vpid",)
+SEVERAL = ("vpid", "numa")
 KINDS = ("vm", *SINGLE, *SEVERAL)
 
 # Anything else than a number is an error in what is shown as one, and in these.

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /proc/kvmmem: where a VM's memory lies.
+ */
+#include <linux/math64.h>
+#include <linux/nodemask.h>
+#include <linux/slab.h>
+
+#include "memory/backing.h"
+#include "show/procfs_memory.h"
+#include "show/table.h"
+
+KVMMEM_TABLE(numa_table, "numa",
+	     { "vm", -10 }, { "node", 4 }, { "mem_kb", 11 }, { "table_kb", 9 },
+	     { "vcpu_pct", 8 });
+
+/**
+ * kvmmem_proc_numa_head - print the header of the numa rows
+ * @seq: where to
+ *
+ * Return: 0.
+ */
+int kvmmem_proc_numa_head(struct seq_file *seq)
+{
+	kvmmem_table_header(seq, &numa_table);
+	return 0;
+}
+
+/**
+ * kvmmem_proc_numa_rows - print a row for each of the host's nodes
+ * @seq: where to
+ * @vm: whose
+ *
+ * Context: a reference on the record; may sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kvmmem_proc_numa_rows(struct seq_file *seq, struct kvmmem_vm *vm)
+{
+	unsigned int *vcpus = kcalloc(nr_node_ids, sizeof(*vcpus), GFP_KERNEL), sum;
+	int nid;
+
+	if (!vcpus)
+		return -ENOMEM;
+	sum = kvmmem_nodes_vcpus(vm, vcpus);
+	for_each_online_node(nid) {
+		struct kvmmem_row row = kvmmem_row_begin(seq, &numa_table);
+		struct kvmmem_node node;
+
+		kvmmem_backing_node(vm, nid, &node);
+		kvmmem_row_text(&row, vm->id);
+		kvmmem_row_u64(&row, nid);
+		kvmmem_row_u64(&row, node.mem_kb);
+		kvmmem_row_u64(&row, node.table_kb);
+		kvmmem_row_u64(&row, sum ? DIV_ROUND_CLOSEST_ULL(100ULL * vcpus[nid], sum) :
+					   KVMMEM_UNKNOWN);
+		kvmmem_row_end(&row);
+	}
+	kfree(vcpus);
+	return 0;
+}
