@@ -20,6 +20,7 @@
  * @hva: where it lies in the VM's process
  * @flags: KVM_MEM_*
  * @id: KVM's number of it
+ * @rmap_bytes: what its reverse mappings take
  */
 struct kvmmem_slot {
 	u64 base_gfn;
@@ -27,6 +28,7 @@ struct kvmmem_slot {
 	unsigned long hva;
 	u32 flags;
 	int id;
+	u64 rmap_bytes;
 };
 
 #ifdef KVMMEM_HAVE_MEMSLOT_ITERATOR
@@ -43,6 +45,19 @@ struct kvmmem_slot {
 	for ((void)(gfn), (slot) = &(slots)->memslots[(slots)->used_slots];			\
 	     (slot)-- > &(slots)->memslots[0];)
 #endif
+
+/* What a slot's reverse mappings take, but for chains of several entries. */
+static inline u64 kvmmem_slot_rmap_bytes(const struct kvm_memory_slot *slot)
+{
+	u64 entries = 0;
+	int i;
+
+	for (i = 0; i < KVM_NR_PAGE_SIZES; i++)
+		if (READ_ONCE(slot->arch.rmap[i]))
+			entries += ((slot->base_gfn + slot->npages - 1) >> (9 * i)) -
+				   (slot->base_gfn >> (9 * i)) + 1;
+	return entries * sizeof(struct kvm_rmap_head);
+}
 
 /**
  * kvmmem_slots_from - copy memory slots, in the order of their addresses
@@ -75,6 +90,7 @@ static inline unsigned int kvmmem_slots_from(struct kvm *kvm, u64 gfn,
 		copy[n].hva = slot->userspace_addr;
 		copy[n].flags = slot->flags;
 		copy[n].id = slot->id;
+		copy[n].rmap_bytes = kvmmem_slot_rmap_bytes(slot);
 		n++;
 	}
 	srcu_read_unlock(&kvm->srcu, idx);

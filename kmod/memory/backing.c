@@ -49,6 +49,7 @@ MODULE_PARM_DESC(backing_max_age_ms, "readers get what a walk over a VM's memory
  * @memfd: page of @slot where to go on in its guest_memfd
  * @sum: what @host has found
  * @private: pages found in guest_memfds
+ * @rmap_bytes: what the slots' reverse mappings take
  * @ept: the walk over KVM's tables
  */
 struct backing_walk {
@@ -62,6 +63,7 @@ struct backing_walk {
 	u64 memfd;
 	struct kvmmem_hostmem sum;
 	u64 private;
+	u64 rmap_bytes;
 	struct kvmmem_eptwalk ept;
 };
 
@@ -141,6 +143,7 @@ static void backing_finish(struct kvmmem_vm *vm, struct backing_walk *walk,
 		.table_kb = KVMMEM_UNKNOWN,
 		.device_kb = walk->sum.device * PAGE_KB,
 		.private_kb = KVMMEM_HAS_MEMFD ? walk->private * PAGE_KB : KVMMEM_UNKNOWN,
+		.rmap_kb = DIV_ROUND_UP_ULL(walk->rmap_bytes, 1024),
 		.generation = walk->generation,
 	};
 	int i;
@@ -176,6 +179,7 @@ static void backing_enter_slot(struct kvmmem_vm *vm, struct backing_walk *walk)
 	walk->host = kvmmem_hostwalk_of_slot(NULL, &walk->slot, &walk->sum);
 	walk->host.nodes = kvmmem_nodes_pages(vm);
 	walk->memfd = kvmmem_slot_is_private(&walk->slot) ? 0 : walk->slot.npages;
+	walk->rmap_bytes += walk->slot.rmap_bytes;
 }
 
 /* A slot, or a chunk of its host's tables; -EAGAIN when a lock was not to be had. */

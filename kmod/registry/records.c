@@ -76,9 +76,10 @@ static void records_mark_mm(struct kvmmem_vm *vm)
 
 static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *task)
 {
+	u64 older[KVMMEM_NR_OLDER];
 	struct kvmmem_user *user;
 	struct kvmmem_vm *vm;
-	unsigned int slot;
+	unsigned int slot, i;
 
 	lockdep_assert_held(&registry_lock);
 	slot = find_first_zero_bit(used, max_vms);
@@ -102,6 +103,9 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	strscpy(vm->comm, task->group_leader->comm, sizeof(vm->comm));
 	vm->requested.seen = kvmmem_kvm_requests(kvm);
 	vm->remote.seen = kvmmem_remote_flushes(kvm);
+	kvmmem_older_events(kvm, older);
+	for (i = 0; i < KVMMEM_NR_OLDER; i++)
+		vm->older[i].seen = older[i];
 	vm->user = user;
 	vm->mm = kvm->mm;
 	vm->is_tdx = kvmmem_kvm_is_tdx(kvm);

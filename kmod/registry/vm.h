@@ -23,6 +23,7 @@
 #include <linux/seqlock.h>
 #include <linux/spinlock.h>
 
+#include "compat/older.h"
 #include "decode/bucket.h"
 #include "decode/fault.h"
 #include "decode/flush.h"
@@ -45,6 +46,7 @@ struct mm_struct;
  * @table_kb: KVM's tables; KVMMEM_UNKNOWN if they could not be walked
  * @device_kb: of the slots, what is a device's memory and none of the VM's
  * @private_kb: pages in the slots' guest_memfds; KVMMEM_UNKNOWN if the kernel has none
+ * @rmap_kb: what the slots' reverse mappings take
  * @generation: KVM's of the slots that were walked; KVMMEM_UNKNOWN if they changed
  */
 struct kvmmem_backing {
@@ -55,6 +57,7 @@ struct kvmmem_backing {
 	u64 table_kb;
 	u64 device_kb;
 	u64 private_kb;
+	u64 rmap_kb;
 	u64 generation;
 };
 
@@ -88,6 +91,8 @@ struct kvmmem_backing {
  * @root_vcpu: a vCPU that had second-level tables to walk; @lock
  * @slot_pages: pages of all memory slots, as of @slot_generation; @lock
  * @slot_generation: KVM's generation of the slots then; @lock
+ * @older: events of KVM's older MMU since the record was born, by enum
+ *	kvmmem_older_event; @lock
  * @mm: the process's, to be compared and never followed
  * @mm_node: in the hash by @mm; registry_lock, RCU
  * @mm_shared: another VM has the same
@@ -123,6 +128,7 @@ struct kvmmem_vm {
 	struct kvmmem_vcpu *root_vcpu;
 	u64 slot_pages;
 	u64 slot_generation;
+	struct kvmmem_grown older[KVMMEM_NR_OLDER];
 	const struct mm_struct *mm;
 	struct hlist_node mm_node;
 	bool mm_shared;

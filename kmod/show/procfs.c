@@ -326,6 +326,7 @@ static const struct section sections[] = {
 	{ backing_head, backing_row },
 	{ huge_head, huge_row },
 	{ kvmmem_proc_numa_head, kvmmem_proc_numa_rows },
+	{ kvmmem_proc_older_head, kvmmem_proc_older_row },
 };
 
 /* The first position at or after this one where something is. */

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /proc/kvmmem: where a VM's memory lies.
+ * /proc/kvmmem: where a VM's memory lies, and what the older MMU has to do for it.
  */
 #include <linux/math64.h>
 #include <linux/nodemask.h>
 #include <linux/slab.h>
 
 #include "memory/backing.h"
+#include "memory/older.h"
 #include "show/procfs_memory.h"
 #include "show/table.h"
 
 KVMMEM_TABLE(numa_table, "numa",
 	     { "vm", -10 }, { "node", 4 }, { "mem_kb", 11 }, { "table_kb", 9 },
 	     { "vcpu_pct", 8 });
+
+KVMMEM_TABLE(older_table, "older",
+	     { "vm", -10 }, { "unsync", 8 }, { "pte_write", 10 }, { "flooded", 8 },
+	     { "recycled", 8 }, { "zapped", 10 }, { "rmap_kb", 9 });
 
 /**
  * kvmmem_proc_numa_head - print the header of the numa rows
@@ -57,5 +62,42 @@ int kvmmem_proc_numa_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 		kvmmem_row_end(&row);
 	}
 	kfree(vcpus);
+	return 0;
+}
+
+/**
+ * kvmmem_proc_older_head - print the header of the older rows
+ * @seq: where to
+ *
+ * Return: 0.
+ */
+int kvmmem_proc_older_head(struct seq_file *seq)
+{
+	kvmmem_table_header(seq, &older_table);
+	return 0;
+}
+
+/**
+ * kvmmem_proc_older_row - print what the older MMU has to do for a VM
+ * @seq: where to
+ * @vm: which
+ *
+ * Return: 0, or SEQ_SKIP when the VM is gone.
+ */
+int kvmmem_proc_older_row(struct seq_file *seq, struct kvmmem_vm *vm)
+{
+	struct kvmmem_older older;
+	struct kvmmem_row row;
+	int i;
+
+	if (!kvmmem_older_of_vm(vm, &older))
+		return SEQ_SKIP;
+	row = kvmmem_row_begin(seq, &older_table);
+	kvmmem_row_text(&row, vm->id);
+	kvmmem_row_u64(&row, older.unsync);
+	for (i = 0; i < KVMMEM_NR_OLDER; i++)
+		kvmmem_row_u64(&row, older.events[i]);
+	kvmmem_row_u64(&row, older.rmap_kb);
+	kvmmem_row_end(&row);
 	return 0;
 }

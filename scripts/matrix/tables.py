@@ -32,6 +32,7 @@ _COLUMNS = (
     ("memory in guest_memfds", "vm private_kb"),
     ("memory by node", "numa mem_kb"),
     ("KVM's page tables by node", "numa table_kb"),
+    ("load of the older MMU", "older zapped"),
 )
 
 

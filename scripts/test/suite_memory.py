@@ -17,6 +17,9 @@ KB = 4
 DATA_KB = 512 * KB
 BASE_KB = 128 * KB
 EXTRA_KB = 32 * KB
+# Columns of the older rows, and KVM's names of them.
+OLDER = {"unsync": "mmu_unsync", "pte_write": "mmu_pte_write", "flooded": "mmu_flooded",
+         "recycled": "mmu_recycled", "zapped": "mmu_shadow_zapped"}
 
 prepare = suite_backing.prepare
 
@@ -38,8 +41,17 @@ class Seen:
         self.slots = {row["slot"]: row for row in rows if row["slot"] != "total"}
         # KVM's own slots (Intel's real mode).
         self.private_kb = sum(row["size_kb"] for slot, row in self.slots.items() if slot > 500)
-        self.kvm = out.values("kvm now")
+        self.kvm = out.values("kvm now") | (out.values("older") if "older" in out else {})
         self.secondary_kb = int((out["meminfo now"].split() or [0, 0])[1])
+
+    def rmap_entries(self):
+        """Entries of the reverse mappings of all slots: one a page of each size."""
+        entries = 0
+        for row in self.slots.values():
+            first = int(str(row["gpa"]), 16) >> 12
+            last = first + row["size_kb"] // KB - 1
+            entries += sum((last >> 9 * level) - (first >> 9 * level) + 1 for level in range(3))
+        return entries
 
     def check_total(self, walked="walked"):
         """The last row of the slots: KVM's own numbers, and what the walk is worth."""
@@ -112,6 +124,27 @@ def older_mmu(seen):
     equal("slot 1: ept", seen.slots[1]["ept"], "shadow-mmu")
     equal("slot 1: ept_4k_kb", seen.slots[1]["ept_4k_kb"], None)
     assert seen.vm["ept_table_kb"] >= 4 * KB, f"ept_table_kb is {seen.vm['ept_table_kb']}"
+    check_older(seen)
+
+
+def check_older(seen):
+    """The row of the older MMU, before and after KVM's statistics were cleared."""
+    row = seen.proc.find("older", vm=seen.ident)
+    for column, field in OLDER.items():
+        equal(column, row[column], seen.kvm[field])
+    equal("rmap_kb", row["rmap_kb"], -(-seen.rmap_entries() * 8 // 1024))
+    after = ProcFile(seen.out["cleared"]).find("older", vm=seen.ident)
+    for column in OLDER:
+        if column != "unsync":
+            equal(f"{column} after KVM's was cleared", after[column], row[column])
+
+
+def shadow(seen):
+    """Shadow paging, and the tables of a deleted slot are zapped."""
+    seen.check_total("shadow-mmu")
+    check_older(seen)
+    row = seen.proc.find("older", vm=seen.ident)
+    assert row["zapped"] > 0, "nothing was zapped"
 
 
 def device(seen):
@@ -188,17 +221,26 @@ def one_node(seen):
                         "table_kb": seen.vm["ept_table_kb"], "vcpu_pct": 100})
 
 
+CLEAR = """
+for field in mmu_shadow_zapped mmu_pte_write mmu_flooded mmu_recycled; do
+    echo 0 >/sys/kernel/debug/kvm/$KVMGUEST_ID/$field
+done
+section cleared cat /proc/kvmmem
+"""
 NODES = """
 section numa_maps cat /proc/$KVMGUEST_PID/numa_maps
 section nodes cat /sys/devices/system/node/node0/meminfo /sys/devices/system/node/node1/meminfo
 """
+STATS = "section older kvmstat $KVMGUEST_ID " + " ".join(OLDER.values()) + "\n"
+
 SCENARIOS = [
     guest("obsolete_root", "obsolete", obsolete),
     guest("obsolete_roots_only", "idle", idle),
     guest("four_levels", "plain", four_levels, vendors=("amd",), host={"cmdline": "no5lvl"}),
     guest("smm_root", "smm", smm),
-    guest("tdp_mmu_off", "plain", older_mmu, before="load_kvm kvm.tdp_mmu=N",
+    guest("tdp_mmu_off", "plain", older_mmu, before="load_kvm kvm.tdp_mmu=N", then=STATS + CLEAR,
           kernels=("6.1", "6.12", "7.3")),
+    guest("older_shadow", "obsolete", shadow, before="load_kvm_shadow", then=STATS + CLEAR),
     guest("device", "device", device),
     guest("guest_memfd", "memfd", memfd, kernels=("7.3",)),
     guest("numa_one_node", "plain", one_node),

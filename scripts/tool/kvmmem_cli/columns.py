@@ -52,7 +52,7 @@ TITLES = " ".join(c.title.lower() for c in COLUMNS)
 # What a VM has one row of, and what it may have several rows of: in --json an
 # object and a list.  Nobody knows how many rows a later module prints of a type
 # that is in neither: a list, too.
-SINGLE = ("fault", "flush", "backing", "huge")
+SINGLE = ("fault", "flush", "backing", "huge", "older")
 SEVERAL = ("vpid", "numa")
 KINDS = ("vm", *SINGLE, *SEVERAL)
 
