@@ -69,6 +69,19 @@ void kvmmem_mmio_init(const struct kvmmem_mmio_probes *probes)
 }
 
 /**
+ * kvmmem_mmio_on - is MMIO counted where there is EPT or NPT?
+ *
+ * Context: any.
+ *
+ * Return: false where some of it would be missing.
+ */
+bool kvmmem_mmio_on(void)
+{
+	return kvmmem_hook_attached(&fast_hook) &&
+	       (kvmmem_cpu_is_svm() || kvmmem_hook_attached(&emulate_hook));
+}
+
+/**
  * kvmmem_mmio_known - is a VM's MMIO counted?
  * @vm: its record
  *
@@ -81,9 +94,7 @@ bool kvmmem_mmio_known(struct kvmmem_vm *vm)
 	if (vm->mode == KVMMEM_MODE_SHADOW)
 		return true;
 	/* TDX guests ask for MMIO by hypercalls. */
-	if (vm->is_tdx || !kvmmem_hook_attached(&fast_hook))
-		return false;
-	return kvmmem_cpu_is_svm() || kvmmem_hook_attached(&emulate_hook);
+	return !vm->is_tdx && kvmmem_mmio_on();
 }
 
 /* The record stays as long as its vCPU is at work; its neighbours may not. */

@@ -7,8 +7,8 @@
  * (a reader, the watcher for its directory) has one of its own, so a record is
  * freed by whoever lets go last, and never under anybody's feet.
  *
- * It waits for grace periods and for nothing else, and once for all that have died
- * meanwhile.
+ * It waits for grace periods, once for all that have died meanwhile, and for a reader
+ * that adds up the counts of all VMs.
  */
 #include <linux/llist.h>
 #include <linux/rcupdate.h>
@@ -18,6 +18,7 @@
 
 #include "registry/reaper.h"
 #include "registry/records.h"
+#include "registry/total.h"
 
 static LLIST_HEAD(dead_vms);
 
@@ -35,6 +36,7 @@ static void reaper_run(struct work_struct *work)
 	tracepoint_synchronize_unregister();
 	synchronize_rcu();
 	llist_for_each_entry_safe(vm, next, list, dead) {
+		kvmmem_total_ended(vm);
 		kvmmem_vm_put(vm);
 		cond_resched();
 	}

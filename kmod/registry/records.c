@@ -18,6 +18,7 @@
 #include "decode/param.h"
 #include "registry/pool.h"
 #include "registry/records.h"
+#include "registry/total.h"
 #include "registry/users.h"
 
 #define VM_HASH_BITS	10
@@ -120,6 +121,7 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	__set_bit(slot, used);
 	WRITE_ONCE(nr_vms, nr_vms + 1);
 	rcu_assign_pointer(table[slot], vm);
+	kvmmem_total_born(vm);
 	return vm;
 }
 

@@ -102,6 +102,7 @@ struct kvmmem_backing {
  * @told_node: in the list of those; likewise
  * @dir: its debugfs directory, the watcher's
  * @dead: in the list of records that wait for the reaper
+ * @counted: in the list of those whose counts are not in the total of the ended yet
  */
 struct kvmmem_vm {
 	raw_spinlock_t lock;
@@ -138,6 +139,7 @@ struct kvmmem_vm {
 	struct list_head told_node;
 	struct dentry *dir;
 	struct llist_node dead;
+	struct list_head counted;
 };
 
 /* Tags that a vCPU's record tells apart. */

@@ -10,22 +10,20 @@
 #include "show/table.h"
 
 /**
- * kvmmem_row_tag - print vpid, entries, flushes, the causes, single, moves
+ * kvmmem_row_causes - print the causes of the flushes under a tag
  * @row: the row
- * @tag: the tag
+ * @tag: the tag, or a sum of tags
+ * @flushes: all of them
  *
  * Where causes cannot be told apart their columns are unknown and all flushes
  * are other.
  */
-static inline void kvmmem_row_tag(struct kvmmem_row *row, const struct kvmmem_tag *tag)
+static inline void kvmmem_row_causes(struct kvmmem_row *row, const struct kvmmem_tag *tag,
+				     u64 flushes)
 {
 	bool known = kvmmem_tlb_causes_known();
-	u64 flushes = kvmmem_tag_flushes(tag);
 	int i;
 
-	kvmmem_row_u64(row, tag->tag == KVMMEM_TAG_UNKNOWN ? KVMMEM_UNKNOWN : tag->tag);
-	kvmmem_row_u64(row, tag->entries);
-	kvmmem_row_u64(row, flushes);
 	for (i = 0; i < KVMMEM_NR_CAUSES; i++) {
 		u64 of_cause = tag->flushes[i];
 
@@ -33,6 +31,21 @@ static inline void kvmmem_row_tag(struct kvmmem_row *row, const struct kvmmem_ta
 			of_cause = i == KVMMEM_CAUSE_OTHER ? flushes : KVMMEM_UNKNOWN;
 		kvmmem_row_u64(row, of_cause);
 	}
+}
+
+/**
+ * kvmmem_row_tag - print vpid, entries, flushes, the causes, single, moves
+ * @row: the row
+ * @tag: the tag
+ */
+static inline void kvmmem_row_tag(struct kvmmem_row *row, const struct kvmmem_tag *tag)
+{
+	u64 flushes = kvmmem_tag_flushes(tag);
+
+	kvmmem_row_u64(row, tag->tag == KVMMEM_TAG_UNKNOWN ? KVMMEM_UNKNOWN : tag->tag);
+	kvmmem_row_u64(row, tag->entries);
+	kvmmem_row_u64(row, flushes);
+	kvmmem_row_causes(row, tag, flushes);
 	kvmmem_row_u64(row, tag->single);
 	kvmmem_row_u64(row, tag->moves);
 }

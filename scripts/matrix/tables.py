@@ -33,6 +33,7 @@ _COLUMNS = (
     ("memory by node", "numa mem_kb"),
     ("KVM's page tables by node", "numa table_kb"),
     ("load of the older MMU", "older zapped"),
+    ("all VMs since load", "total ept_violations"),
 )
 
 

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Counts of all VMs since load, those that have ended included.
+ */
+#ifndef _KVMMEM_TOTAL_H
+#define _KVMMEM_TOTAL_H
+
+#include "registry/vm.h"
+
+/**
+ * struct kvmmem_total - counts of many VMs
+ * @vms: VMs that live
+ * @vms_ended: VMs that have ended
+ * @vcpus_ended: their vCPUs
+ * @faults: of all, as counted
+ * @tags: of all vCPUs and tags; @tag and @moves mean nothing
+ */
+struct kvmmem_total {
+	u64 vms;
+	u64 vms_ended;
+	u64 vcpus_ended;
+	struct kvmmem_fault_sum faults;
+	struct kvmmem_tag tags;
+};
+
+void kvmmem_total_born(struct kvmmem_vm *vm);
+void kvmmem_total_ended(struct kvmmem_vm *vm);
+void kvmmem_total_read(struct kvmmem_total *total);
+
+#endif /* _KVMMEM_TOTAL_H */

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /proc/kvmmem: the row of all VMs since load.
+ */
+#include <linux/string.h>
+
+#include "count/fault.h"
+#include "count/mmio.h"
+#include "count/tlb.h"
+#include "count/tlb_hooks.h"
+#include "registry/total.h"
+#include "show/procfs_total.h"
+#include "show/table.h"
+#include "show/tagrow.h"
+
+KVMMEM_TABLE(total_table, "total",
+	     { "vms", 5 }, { "vms_ended", 9 }, { "vcpus_ended", 11 },
+	     { "ept_violations", 14 }, { "flushes", 11 }, { "read", 10 }, { "write", 10 },
+	     { "exec", 8 }, { "protection", 10 }, { "page_walk", 9 }, { "mmio", 8 },
+	     { "shadow", 8 }, { "entries", 11 }, { "remote", 8 }, { "guest", 8 },
+	     { "nested", 6 }, { "tag", 6 }, { "other", 6 }, { "single", 6 });
+
+/**
+ * kvmmem_proc_total - print the header and the row
+ * @seq: where to
+ *
+ * Context: may sleep.
+ *
+ * Return: 0.
+ */
+int kvmmem_proc_total(struct seq_file *seq)
+{
+	bool faults = kvmmem_fault_on(), flushes = kvmmem_tlb_on();
+	struct kvmmem_total total;
+	struct kvmmem_row row;
+	u64 all;
+
+	kvmmem_total_read(&total);
+	/* All bits: what nobody counts is unknown. */
+	if (!faults)
+		memset(&total.faults, 0xff, sizeof(total.faults));
+	if (!flushes)
+		memset(&total.tags, 0xff, sizeof(total.tags));
+	if (!kvmmem_mmio_on())
+		total.faults.mmio = KVMMEM_UNKNOWN;
+	all = flushes ? kvmmem_tag_flushes(&total.tags) : KVMMEM_UNKNOWN;
+	kvmmem_table_header(seq, &total_table);
+	row = kvmmem_row_begin(seq, &total_table);
+	kvmmem_row_u64(&row, total.vms);
+	kvmmem_row_u64(&row, total.vms_ended);
+	kvmmem_row_u64(&row, total.vcpus_ended);
+	kvmmem_row_u64(&row, total.faults.violations);
+	kvmmem_row_u64(&row, all);
+	kvmmem_row_u64(&row, total.faults.read);
+	kvmmem_row_u64(&row, total.faults.write);
+	kvmmem_row_u64(&row, total.faults.exec);
+	kvmmem_row_u64(&row, total.faults.protection);
+	kvmmem_row_u64(&row, total.faults.walk);
+	kvmmem_row_u64(&row, total.faults.mmio);
+	kvmmem_row_u64(&row, total.faults.shadow);
+	kvmmem_row_u64(&row, total.tags.entries);
+	kvmmem_row_causes(&row, &total.tags, all);
+	kvmmem_row_u64(&row, total.tags.single);
+	kvmmem_row_end(&row);
+	return 0;
+}

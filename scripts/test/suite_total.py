@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The row of all VMs since load: what ends is not lost, and counted once."""
+
+import kmod
+from host import Scenario
+from procfile import ProcFile
+from suite_lab import equal
+
+prepare = kmod.prepare
+
+FAULTS = ("ept_violations", "read", "write", "exec", "protection", "page_walk", "mmio", "shadow")
+TAGS = ("flushes", "entries", "remote", "guest", "nested", "tag", "other", "single")
+
+
+def total(text):
+    """The one row."""
+    row, = text.rows["total"]
+    return row
+
+
+def sums(text):
+    """The same columns, summed over the rows of the VMs that live; unknown counts as 0."""
+    found = {column: sum(row[column] or 0 for row in text.rows["fault"]) for column in FAULTS}
+    return found | {column: sum(row[column] or 0 for row in text.rows["vpid"])
+                    for column in TAGS}
+
+
+def check_sums(out):
+    """The total is what the rows sum to and what those summed to that are gone."""
+    none = dict.fromkeys(FAULTS + TAGS, 0)
+    ended = {"0": none, "1": sums(ProcFile(out["one"]))}
+    both = sums(ProcFile(out["three"]))
+    ended["3"] = {column: ended["1"][column] + both[column] for column in none}
+    assert ended["1"]["ept_violations"] > 64 and both["flushes"] > 0, "nothing was counted"
+    for name, vms, dead, vcpus in (("zero", 0, "0", 0), ("one", 1, "0", 0), ("one over", 0, "1", 1),
+                                   ("three", 2, "1", 1), ("three over", 0, "3", 5)):
+        text = ProcFile(out[name])
+        row, alive = total(text), sums(text)
+        equal(f"{name}: vms", row["vms"], vms)
+        equal(f"{name}: vms_ended", row["vms_ended"], int(dead))
+        equal(f"{name}: vcpus_ended", row["vcpus_ended"], vcpus)
+        for column in none:
+            if row[column] is not None:
+                equal(f"{name}: {column}", row[column], alive[column] + ended[dead][column])
+            else:
+                equal(f"{name}: {column}, which is unknown in all rows",
+                      [one for one in text.rows["fault"] + text.rows["vpid"]
+                       if one.get(column) is not None], [])
+
+
+def check_shadow(out):
+    """Faults of shadow paging are apart in the total, too."""
+    row = total(ProcFile(out["over"]))
+    equal("shadow", row["shadow"], ProcFile(out["now"]).rows["fault"][0]["shadow"])
+    equal("ept_violations", row["ept_violations"], 0)
+
+
+def check_growing(out):
+    """VMs come and go, and no reader sees the total fall or a VM twice."""
+    rows = [total(ProcFile(text)) for text in out.all("round")]
+    assert len(rows) >= 8, f"only {len(rows)} readings"
+    for before, after in zip(rows, rows[1:]):
+        for column in after:
+            if column != "vms" and after[column] is not None:
+                assert after[column] >= before[column], \
+                    f"{column} fell from {before[column]} to {after[column]}"
+    assert rows[0]["vms_ended"] < rows[-1]["vms_ended"], "no VM ended meanwhile"
+    last = total(ProcFile(out["over"]))
+    equal("vms_ended", last["vms_ended"], 2 * 40)
+    equal("vcpus_ended", last["vcpus_ended"], 2 * 40)
+    found = [record["violations"] for name in ("first", "second") for record in out.records(name)]
+    equal("guests", len(found), 2 * 40)
+    equal("ept_violations", last["ept_violations"], sum(found))
+
+
+def check_off(out):
+    """What nobody counts is unknown, and what was counted before comes back."""
+    on, off, again = (total(ProcFile(out[name])) for name in ("on", "off", "again"))
+    for column in TAGS:
+        equal(f"{column} while off", off[column], None)
+    equal("vms_ended while off", off["vms_ended"], 1)
+    equal("again", again, on)
+
+
+SCENARIOS = [
+    Scenario("total_sums", """
+load_kvm
+load_kvmmem
+section zero cat /proc/kvmmem
+kvmguest --pages 64 --access read,write,exec --then 'section one cat /proc/kvmmem'
+section "one over" cat /proc/kvmmem
+kvmguest --pages 128 --vms 2 --vcpus 2 --turns --mmio 16 --rounds 3 --drop \\
+    --then 'section three cat /proc/kvmmem'
+section "three over" cat /proc/kvmmem
+""", check_sums, limit=60),
+    Scenario("total_shadow", """
+load_kvm_shadow
+load_kvmmem
+kvmguest --pages 64 --then 'section now cat /proc/kvmmem'
+section over cat /proc/kvmmem
+""", check_shadow, limit=60),
+    Scenario("total_grows", """
+load_kvm
+load_kvmmem
+run() {
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        kvmguest --pages 64 --vms 2
+    done | grep '^expect'
+}
+run >first.out & first=$!
+run >second.out & second=$!
+while kill -0 $first 2>/dev/null || kill -0 $second 2>/dev/null; do
+    section round cat /proc/kvmmem
+done
+wait $first $second
+section over cat /proc/kvmmem
+section first cat first.out
+section second cat second.out
+""", check_growing, host={"cpus": 2}, limit=100),
+    Scenario("total_off", """
+load_kvm
+load_kvmmem
+kvmguest --pages 64 --op cr4pge --ops 5
+section on cat /proc/kvmmem
+echo 0 >/sys/module/kvmmem/parameters/flush_accounting
+section off cat /proc/kvmmem
+echo 1 >/sys/module/kvmmem/parameters/flush_accounting
+section again cat /proc/kvmmem
+""", check_off, limit=60),
+]
