@@ -21,6 +21,7 @@
 #include "compat/probe.h"
 #include "count/flow.h"
 #include "decode/param.h"
+#include "registry/process.h"
 #include "registry/records.h"
 
 static bool huge_flows;

@@ -17,6 +17,7 @@
 
 #include "decode/param.h"
 #include "registry/pool.h"
+#include "registry/process.h"
 #include "registry/records.h"
 #include "registry/total.h"
 #include "registry/users.h"
@@ -35,7 +36,7 @@ static DEFINE_RAW_SPINLOCK(registry_lock);
 static struct kvmmem_vm __rcu **table;		/* max_vms slots */
 static unsigned long *used;			/* a bit for each slot */
 static unsigned int nr_vms, nr_vcpus;
-static struct hlist_head vm_hash[1 << VM_HASH_BITS], mm_hash[1 << VM_HASH_BITS];
+static struct hlist_head vm_hash[1 << VM_HASH_BITS];
 struct hlist_head kvmmem_vcpu_hash[1 << KVMMEM_VCPU_HASH_BITS];
 
 struct kvmmem_tag kvmmem_no_tag = { .tag = KVMMEM_TAG_UNKNOWN };
@@ -52,27 +53,6 @@ static struct kvmmem_vm *records_find_vm(const struct kvm *kvm)
 		if (vm->key == kvm)
 			return vm;
 	return NULL;
-}
-
-static struct hlist_head *records_mm_bucket(const struct mm_struct *mm)
-{
-	return &mm_hash[hash_ptr(mm, VM_HASH_BITS)];
-}
-
-/*
- * A process with several VMs: what it does is not always one VM's doing. The first
- * one found will do, since those before it were marked when they came.
- */
-static void records_mark_mm(struct kvmmem_vm *vm)
-{
-	struct kvmmem_vm *other;
-
-	hlist_for_each_entry(other, records_mm_bucket(vm->mm), mm_node)
-		if (other->mm == vm->mm) {
-			WRITE_ONCE(other->mm_shared, true);
-			vm->mm_shared = true;
-			return;
-		}
 }
 
 static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *task)
@@ -110,14 +90,13 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	vm->user = user;
 	vm->mm = kvm->mm;
 	vm->is_tdx = kvmmem_kvm_is_tdx(kvm);
-	records_mark_mm(vm);
 	INIT_LIST_HEAD(&vm->vcpus);
 	/* KVM could not make a directory (a duplicate name): a name of ours. */
 	if (!kvmmem_kvm_debugfs_name(kvm, vm->id, sizeof(vm->id)))
 		snprintf(vm->id, sizeof(vm->id), "%d-x%u", vm->tgid, slot);
 
 	hlist_add_head_rcu(&vm->node, &vm_hash[hash_ptr(kvm, VM_HASH_BITS)]);
-	hlist_add_head_rcu(&vm->mm_node, records_mm_bucket(vm->mm));
+	kvmmem_process_add(vm);
 	__set_bit(slot, used);
 	WRITE_ONCE(nr_vms, nr_vms + 1);
 	rcu_assign_pointer(table[slot], vm);
@@ -235,7 +214,7 @@ static void records_unlink(struct kvmmem_vm *vm)
 {
 	lockdep_assert_held(&registry_lock);
 	hlist_del_rcu(&vm->node);
-	hlist_del_rcu(&vm->mm_node);
+	kvmmem_process_remove(vm);
 	RCU_INIT_POINTER(table[vm->slot], NULL);
 	__clear_bit(vm->slot, used);
 	WRITE_ONCE(nr_vms, nr_vms - 1);
@@ -433,24 +412,6 @@ void kvmmem_records_usage(struct kvmmem_records_usage *vm,
 {
 	records_pool_usage(&vm_pool, sizeof(struct kvmmem_vm), vm);
 	records_pool_usage(&vcpu_pool, sizeof(struct kvmmem_vcpu), vcpu);
-}
-
-/**
- * kvmmem_vm_of_mm - the VM of a process
- * @mm: the process's, compared and never followed
- *
- * Context: rcu_read_lock(); the record is good until its end.
- *
- * Return: NULL if it has none, or several.
- */
-struct kvmmem_vm *kvmmem_vm_of_mm(const struct mm_struct *mm)
-{
-	struct kvmmem_vm *vm;
-
-	hlist_for_each_entry_rcu(vm, records_mm_bucket(mm), mm_node)
-		if (vm->mm == mm)
-			return READ_ONCE(vm->mm_shared) ? NULL : vm;
-	return NULL;
 }
 
 /* Entries of users that are looked at in one go. */

@@ -24,7 +24,6 @@ int kvmmem_vm_next(unsigned int from);
 struct kvmmem_vm *kvmmem_vm_at(unsigned int slot);
 struct kvmmem_vm *kvmmem_vm_get(unsigned int slot);
 void kvmmem_vm_put(struct kvmmem_vm *vm);
-struct kvmmem_vm *kvmmem_vm_of_mm(const struct mm_struct *mm);
 unsigned int kvmmem_vm_count(void);
 
 /**

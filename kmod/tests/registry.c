@@ -16,6 +16,7 @@
 #include "registry/life.h"
 #include "registry/pool.h"
 #include "registry/reaper.h"
+#include "registry/process.h"
 #include "registry/records.h"
 #include "registry/vm.h"
 #include "registry/users.h"
