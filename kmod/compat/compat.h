@@ -50,7 +50,7 @@
 #endif
 /* Of KVM's private x86.h, from 7.x on. */
 #ifndef EMULTYPE_PF
-#define EMULTYPE_PF (1 << 6)
+#define EMULTYPE_PF BIT(6)
 #endif
 
 /**

@@ -10,9 +10,9 @@
  * count by construction, and whatever grew it with no function called (Hyper-V
  * flushes of single ranges) is found by the next probe and put to a cause.
  *
- * The tag is read where the processor uses it: on Intel in kvm_entry, where
- * the vCPU's VMCS is current, and only when it can be another; on AMD in kvm_exit, since the ASID is chosen
- * after kvm_entry (svm.c, pre_svm_run).
+ * The tag is read where the processor uses it: on Intel in kvm_entry, where the
+ * vCPU's VMCS is current, and only when it can be another; on AMD in kvm_exit,
+ * since the ASID is chosen after kvm_entry (svm.c, pre_svm_run).
  *
  * All of it runs in the vCPU's thread (or in one that holds the vCPU's mutex),
  * so it has one writer.

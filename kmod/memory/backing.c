@@ -259,19 +259,22 @@ static void backing_forget(struct kvmmem_vm *vm)
 /* Under vm->walk_lock. Return: as backing_walk_on(); true if there is nothing to walk. */
 static bool backing_visit_locked(struct kvmmem_vm *vm, struct kvmmem_budget *budget)
 {
+	struct backing_walk *walk = vm->walk;
 	struct mm_struct *mm;
 	bool over;
 
-	if (!vm->walk)
-		vm->walk = kzalloc(sizeof(struct backing_walk), GFP_KERNEL);
-	if (!vm->walk)
+	if (!walk) {
+		walk = kzalloc(sizeof(*walk), GFP_KERNEL);
+		vm->walk = walk;
+	}
+	if (!walk)
 		return true;
 	mm = kvmmem_backing_get_mm(vm);
 	if (!mm) {
 		backing_forget(vm);
 		return true;
 	}
-	over = backing_walk_on(vm, vm->walk, mm, budget);
+	over = backing_walk_on(vm, walk, mm, budget);
 	mmput_async(mm);
 	return over;
 }

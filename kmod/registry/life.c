@@ -74,12 +74,13 @@ static DEFINE_PER_CPU(unsigned long, life_failed);
 struct kvmmem_vcpu *kvmmem_vcpu_meet(struct kvm_vcpu *vcpu)
 {
 	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
+	unsigned long tick = jiffies;
 
-	if (rec || this_cpu_read(life_failed) == jiffies)
+	if (rec || this_cpu_read(life_failed) == tick)
 		return rec;
 	rec = kvmmem_vcpu_birth(vcpu, current);
 	if (!rec)
-		this_cpu_write(life_failed, jiffies);
+		this_cpu_write(life_failed, tick);
 	return rec;
 }
 
