@@ -16,8 +16,10 @@ END
 check "kvmmem without the module says what to do" \
 	says '^kvmmem: /proc/kvmmem: not there; load the module' kvmmem
 check "... and ends with 1" status 1 kvmmem
-check "kvmmem prints a table" says '^qemu +4121-11 +4121 +npt +4 +4.0G' \
+check "kvmmem prints a line a VM" says '^qemu +4 +4.0G' \
 	env KVMMEM_PROC=/tmp/proc kvmmem
+check "... and all that it knows" says '^qemu +4121-11 +4121 +npt +4 +4.0G' \
+	env KVMMEM_PROC=/tmp/proc kvmmem --wide
 check "kvmmem stat prints totals" says '^total +qemu +1.50k' \
 	env KVMMEM_PROC=/tmp/proc kvmmem stat -n 1 -i 0.1
 check "kvmmem reads a copy" says '"read": 1000' kvmmem --file /tmp/proc/kvmmem --json

@@ -1,2 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kvmmem tool: columns and units, snapshots of the file, and a module a command."""
+"""The kvmmem tool, from below to above; each file uses those before it only.
+
+columns, units   what there is to see, and how people read it
+parse            bytes of /proc/kvmmem to rows
+snapshot         one reading of the host, its VMs
+interval         two readings, and what happened between them
+names, detail    names from libvirt and command lines; more from debugfs
+source, replay   where readings come from: the module, copies, a recording
+store            the recording
+all others       a view each
+"""
+
+VERSION = "0.1.0"

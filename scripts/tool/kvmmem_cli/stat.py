@@ -1,69 +1,147 @@
 # SPDX-License-Identifier: GPL-2.0
 """kvmmem stat: rates over intervals, like vmstat."""
 
+import argparse
 import collections
 import csv
-import datetime
+import itertools
+import json
+import re
 import shutil
-import signal
 import sys
 import time
 
-from .columns import COUNTERS
-from .source import Source
-from .table import group_line
-from .units import clip, safe, show
+from .columns import COUNTERS, GROWING, TITLES, find, made
+from .interval import Change, Interval, total
+from .options import add_source, count, interval, sort_column, source_of
+from .source import hold_ends
+from .units import RATES, clip, safe, show
+from .wide import group_line, stamp
+
+HELP = f"""\
+The lines with "total" are counts since kvmmem first saw each VM (vmstat, too,
+begins with totals). All others are rates per second over the real length of
+the interval; LOST% and the columns beside it are shares of all vCPUs' time.
+COUNT counts intervals, without the totals. A VM that is new in an interval
+counts from 0; a VM that went away is "gone". The last line is the sum over
+all VMs, and says how many of them did nothing. With --csv and --json there are
+no totals, the columns are always the same, and what is unknown is empty or
+null.
+
+Columns: {TITLES}; or <type>.<column> of /proc/kvmmem.
+
+examples:
+  kvmmem stat -i 10 --top 5               the five VMs that lose most time
+  kvmmem stat -e lost,inval,refaults      three columns
+  kvmmem stat --rows inval --vm web       who takes memory from the VM web
+  kvmmem stat --from last-night --begin 02:00 --json"""
+SCREENFUL = 40      # VMs, where there is no screen
 
 
-class Restarted(Exception):
-    """A counter shrank: counters only grow, so it is a new VM with an old id."""
+def chosen_columns(text):
+    """A type of option: columns, with commas between them."""
+    found = []
+    for word in text.split(","):
+        column = find(word)
+        if not column and re.fullmatch(r"[A-Za-z]\w*\.\w+", word):
+            column = made(*word.lower().split("."))
+        if not column:
+            raise argparse.ArgumentTypeError(f"no column '{word}', there are: {TITLES}")
+        found.append(column)
+    return found
 
 
-def increase(new, old, column):
-    """How much a counter of VM @new grew; @old is what it was, None for a new VM.
-
-    Row by row, as a VM's tags come and go: a tag that is new counts from 0.
-    """
-    def by_tag(vm):
-        return {(row.get("vcpu"), row.get("vpid")) if column.kind == "vpid" else 0:
-                row.get(column.name) for row in (vm.rows[column.kind] if vm else ())}
-
-    before, now = by_tag(old), by_tag(new)
-    pairs = [(value, before.get(tag, 0)) for tag, value in now.items()]
-    if any(None not in pair and pair[0] < pair[1] for pair in pairs):
-        raise Restarted
-    if not pairs or any(None in pair for pair in pairs):
-        return None
-    return sum(value - was for value, was in pairs)
-
-
-def rates(new, old, seconds):
-    """What each counter of a VM grew by in a second."""
-    try:
-        grown = {c: increase(new, old, c) for c in COUNTERS}
-    except Restarted:
-        grown = {c: increase(new, None, c) for c in COUNTERS}
-    return {c: None if n is None else n / seconds for c, n in grown.items()}
+def add(parser):
+    """The options of stat."""
+    parser.description = "Time lost, faults, invalidations and TLB flushes, for each VM."
+    parser.epilog = HELP
+    parser.add_argument("-i", dest="interval", metavar="SECONDS", type=interval,
+                        help="length of an interval (1); of copies: between them")
+    parser.add_argument("-n", dest="count", metavar="COUNT", type=count,
+                        help="stop after COUNT intervals (never)")
+    parser.add_argument("-e", dest="columns", metavar="COLUMN,...", type=chosen_columns,
+                        help="these columns")
+    parser.add_argument("--rows", metavar="TYPE,...",
+                        help="all columns of these types of rows of /proc/kvmmem")
+    parser.add_argument("--sort", metavar="COLUMN", type=sort_column,
+                        help="order of the VMs, the biggest first")
+    parser.add_argument("--top", metavar="N", type=count,
+                        help="at most so many VMs (as many as fit on the screen)")
+    parser.add_argument("--exact", action="store_true", help="numbers in full, without units")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="for programs; times are UTC")
+    form.add_argument("--json", action="store_true",
+                      help="for programs: an object for each VM and interval, one a line")
+    add_source(parser)
 
 
-class CsvReport:
-    """A line for each VM and interval, for programs."""
+def check(args):
+    """Do the options go together?"""
+    if args.columns and args.rows:
+        args.error("-e and --rows do not go together")
 
-    def __init__(self):
+
+def _name(column):
+    """What programs call a column."""
+    name = column.name if column.kind == "fault" else f"{column.kind}_{column.name}"
+    return f"{name}_per_s" if column.form in GROWING else name
+
+
+def _raw(change, column):
+    """A value for programs: growth a second, or what is there now."""
+    if column.form not in GROWING:
+        return change.vm.value(column)
+    grown = change.grown(column)
+    return None if grown is None else grown / change.seconds
+
+
+class Data:
+    """What is for programs."""
+
+    def __init__(self, columns):
+        # Those of the first version first, for whoever counts them.
+        self.columns = columns or sorted(
+            COUNTERS, key=lambda c: c.kind not in ("fault", "flush", "vpid"))
+
+    def start(self, _snapshot, _changes):
+        """Before the first interval."""
+
+    def interval(self, new, seconds, changes, _gone):
+        """A line for each VM."""
+        for change in changes:
+            self.line(stamp(new.wall), seconds, change.vm,
+                      {_name(c): _raw(change, c) for c in self.columns})
+
+    def line(self, when, seconds, vm, values):
+        """One VM's line."""
+        raise NotImplementedError
+
+
+class CsvReport(Data):
+    """A line for each VM and interval, with commas."""
+
+    def __init__(self, columns):
+        super().__init__(columns)
         self.out = csv.writer(sys.stdout, lineterminator="\n")
 
-    def start(self, _snapshot, _vms):
-        """The only header line."""
-        names = [c.name if c.kind == "fault" else f"{c.kind}_{c.name}" for c in COUNTERS]
-        self.out.writerow(["time", "interval_s", "id", "name"] + [f"{n}_per_s" for n in names])
+    def start(self, _snapshot, _changes):
+        self.out.writerow(["time", "interval_s", "id", "name"] +
+                          [_name(c) for c in self.columns] + ["uuid"])
 
-    def interval(self, snapshot, seconds, rows, _gone):
-        """The rates of one interval; what is unknown is an empty field."""
-        when = datetime.datetime.fromtimestamp(snapshot.wall, datetime.timezone.utc)
-        stamp = when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        for vm, values in rows:
-            self.out.writerow([stamp, f"{seconds:.6f}", safe(vm.id), safe(vm.name or "")] +
-                              ["" if v is None else f"{v:.3f}" for v in values.values()])
+    def line(self, when, seconds, vm, values):
+        self.out.writerow([when, f"{seconds:.6f}", safe(vm.id), safe(vm.name or "")] +
+                          ["" if v is None else f"{v:.3f}" if isinstance(v, float) else safe(v)
+                           for v in values.values()] + [vm.uuid or ""])
+
+
+class JsonReport(Data):
+    """The same as objects."""
+
+    def line(self, when, seconds, vm, values):
+        print(json.dumps({"time": when, "interval_s": round(seconds, 6), "id": vm.id,
+                          "name": vm.name, "uuid": vm.uuid,
+                          **{name: round(value, 3) if isinstance(value, float) else value
+                             for name, value in values.items()}}))
 
 
 class TextReport:
@@ -72,58 +150,104 @@ class TextReport:
     NAME = 16           # the width of a VM's name
     LEFT = 9 + NAME     # of the time and the name
 
-    def __init__(self):
+    def __init__(self, args, columns):
+        self.args, self.wanted = args, columns
+        self.width = 12 if args.exact else 6
         self.columns, self.hidden = [], []
         self.used = 0   # lines since the header, and with it
 
-    def start(self, snapshot, vms):
+    def start(self, snapshot, changes):
         """Totals first, as vmstat does; nobody knows over how many seconds."""
-        rows = [(vm, {c: vm.value(c) for c in COUNTERS}) for vm in vms]
-        self._print(snapshot, "total", "count", rows, [])
+        self._print(snapshot, "total", changes, [])
 
-    def interval(self, snapshot, _seconds, rows, gone):
+    def interval(self, new, _seconds, changes, gone):
         """The rates of one interval, and the VMs that went away in it."""
-        stamp = time.strftime("%H:%M:%S", time.localtime(snapshot.wall))
-        self._print(snapshot, stamp, "rate", rows, gone)
+        self._print(new, time.strftime("%H:%M:%S", time.localtime(new.wall)), changes, gone)
 
-    def _choose(self, rows, width):
+    def _choose(self, changes, width):
         """The columns that were ever known and fit in; True if they changed."""
-        known = [c for c in COUNTERS if c.group and
-                 (c in self.columns + self.hidden or any(v[c] is not None for _vm, v in rows))]
-        fit = max(1, (width - self.LEFT) // 7) if width else len(known)
-        before, self.columns, self.hidden = self.columns, known[:fit], known[fit:]
+        before = self.columns
+        if self.wanted:
+            self.columns = self.wanted
+            return before != self.columns
+        known = [c for c in COUNTERS if c.group and (
+            c in self.columns + self.hidden or any(self._value(ch, c) is not None
+                                                   for ch in changes))]
+        fit = max(1, (width - self.LEFT) // (self.width + 1)) if width else len(known)
+        best = sorted(known, key=lambda c: c.rank)[:fit]
+        self.columns = [c for c in known if c in best]
+        self.hidden = [c for c in known if c not in best]
         return before != self.columns
+
+    @staticmethod
+    def _value(change, column):
+        return change.value(column) if change.rated else change.vm.value(column)
+
+    def _cells(self, values, rated):
+        forms = ("exact" if self.args.exact else RATES.get(c.form, c.form) if rated else c.form
+                 for c in self.columns)
+        return "".join(f" {show(form, value):>{self.width}}"
+                       for form, value in zip(forms, values))
 
     def _header(self):
         if self.hidden:
             print("Too narrow for:", *(c.short or c.title for c in self.hidden))
-        print(" " * self.LEFT, group_line(self.columns, dict.fromkeys(self.columns, 6), 1))
+        if any(c.group for c in self.columns):
+            print(" " * self.LEFT,
+                  group_line(self.columns, dict.fromkeys(self.columns, self.width), 1))
         print(f"{'TIME':8} {'VM, per second':{self.NAME}}",
-              *(f"{c.short or c.title:>6}" for c in self.columns))
+              *(f"{clip(c.short or c.title, self.width):>{self.width}}" for c in self.columns))
         self.used = 2 + bool(self.hidden)
 
     def _labels(self, vms):
         """What to call each of @vms: its id where a name is not one VM's alone."""
-        names = {vm: clip(safe(vm.name or vm.id), self.NAME) for vm in vms}
+        names = {vm: clip(safe(vm.label), self.NAME) for vm in vms}
         uses = collections.Counter(names.values())
         return {vm: f"{name if uses[name] == 1 else safe(vm.id):{self.NAME}}"
                 for vm, name in names.items()}
 
-    def _print(self, snapshot, stamp, form, rows, gone):
+    def _some(self, changes, room):
+        """Those that have a line, and how many did nothing."""
+        idle = [ch for ch in changes if not any(self._value(ch, c) for c in self.columns)]
+        limit = self.args.top or room
+        if self.args.sort:
+            changes = sorted(changes, key=lambda ch: -(self._value(ch, self.args.sort) or 0)
+                             if self.args.sort.form != "text" else 0)
+        elif len(changes) > limit:
+            ranked = sorted(self.columns, key=lambda c: c.rank)
+            changes = sorted((ch for ch in changes if ch not in idle), key=lambda ch: [
+                -(self._value(ch, c) or 0) for c in ranked if c.form != "text"])
+        return changes[:limit], len(idle)
+
+    def _print(self, snapshot, when, changes, gone):
         size = shutil.get_terminal_size((80, 24)) if sys.stdout.isatty() else None
+        changed = self._choose(changes, size and size.columns)
+        shown, idle = self._some(changes, max(3, size.lines - 5) if size else SCREENFUL)
         labels = self._labels([*snapshot.vms.values(), *gone])
-        height = max(1, len(rows) + len(gone))
-        changed = self._choose(rows, size and size.columns)
+        height = max(1, len(shown) + len(gone) + (len(changes) > 1))
         if self.columns and (changed or size and self.used + height >= size.lines):
             self._header()
         self.used += height
-        for vm, values in rows:
-            print(f"{stamp:8} {labels[vm]}",
-                  *(f"{show(form, values[c]):>6}" for c in self.columns))
+        for ch in shown:
+            print(f"{when:8} {labels[ch.vm]}"
+                  f"{self._cells((self._value(ch, c) for c in self.columns), ch.rated)}")
         for vm in gone:
-            print(f"{stamp:8} {labels[vm]}   gone")
-        if not rows and not gone:
-            print(f"{stamp:8} no VM")
+            print(f"{when:8} {labels[vm]}   gone")
+        if len(changes) > 1:
+            self._total(when, changes, idle)
+        if not changes and not gone:
+            print(f"{when:8} no VM")
+
+    def _total(self, when, changes, idle):
+        rated = changes[0].rated
+        values = []
+        for c in self.columns:
+            known = [] if c.form in ("text", "percent", "age") else \
+                [v for v in (ch.vm.value(c) for ch in changes) if v is not None]
+            values.append(total(changes, c) if rated and known else
+                          sum(known) if known else None)
+        label = clip(f"{len(changes)} VMs" + (f",{idle} idle" if idle else ""), self.NAME)
+        print(f"{when:8} {label:{self.NAME}}{self._cells(values, rated)}")
 
 
 def warn_lost(lost, when=""):
@@ -134,49 +258,37 @@ def warn_lost(lost, when=""):
               "/sys/kernel/debug/kvmmem/hooks", file=sys.stderr)
 
 
-# These end stat, but only while it waits: a line is never cut in two.
-ENDS = {signal.SIGINT, signal.SIGPIPE}
+def _columns(args, snapshot):
+    """What the user wants to see, or None for what there is."""
+    if not args.rows:
+        return args.columns
+    kinds = [kind.strip().lower() for kind in args.rows.split(",")]
+    for kind in kinds:
+        if kind not in snapshot.headers:
+            args.error(f"--rows: no rows of type '{kind}', there are: "
+                       f"{' '.join(snapshot.headers)}")
+    found = [made(kind, name) for kind in kinds for name in snapshot.headers[kind]
+             if name not in ("vm", "id")]
+    words = {(kind, name) for vm in snapshot.vms.values() for kind in kinds
+             for row in vm.rows[kind] for name, value in row.items() if isinstance(value, str)}
+    return [c for c in found if c.form != "text" and (c.kind, c.name) not in words]
 
 
-def hold_ends():
-    """From here on ENDS raise KeyboardInterrupt, in wait_until() only."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
-    for number in ENDS:
-        signal.signal(number, signal.default_int_handler)
-
-
-def wait_until(deadline):
-    """Sleep; KeyboardInterrupt if one of ENDS comes."""
-    # Not by sigtimedwait(): Python's takes a deadline that passed while the
-    # process was stopped for a signal.
-    try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
-        time.sleep(max(0, deadline - time.monotonic()))
-    finally:
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
-
-
-def stat(args):
-    """kvmmem stat: rates over intervals."""
+def run(args):
+    """kvmmem stat."""
     hold_ends()
-    source = Source(args.file)
-    old = source.read()
-    vms, start, tick, done = old.must_select(args.vm), old.clock, 0, 0
-    report = CsvReport() if args.csv else TextReport()
+    source = source_of(args)
+    steps = source.steps(args.interval or 1.0 if source.live else args.interval, args.count)
+    old = next(steps)
+    vms = old.must_select(args.vm)
+    columns = _columns(args, old)
+    report = CsvReport(columns) if args.csv else JsonReport(columns) if args.json else \
+        TextReport(args, columns)
     warn_lost(old.host.get("lost") or 0)
-    report.start(old, vms)
+    report.start(old, [Change(vm, None, 1, False) for vm in vms])
     sys.stdout.flush()
-    while args.count is None or done < args.count:
-        # Deadlines count from the start, so that delays do not add up; those that
-        # passed while we were stopped are left out.
-        tick = max(tick, int((time.monotonic() - start) / args.interval)) + 1
-        wait_until(start + tick * args.interval)
-        new = source.read()
-        seconds = new.clock - old.clock
-        gone = [vm for vm in vms if vm.id not in new.vms]
-        vms = new.select(args.vm)
-        warn_lost((new.host.get("lost") or 0) - (old.host.get("lost") or 0), " in this interval")
-        report.interval(new, seconds,
-                        [(vm, rates(vm, old.vms.get(vm.id), seconds)) for vm in vms], gone)
+    for old, new in itertools.pairwise(itertools.chain([old], steps)):
+        step = Interval(old, new, args.vm)
+        warn_lost(step.lost, " in this interval")
+        report.interval(new, step.seconds, step.changes, step.gone)
         sys.stdout.flush()
-        old, done = new, done + 1

@@ -53,8 +53,37 @@ def show_age(ms):
     return next((f"{ms // length}{unit}" for unit, length in units if ms >= length), f"{ms}ms")
 
 
+def show_time(us):
+    """Microseconds, in the biggest unit that leaves something before the point."""
+    for unit, length in (("d", 86400e6), ("h", 3600e6), ("m", 60e6), ("s", 1e6), ("ms", 1e3)):
+        if us >= length:
+            return f"{us / length:.{int(us < 9.95 * length)}f}{unit}"
+    return f"{us:.0f}us" if us else "0"
+
+
+def show_lost(share):
+    """A share of which small ones matter, too."""
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    return f"{share * 100:.{int(0 < share < 0.0995)}f}%"
+
+
+def show_size_rate(kb):
+    """KiB a second; only a true zero is printed as 0."""
+    return "<1K" if 0 < kb < 1 else show_size(kb)
+
+
+def show_exact(value):
+    """A number as it is, for those who compute with it."""
+    return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
 FORMS = {"text": safe, "plain": str, "size": show_size, "count": show_count,
-         "rate": show_rate, "percent": show_percent, "age": show_age}
+         "rate": show_rate, "percent": show_percent, "age": show_age, "busy": show_time,
+         "grown": show_size, "lost": show_lost, "size rate": show_size_rate,
+         "exact": show_exact}
+# How what grows is shown as so much a second; all other forms show what is now.
+RATES = {"count": "rate", "busy": "lost", "grown": "size rate"}
 
 
 def show(form, value):

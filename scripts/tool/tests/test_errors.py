@@ -2,9 +2,11 @@
 """What goes wrong, and what the tool says of it."""
 
 import os
+import re
 import subprocess
 
-from case import HEADERS, TOOL, Tool, line_of, two_vms, vm_row
+from case import HEADERS, TOOL, TREE, Tool, line_of, two_vms, vm_row
+from kvmmem_cli.main import VIEWS
 
 NOBODY = 65534
 
@@ -76,7 +78,12 @@ class Errors(Tool):
                 (["--sort", "mem", "stat"], "do not go with 'stat'"),
                 (["--js"], "unrecognized"),
                 (["stat", "5"], "unrecognized arguments: 5"),
-                (["stat", "--json"], "unrecognized"),
+                (["stat", "--json", "--csv"], "not allowed with"),
+                (["stat", "-e", "x"], "no column 'x', there are: name id"),
+                (["stat", "-e", "read", "--rows", "fault"], "-e and --rows do not go"),
+                (["stat", "--rows", "none"], "no rows of type 'none', there are: "),
+                (["--from", "a", "--file", "b"], "--from and --file do not go together"),
+                (["--begin", "1"], "--begin and --end go with --from"),
                 *((["stat", "-i", bad], f"-i: '{bad}' is not a number from 0.05 to 86400")
                   for bad in ("0", "0.01", "-1", "nan", "inf", "1e3", "x", "86401")),
                 *((["stat", "-n", bad], f"-n: '{bad}' is not a number from 1 on")
@@ -88,7 +95,11 @@ class Errors(Tool):
         self.assertIn("columns to sort by: name id pid", self.output("--help").lower())
         text = self.output("stat", "--help")
         self.assertIn("since kvmmem first saw", text)
-        self.assertNotRegex(self.output("--help"), r"\b(top|record|report|explain|export)\b")
+        for view in VIEWS:
+            self.assertIn("--from", self.output(view, "--help"))
+        version = re.search('PACKAGE_VERSION="(.*)"',
+                            (TREE.parents[1] / "dkms.conf").read_text(encoding="utf-8"))[1]
+        self.assertEqual(self.output("--version"), f"kvmmem {version}\n")
 
     def test_output_cannot_be_written(self):
         self.put(two_vms())

@@ -2,8 +2,14 @@
 """kvmmem stat --csv."""
 
 import csv
+import json
+import re
 
 from case import DB, DB_FAULTS, FLUSHES, TAGS, WEB, WEB_FAULTS, Stat, full, one_vm, render, row
+
+NEW = {"time": "vm served total_us kvm_us asleep_us user_us p50_ns p99_ns max_ns async stuck".split(),
+       "inval": "vm calls vmm reclaim ksm thp migrate numa_scan in_run fork protect other refaults"
+                .split()}
 
 
 class Csv(Stat):
@@ -35,13 +41,17 @@ class Csv(Stat):
             vpid=[{**TAGS[0], "entries": 9100, "flushes": 1130, "remote": 1010, "guest": 120},
                   {**TAGS[1], "entries": 8001}, TAGS[2]]))
         web = step["4121-11"]
-        self.assertEqual({name: self.grew(web, name[:-6]) for name in web if "_per_s" in name}, {
+        there = {name: self.grew(web, name[:-6]) for name in web
+                 if re.match("ept|read|write|exec|prot|page|mmio|shadow|flush_|vpid_", name)}
+        self.assertEqual(there, {
             "ept_violations_per_s": 100, "read_per_s": 100, "write_per_s": 0, "exec_per_s": 0,
             "protection_per_s": 1, "page_walk_per_s": 0, "mmio_per_s": None, "shadow_per_s": 5,
             "flush_requests_per_s": 10, "flush_remote_per_s": 2, "flush_vcpu_per_s": 30,
             "vpid_remote_per_s": 10, "vpid_guest_per_s": 20, "vpid_nested_per_s": 0,
             "vpid_tag_per_s": 0, "vpid_other_per_s": 0, "vpid_single_per_s": 0,
-            "vpid_entries_per_s": 101})
+            "vpid_entries_per_s": 101, "vpid_range_per_s": None})
+        # What the file does not have is empty.
+        self.assertEqual((web["inval_ksm_per_s"], web["time_total_us_per_s"]), ("", ""))
         self.assertEqual(self.grew(step["5210-14"]), 0)
         self.assertRegex(web["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
         self.assertEqual(web["name"], "qemu-system-x86")
@@ -83,3 +93,28 @@ class Csv(Stat):
     def test_unknown_that_becomes_known_is_no_rate(self):
         steps = self.csv_steps(one_vm("-"), one_vm(5), one_vm(6), one_vm("-"))
         self.assertEqual([self.grew(step["4121-11"]) for step in steps], [None, 1, None])
+
+    def test_json(self):
+        self.put(full())
+        lines = self.output("stat", "--json", "-i", "0.05", "-n", "2").splitlines()
+        rows = [json.loads(line) for line in lines]
+        self.assertEqual([got["id"] for got in rows], ["4121-11", "5210-14"] * 2)
+        self.assertEqual((rows[0]["read_per_s"], rows[0]["mmio_per_s"]), (0, None))
+        self.assertRegex(rows[0]["time"], r"Z$")
+
+    def test_time_lost_and_who_takes_memory(self):
+        def text(at):
+            return full(kinds=("vm", "fault", "time", "inval"), headers=NEW,
+                        time=[row("4121-11", total_us=at, kvm_us=at // 2)],
+                        inval=[row("4121-11", calls=at, ksm=at)])
+
+        self.put(text(0))
+        run = self.start("-i", "0.4", "-n", "1", "-e", "lost,in-kvm,inval,merged")
+        for _ in range(5):
+            run.stdout.readline()
+        self.put(text(160000))
+        # 160 ms of about 400 ms on each of four vCPUs.
+        lost, kvm, calls, ksm = self.ends(run).split("\n")[0].split()[2:]
+        self.assertAlmostEqual(float(lost[:-1]), 10, delta=3)
+        self.assertAlmostEqual(float(kvm[:-1]), float(lost[:-1]) / 2, delta=0.2)
+        self.assertEqual(calls, ksm)

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import termios
 
-from case import DB, TOOL, WEB, Stat, full, one_vm, render, two_vms, vm_row
+from case import DB, TOOL, WEB, Stat, full, one_vm, render, row, two_vms, vm_row
 
 
 class Text(Stat):
@@ -42,8 +42,8 @@ class Text(Stat):
         self.put(full())
         self.assertRegex(run.stdout.readline(), "-- faults --.*-- TLB flushes --")
         self.assertRegex(run.stdout.readline(), "SHADOW.*REQS.*DONE.*FLUSH.*REMOTE.*SINGLE")
-        run.stdout.readline()
-        run.stdout.readline()
+        for _ in range(3):
+            run.stdout.readline()
         # What has been shown once stays, so that the columns do not jump.
         self.put(one_vm(9))
         self.assertRegex(run.stdout.readline(), "4121-11 .* - +- +- +-$")
@@ -53,7 +53,7 @@ class Text(Stat):
     def test_text_tells_vms_of_one_name_apart(self):
         self.put(two_vms(vm=[WEB, DB, vm_row("7-1", "lkvm")]))
         text = self.output("stat", "-i", "0.05", "-n", "1")
-        self.assertEqual(re.findall(r"(?m)^total +(\S+)", text), ["4121-11", "5210-14", "lkvm"])
+        self.assertEqual(re.findall(r"(?m)^total +(\S+)", text), ["4121-11", "5210-14", "lkvm", "3"])
 
     def test_header_once_without_a_terminal(self):
         self.put(full())
@@ -80,7 +80,9 @@ class Text(Stat):
         text = self.on_terminal(10, 80, "stat", "-i", "0.05", "-n", "12")
         lines = text.splitlines()
         self.assertLessEqual(max(map(len, lines)), 80)
-        self.assertIn("Too narrow for: REQS DONE FLUSH", lines[0])
+        self.assertIn("Too narrow for: EXEC WALK SHADOW REQS", lines[0])
+        # What matters most of each group is there.
+        self.assertEqual(lines[2].split()[4:], "VIOL READ WRITE PROT FLUSH REMOTE GUEST".split())
         headers = [at for at, line in enumerate(lines) if line.startswith("TIME")]
         self.assertGreater(len(headers), 3)
         self.assertLessEqual(max(b - a for a, b in zip(headers, headers[1:])), 10)
@@ -89,6 +91,33 @@ class Text(Stat):
         self.assertEqual(text.count("interval_s"), 1)
         self.assertLessEqual(max(map(len, self.on_terminal(24, 90).split("\n\n")[1]
                                      .splitlines())), 90)
+
+    def many(self, count):
+        """So many VMs, of which three do something."""
+        return render(vm=[vm_row(f"{at}-1", f"vm{at}") for at in range(1, count + 1)],
+                      fault=[row(f"{at}-1", read=9 * at if at in (7, 70, 170) else 0)
+                             for at in range(1, count + 1)])
+
+    def test_many_vms(self):
+        self.put(self.many(200))
+        lines = self.on_terminal(24, 80, "stat", "-i", "0.05", "-n", "1").splitlines()
+        self.assertLess(len(lines), 24)
+        # Those that do something, most first, and one line for the others.
+        busy = [line.split() for line in lines if line.startswith("total")]
+        self.assertEqual([words[1] for words in busy[:3]], ["vm170", "vm70", "vm7"])
+        self.assertEqual(busy[3][1:3], ["200", "VMs,197"])
+        text = self.output("stat", "-i", "0.05", "-n", "1", "--top", "2", "--sort", "read")
+        self.assertEqual(re.findall(r"(?m)^total +(\S+)", text), ["vm170", "vm70", "200"])
+        self.assertRegex(text, r"(?m)^[\d:]{8} 200 VMs,200 idle")
+
+    def test_columns_by_wish(self):
+        self.put(full())
+        text = self.output("stat", "-i", "0.05", "-n", "1", "-e", "viol,vpid.remote,swap,host-huge")
+        self.assertRegex(text, r"(?m)^TIME .* VIOL REMOTE +SWAP HOST-\+$")
+        self.assertRegex(text, r"(?m)^total +4121-11 +1.09M +1.50k +0 +75%$")
+        text = self.output("stat", "-i", "0.05", "-n", "1", "--exact", "--rows", "flush")
+        self.assertRegex(text, r"(?m)^TIME .* REQS +DONE +FLUSH$|news")
+        self.assertRegex(text, r"(?m)^total +4121-11 .*40212 +18331 +51202")
 
     def test_raw_on_a_terminal_is_safe(self):
         self.put(two_vms() + "x\x1b[2J\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""kvmmem without a subcommand."""
+"""kvmmem --wide, --json and --raw."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from kvmmem_cli.options import sort_column
 
 
 class Table(Tool):
-    """kvmmem without a subcommand."""
+    """kvmmem --wide, --json and --raw."""
 
     def test_host_lines(self):
         self.put(two_vms())
@@ -35,7 +35,7 @@ class Table(Tool):
                       "Memory    -, - available; swap -\n"
                       "VMs       - with -, overcommit -\nLOST ", text)
         self.put("# kvmmem 1\n# vm id\n")
-        self.assertIn("overcommit -", self.output())
+        self.assertIn("overcommit -", self.output("--wide"))
 
     def test_lost_is_loud_and_only_when_it_is(self):
         self.put(two_vms())
@@ -45,7 +45,7 @@ class Table(Tool):
 
     def test_rows(self):
         self.put(two_vms())
-        self.assertEqual(records(self.output()), {
+        self.assertEqual(records(self.output("--wide")), {
             "4121-11": {"NAME": "qemu-system-x86", "ID": "4121-11", "PID": "4121",
                         "MODE": "ept", "VCPUS": "4", "MEM": "4.0G", "RESIDENT": "2.1G",
                         "SWAP": "0", "KSM": "0", "VIOLATIONS": "1.09M", "READ": "203k",
@@ -59,7 +59,7 @@ class Table(Tool):
 
     def test_flushes_and_backing(self):
         self.put(full())
-        vms = records(self.output())
+        vms = records(self.output("--wide"))
         web, database = vms["4121-11"], vms["5210-14"]
         self.assertEqual([web[t] for t in ("REQUESTS", "DONE", "FLUSHES", "REMOTE", "GUEST",
                                            "NESTED", "TAG", "OTHER", "SINGLE")],
@@ -74,44 +74,44 @@ class Table(Tool):
         self.put(full(vpid=[row("4121-11", vcpu=0, vpid=1, remote="-", guest=1),
                             row("4121-11", vcpu=1, vpid="-", remote=7, guest=1),
                             row("5210-14", vcpu=0, vpid=1, remote=8, guest=1)]))
-        vms = records(self.output())
+        vms = records(self.output("--wide"))
         self.assertEqual(vms["4121-11"]["REMOTE"], "-")
         self.assertEqual(vms["4121-11"]["GUEST"], "2")
         self.assertEqual(vms["5210-14"]["REMOTE"], "8")
 
     def test_unknown_columns_go_to_a_footnote(self):
         self.put(two_vms())
-        text = self.output()
+        text = self.output("--wide")
         self.assertNotRegex(text, r"NAME.*MMIO")
         self.assertIn("Unknown for all VMs above, not shown: MMIO.", text)
         self.put(two_vms(fault=[WEB_FAULTS, {**DB_FAULTS, "mmio": 3}]))
-        text = self.output()
+        text = self.output("--wide")
         self.assertEqual(records(text)["4121-11"]["MMIO"], "-")
         self.assertIn("-: unknown on this kernel or host, not 0.", text)
         self.assertNotIn("not shown", text)
 
     def test_rows_that_are_not_in_the_file_are_not_mentioned(self):
         self.put(two_vms(kinds=("vm",)))
-        self.assertNotRegex(self.output(), "VIOLATIONS|FLUSHES|HUGE|not shown")
+        self.assertNotRegex(self.output("--wide"), "VIOLATIONS|FLUSHES|HUGE|not shown")
 
     def test_vm_without_counters_yet(self):
         self.put(two_vms(fault=[WEB_FAULTS]))
-        self.assertEqual(records(self.output())["5210-14"]["VIOLATIONS"], "-")
+        self.assertEqual(records(self.output("--wide"))["5210-14"]["VIOLATIONS"], "-")
 
     def test_rows_of_a_vm_that_has_gone(self):
         self.put(two_vms(vm=[WEB]))
-        self.assertEqual(list(records(self.output())), ["4121-11"])
+        self.assertEqual(list(records(self.output("--wide"))), ["4121-11"])
 
     def test_no_vm(self):
         self.put(render(host={"vms": 0, "guest_kb": 0}))
-        self.assertTrue(self.output().endswith("\n\nNo VM is known to the module.\n"))
+        self.assertTrue(self.output("--wide").endswith("\n\nNo VM is known to the module.\n"))
 
     def test_width(self):
         self.put(full())
         self.command_line(4121, "qemu", "-name", "instance-of-someone-with-a-long-name")
         for columns in (None, 80, 100, 120, 250):
             with self.subTest(columns=columns):
-                text = self.output(env={"COLUMNS": str(columns)} if columns else {})
+                text = self.output("--wide", env={"COLUMNS": str(columns)} if columns else {})
                 self.assertLessEqual(max(map(len, text.splitlines())), columns or 120)
                 self.assertIn("instance-of-someone-wit+ ", text)
                 self.assertEqual(len(records(text)["4121-11"]), 28)
@@ -123,28 +123,28 @@ class Table(Tool):
         self.put(render(headers=headers, vm=[vm_row("9-1", "qemu", mem_kb=1024, future="soon")],
                         fault=[row("9-1", read=5, ept_violations=6, news="a\\040b")])
                  + "mystery without a header\n\n# note\n#\n")
-        self.assertEqual(records(self.output())["9-1"],
+        self.assertEqual(records(self.output("--wide"))["9-1"],
                          {"NAME": "qemu", "ID": "9-1", "PID": "9", "MEM": "1.0M",
                           "VIOLATIONS": "6", "READ": "5"})
 
     def test_names(self):
         self.put(two_vms())
         self.command_line(4121, "/usr/bin/qemu", "-name", "guest=web1,debug-threads=on")
-        vms = records(self.output())
+        vms = records(self.output("--wide"))
         self.assertEqual(vms["4121-11"]["NAME"], "web1")
         self.assertEqual(vms["5210-14"]["NAME"], "qemu-system-x86")
 
     def test_names_of_a_copy_are_not_looked_up_here(self):
         self.command_line(4121, "/usr/bin/qemu", "-name", "stranger")
         copy = self.put(two_vms(), "copy")
-        self.assertEqual(records(self.output("--file", copy))["4121-11"]["NAME"],
+        self.assertEqual(records(self.output("--wide", "--file", copy))["4121-11"]["NAME"],
                          "qemu-system-x86")
 
     def test_control_characters_never_get_out(self):
         vm = vm_row("4121-11", "x\\033[2J\\012y", mode="e\\007t")
         self.put(two_vms(vm=[vm, DB], host={"thp": "a\\033b"}))
         self.command_line(5210, "qemu", "-name", "\x1b]0;owned\x07\n")
-        for args in ((), ("--json",), ("stat", "-i", "0.05", "-n", "1"),
+        for args in ((), ("--wide",), ("--json",), ("stat", "-i", "0.05", "-n", "1"),
                      ("stat", "--csv", "-i", "0.05", "-n", "1")):
             with self.subTest(args=args):
                 self.assertNotRegex(self.output(*args), r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
@@ -162,7 +162,7 @@ class Table(Tool):
 
     def test_filter_not_found(self):
         self.put(two_vms())
-        self.fails(1, r"no VM has the id, name or pid 'no\\x1bne'; .* lists them",
+        self.fails(1, r"no VM has the id, name, pid or UUID 'no\\x1bne'; .* lists them",
                    "--vm", "4121", "--vm", "no\x1bne")
         self.fails(1, "no VM has", "stat", "--vm", "None")
 
@@ -174,7 +174,7 @@ class Table(Tool):
                             ("mode", "4121-11 5210-14 99-3"), ("age", "5210-14 4121-11 99-3"),
                             ("entries", "4121-11 5210-14 99-3")):
             with self.subTest(column=column):
-                _status, text, _errors = self.inside("--sort", column)
+                _status, text, _errors = self.inside("--wide", "--sort", column)
                 self.assertEqual(list(records(text)), ids.split())
         self.assertEqual(sort_column("remote").title, "REMOTE")
 

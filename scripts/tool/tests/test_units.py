@@ -4,7 +4,7 @@
 import signal
 import unittest
 
-from kvmmem_cli import names, snapshot, units
+from kvmmem_cli import names, parse, units
 
 INTERRUPT = signal.getsignal(signal.SIGINT)
 
@@ -40,6 +40,16 @@ class Units(unittest.TestCase):
                          (7200000, "2h"), (86400000, "1d")):
             self.assertEqual(units.show_age(ms), text)
 
+    def test_times(self):
+        for us, text in ((0, "0"), (7, "7us"), (1500, "1.5ms"), (2e6, "2.0s"), (90e6, "1.5m"),
+                         (7200e6, "2.0h"), (172800e6, "2.0d")):
+            self.assertEqual(units.show_time(us), text)
+
+    def test_time_lost(self):
+        for share, text in ((0, "0%"), (0.0001, "<0.1%"), (0.031, "3.1%"), (0.5, "50%"),
+                            (1.0, "100%")):
+            self.assertEqual(units.show_lost(share), text)
+
     def test_unknown_is_a_dash_in_every_form(self):
         for form in units.FORMS:
             self.assertEqual(units.show(form, None), "-")
@@ -51,7 +61,7 @@ class Units(unittest.TestCase):
     def test_escapes(self):
         for word, text in ((rb"my\040vm", "my vm"), (rb"a\134b", "a\\b"), (rb"\303\251", "é"),
                            (rb"\377x", "\\xffx"), (rb"\9", "\\9")):
-            self.assertEqual(snapshot.unescape(word), text)
+            self.assertEqual(parse.unescape(word), text)
 
     def test_no_module_level_side_effects(self):
         self.assertIs(signal.getsignal(signal.SIGINT), INTERRUPT)
@@ -78,6 +88,19 @@ class Names(unittest.TestCase):
         self.assertEqual(self.name("firecracker", "--id", "fc1"), "fc1")
         self.assertEqual(self.name("firecracker", "--id=fc1", "--api-sock", "/s"), "fc1")
         self.assertEqual(self.name("vmm", "--id", "1", "--name", "web"), "web")
+
+    def test_cloud_hypervisor(self):
+        self.assertEqual(self.name("cloud-hypervisor", "--api-socket", "/run/ch/web.sock"), "web")
+        self.assertEqual(self.name("cloud-hypervisor", "--api-socket=path=/run/db.socket,x=1"),
+                         "db")
+
+    def test_uuids(self):
+        uuid = "6dd6bda1-1c15-4b17-a76b-5f3c12a10a3e"
+        for argv in (["qemu", "-uuid", uuid.upper()], ["ch", "--platform", f"x=1,uuid={uuid}"],
+                     ["qemu", "-smbios", f"type=1,uuid={uuid}"]):
+            self.assertEqual(names.uuid_from(argv), uuid)
+        self.assertIsNone(names.uuid_from(["qemu", "-uuid", "none"]))
+        self.assertIsNone(names.uuid_from(["qemu"]))
 
     def test_none(self):
         self.assertIsNone(self.name("qemu"))

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
-"""kvmmem without a subcommand: the table of all VMs."""
+"""kvmmem --wide and --json: all that is known of each VM."""
 
+import datetime
 import json
 import re
-import shutil
-import sys
 import textwrap
 
-from .columns import COLUMNS, FAULTS, FLUSHES, SCHEMA, SINGLE
-from .source import Source
+from .columns import COLUMNS, FAULTS, FLUSHES, HUGE, INVAL, LOST, SCHEMA, SINGLE
 from .units import clip, show
 
 
@@ -94,9 +92,9 @@ def block_lines(block, cells, widths):
 def notes(columns, dropped, cells):
     """What the reader of @columns must know."""
     groups = {c.group for c in columns}
-    if groups & {FAULTS, FLUSHES}:
+    if groups & {FAULTS, FLUSHES, INVAL, LOST}:
         yield "Counts are since kvmmem first saw the VM."
-    if "huge pages" in groups:
+    if HUGE in groups:
         yield ("HOST-HUGE, EPT-HUGE: how much of what the host's and KVM's tables map is in 2M and "
                "1G pages; AGE: of the host's walk.")
     if FAULTS in groups:
@@ -105,14 +103,26 @@ def notes(columns, dropped, cells):
     if FLUSHES in groups:
         yield ("REQUESTS, DONE: remote flushes. FLUSHES: of vCPUs, by cause REMOTE to OTHER. "
                "SINGLE: of one address.")
+    if LOST in groups:
+        yield ("LOST: time of vCPUs that went into faults, IN-KVM, ASLEEP (or preempted) and "
+               "IN-USER.")
+    if INVAL in groups:
+        yield ("INVAL: invalidations that touched the VM's memory, by initiator VMM to ELSE; "
+               "TAKEN: how much; REFAULTS: of that, came back.")
     if any("-" in column for column in cells.values()):
         yield "-: unknown on this kernel or host, not 0."
     if dropped:
         yield f"Unknown for all VMs above, not shown: {', '.join(c.title for c in dropped)}."
 
 
+def cut_line(snapshot):
+    """What to say of a copy that is not whole."""
+    return (f"THE COPY IS CUT SHORT: {snapshot.cut}, which the module always prints. What is "
+            "missing below is missing in the copy.")
+
+
 def table_lines(snapshot, vms, limit):
-    """All that kvmmem prints without a subcommand."""
+    """All that kvmmem --wide prints."""
     yield from host_lines(snapshot.host)
     yield ""
     if not vms:
@@ -125,7 +135,11 @@ def table_lines(snapshot, vms, limit):
     widths = {c: max(map(len, [c.title] + cells[c])) for c in columns}
     for block in blocks(columns, widths, limit):
         yield from block_lines(block, cells, widths)
-    for note in notes(columns, [c for c in present if c not in columns], cells):
+    dropped = [c for c in present if c not in columns]
+    if snapshot.cut:
+        yield from textwrap.wrap(cut_line(snapshot), max(limit, 40))
+        dropped = []
+    for note in notes(columns, dropped, cells):
         yield from textwrap.wrap(note, max(limit, 40))
 
 
@@ -143,26 +157,13 @@ def json_text(snapshot, vms):
 
     def record(vm):
         rows = {kind: of(vm, kind) for kind in snapshot.kinds()}
-        return {**rows.pop("vm")[0], "name": vm.name, **rows}
+        return {**rows.pop("vm")[0], "name": vm.name, "uuid": vm.uuid, **rows}
 
-    return json.dumps({"schema": SCHEMA, "host": snapshot.host, "rows": snapshot.rows,
-                       "vms": [record(vm) for vm in vms]}, indent=2)
+    return json.dumps({"schema": SCHEMA, "time": stamp(snapshot.wall), "host": snapshot.host,
+                       "rows": snapshot.rows, "vms": [record(vm) for vm in vms]}, indent=2)
 
 
-def table(args):
-    """kvmmem without a subcommand."""
-    source = Source(args.file)
-    if args.raw:
-        data = source.read_bytes()
-        if sys.stdout.isatty():
-            # A saved copy may come from anyone.
-            data = re.sub(rb"[^\n\t -~]", b"?", data)
-        sys.stdout.buffer.write(data)
-        return
-    snapshot = source.read()
-    vms = snapshot.must_select(args.vm)
-    if args.sort:
-        vms = sorted_by(vms, args.sort)
-    limit = shutil.get_terminal_size((120, 24)).columns
-    print(json_text(snapshot, vms) if args.json else
-          "\n".join(table_lines(snapshot, vms, limit)))
+def stamp(wall):
+    """A time for programs: UTC, to the millisecond."""
+    when = datetime.datetime.fromtimestamp(wall, datetime.timezone.utc)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Two readings, and what happened between them: what every view is made of."""
+
+import itertools
+
+from .columns import COUNTERS, GROWING, KEYS, find
+
+# What only grows, by type of row.
+GROWS = {kind: [c.name for c in COUNTERS if c.kind == kind]
+         for kind in dict.fromkeys(c.kind for c in COUNTERS)}
+
+
+def _pairs(kind, new, old):
+    """Rows of a type, each with what it was, or with {} if it is new.
+
+    Row by row, as a VM's tags come and go: a tag that is new counts from 0.
+    """
+    now, before = new.rows[kind], old.rows[kind] if old else []
+    keys = KEYS.get(kind)
+    if not keys:
+        return list(itertools.zip_longest(now, before[:len(now)], fillvalue={}))
+
+    def key(row):
+        return tuple(map(row.get, keys))
+
+    was = {key(row): row for row in before}
+    return [(row, was.get(key(row), {})) for row in now]
+
+
+def increase(new, old, column):
+    """How much a counter of VM @new grew; @old is what it was, None for a new VM.
+
+    None is unknown.
+    """
+    grown, pairs = 0, _pairs(column.kind, new, old)
+    for row, before in pairs:
+        value, was = row.get(column.name), before.get(column.name, 0)
+        if not isinstance(value, int) or not isinstance(was, int):
+            return None
+        grown += value - was
+    return grown if pairs else None
+
+
+def began_anew(new, old):
+    """Did a counter shrink? They only grow, so it is a new VM with an old id then."""
+    for kind, names in GROWS.items():
+        if new.rows[kind] == old.rows[kind]:
+            continue
+        for row, before in _pairs(kind, new, old):
+            for name in names if before else ():
+                value, was = row.get(name), before.get(name)
+                if value is not None and was is not None and value < was:
+                    return True
+    return False
+
+
+class Change:
+    """What one VM did in an interval."""
+
+    def __init__(self, vm, old, seconds, rated=True):
+        self.vm, self.seconds, self.rated = vm, seconds, rated
+        self.old = None if old is None or began_anew(vm, old) else old
+        self.began = self.old is None
+        self._grown = {}
+
+    def grown(self, column):
+        """How much a counter grew; None where that is unknown."""
+        if column not in self._grown:
+            self._grown[column] = increase(self.vm, self.old, column)
+        return self._grown[column]
+
+    def rate(self, column):
+        """The same a second; of time, the share of all vCPUs' time."""
+        grown = self.grown(column)
+        if grown is None:
+            return None
+        if column.form == "busy":
+            vcpus = self.vm.one("vm", "vcpus")
+            return grown / (self.seconds * 1e6 * vcpus) if vcpus else None
+        return grown / self.seconds
+
+    def value(self, column):
+        """What a view shows: a rate of what grows, what is there now of all else."""
+        return self.rate(column) if column.form in GROWING else self.vm.value(column)
+
+    def called(self, name):
+        """The value of <kind>.<name>."""
+        return self.value(find(name))
+
+
+class Interval:
+    """What happened between two readings: a Change for each VM, and who is gone."""
+
+    def __init__(self, old, new, wanted=()):
+        self.old, self.new = old, new
+        same = old.session == new.session
+        self.seconds = max(new.clock - old.clock if same else new.wall - old.wall, 1e-6)
+        self.changes = [Change(vm, old.vms.get(vm.id), self.seconds)
+                        for vm in new.select(wanted)]
+        self.gone = [vm for vm in old.select(wanted) if vm.id not in new.vms]
+
+    @property
+    def lost(self):
+        """Events that were not counted in the interval."""
+        before, now = (one.host.get("lost") or 0 for one in (self.old, self.new))
+        return now - before if now >= before else now
+
+
+def total(changes, column):
+    """A sum over VMs, of what is known; None if nothing is."""
+    values = [value for value in (change.value(column) for change in changes)
+              if value is not None]
+    if column.form == "busy":
+        # A share of time is not summed but weighted by vCPUs.
+        pairs = [(change.value(column), change.vm.one("vm", "vcpus")) for change in changes]
+        pairs = [(value, vcpus) for value, vcpus in pairs if value is not None and vcpus]
+        whole = sum(vcpus for _, vcpus in pairs)
+        return sum(value * vcpus for value, vcpus in pairs) / whole if whole else None
+    return sum(values) if values else None
