@@ -17,6 +17,8 @@ usage() {
 	  rpm     RPM packages
 	  packages  clean systems to try them in
 	  style   checks of the sources
+	  tool    tests of the tool
+	  report  tests of its HTML report
 	  bench   what kvmmem is compared with, for make bench
 	  all     all of these
 	--list names the missing packages and installs nothing.
@@ -40,8 +42,10 @@ packages() {
 	rpm) echo rpm make ;;
 	packages) echo python3 apt mmdebstrap util-linux ;;
 	style) echo gcc make perl python3 python3-docutils sparse linux-source-6.12 ;;
+	tool) echo python3 gcc libc6-dev tmux ;;
+	report) echo python3 libjs-dygraphs chromium ;;
 	bench) echo linux-perf trace-cmd bpftrace pahole linux-source-6.1 ;;
-	all) for group in build kernels amd intel bochs kunit style bench; do
+	all) for group in build kernels amd intel bochs kunit style tool report bench; do
 			packages $group
 		done ;;
 	*) usage >&2

@@ -13,7 +13,8 @@ from .options import FORMATS, Parser, add_source
 
 # A view is a module of that name, with add(parser) and run(args).
 HOME = "overview"
-VIEWS = {"stat": "rates over intervals, like vmstat"}
+VIEWS = {"stat": "rates over intervals, like vmstat",
+         "record": "write all of it into a file, to look at it later"}
 
 HELP = f"""\
 examples:

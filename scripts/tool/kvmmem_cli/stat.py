@@ -192,12 +192,12 @@ class TextReport:
     def _header(self):
         if self.hidden:
             print("Too narrow for:", *(c.short or c.title for c in self.hidden))
-        if any(c.group for c in self.columns):
-            print(" " * self.LEFT,
-                  group_line(self.columns, dict.fromkeys(self.columns, self.width), 1))
+        groups = group_line(self.columns, dict.fromkeys(self.columns, self.width), 1)
+        if groups:
+            print(" " * self.LEFT, groups)
         print(f"{'TIME':8} {'VM, per second':{self.NAME}}",
               *(f"{clip(c.short or c.title, self.width):>{self.width}}" for c in self.columns))
-        self.used = 2 + bool(self.hidden)
+        self.used = 1 + bool(groups) + bool(self.hidden)
 
     def _labels(self, vms):
         """What to call each of @vms: its id where a name is not one VM's alone."""
@@ -278,7 +278,12 @@ def run(args):
     """kvmmem stat."""
     hold_ends()
     source = source_of(args)
-    steps = source.steps(args.interval or 1.0 if source.live else args.interval, args.count)
+    report_on(source.steps(args.interval or 1.0 if source.live else args.interval, args.count),
+              args)
+
+
+def report_on(steps, args):
+    """Print what happened from each reading to the next."""
     old = next(steps)
     vms = old.must_select(args.vm)
     columns = _columns(args, old)

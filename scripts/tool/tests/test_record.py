@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0
+"""kvmmem record, and looking at recordings."""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import pathlib
+import signal
+import sqlite3
+import subprocess
+import time
+
+import crash
+from case import DB, TOOL, WEB, Stat, full, one_vm, row, two_vms
+from kvmmem_cli import parse, replay, stat, store
+from kvmmem_cli.snapshot import Snapshot
+
+
+class Recording(Stat):
+    """A recording in a directory."""
+
+    def setUp(self):
+        super().setUp()
+        self.path = str(self.proc / "recording")
+
+    def write(self, texts, apart=10, start=1e9):
+        """A recording of files, so many seconds apart; returns the readings."""
+        writer = store.Writer(self.path, apart, "6.1", "0")
+        found = []
+        for number, text in enumerate(texts):
+            found.append(Snapshot(parse.proc_file(text.encode()), float(number * apart),
+                                  start + number * apart))
+            writer.add(found[-1])
+        writer.close()
+        return found
+
+    def wait_for(self, count, which="gone ISNULL"):
+        """Until the recording has more than so many readings; returns how many."""
+        for _ in range(600):
+            with contextlib.suppress(sqlite3.Error), contextlib.closing(
+                    sqlite3.connect(self.path)) as base:
+                there, = base.execute(f"SELECT count(*) FROM reading WHERE {which}").fetchone()
+                if there > count:
+                    return there
+            time.sleep(0.05)
+        raise AssertionError("nothing is recorded")
+
+
+class Record(Recording):
+    """What is written, and what comes back."""
+
+    def test_replay_prints_what_was_printed_live(self):
+        texts = [full(fault=[row("4121-11", read=at * 10, write="-"), row("5210-14", read=at)],
+                      vm=[WEB, DB][at % 3 == 2:], host={"lost": at // 4})
+                 for at in range(12)]
+        live = self.write(texts)
+        args = argparse.Namespace(vm=[], columns=None, rows=None, sort=None, top=None,
+                                  exact=False)
+        for form in ("csv", "json", "text"):
+            printed = []
+            for steps in (iter(live), replay.Replay(self.path).steps()):
+                out = io.StringIO()
+                with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+                    stat.report_on(steps, argparse.Namespace(
+                        **vars(args), csv=form == "csv", json=form == "json"))
+                printed.append(out.getvalue())
+            self.assertEqual(printed[0], printed[1])
+            self.assertGreater(printed[0].count("\n"), 19)
+        copy = self.put(texts[-1], "copy")
+        for form in ("--json", "--wide"):
+            one, two = self.output(form, "--file", copy), self.output(form, "--from", self.path)
+            self.assertEqual(*(text.split('"host"')[-1] for text in (one, two)))
+
+    def test_rows_in_the_order_that_they_had(self):
+        orders = [["4121-11", "5210-14"], ["5210-14", "4121-11"], ["5210-14", "4121-11"]]
+        vms = {"4121-11": WEB, "5210-14": DB}
+        live = self.write([full(vm=[vms[name] for name in order], vpid=[
+            row(order[0], vcpu=vcpu, vpid=9) for vcpu in (range(3) if at else (2, 0))])
+            for at, order in enumerate(orders)])
+        for found, wanted in zip(replay.Replay(self.path).steps(), live):
+            self.assertEqual(list(found.vms), list(wanted.vms))
+            self.assertEqual([vm.rows["vpid"] for vm in found.vms.values()],
+                             [vm.rows["vpid"] for vm in wanted.vms.values()])
+
+    def test_any_reading_in_any_order(self):
+        store_whole, store.WHOLE = store.WHOLE, 5
+        self.addCleanup(setattr, store, "WHOLE", store_whole)
+        live = self.write([crash_text(at) for at in range(23)])
+        source = replay.Replay(self.path)
+        for number in (22, 0, 7, 8, 3, 21, 21, 4, 5, 6, 19):
+            self.assertEqual(store.flat(source.at(number)), store.flat(live[number]), number)
+
+    def test_only_changes_are_written(self):
+        self.write([full()] * 50)
+        base = sqlite3.connect(self.path)
+        self.assertEqual(base.execute("SELECT count(*) FROM value WHERE tick > 1").fetchone(), (0,))
+        base.close()
+
+    def test_size_of_a_changed_value(self):
+        """At most 25 bytes, as Documentation/recording.rst says."""
+        def text(at):
+            return full(fault=[row("4121-11", read=at * 1000003, write=at * 77777)],
+                        vpid=[row("4121-11", vcpu=vcpu, entries=at * 1000 + vcpu, flushes=at,
+                                  remote=at) for vcpu in range(100)])
+        self.write([text(at) for at in range(1, 300)])
+        base = sqlite3.connect(self.path)
+        values = base.execute("SELECT count(*) FROM value").fetchone()[0]
+        base.close()
+        self.assertLess(os.path.getsize(self.path) / values, 25)
+
+    def test_a_later_module(self):
+        text = full(kinds=("vm", "fault", "later"), headers={"later": ["vm", "a", "b_kb"]},
+                    later=[row("4121-11", a="x\\040y", b_kb=3), row("4121-11", a="-", b_kb=2**64 - 1)])
+        self.write([text])
+        rows = json.loads(self.output("--json", "--from", self.path))["vms"][0]["later"]
+        self.assertEqual(rows, [{"a": "x y", "b_kb": 3}, {"a": None, "b_kb": str(2**64 - 1)}])
+
+    def test_from_begin_to_end(self):
+        self.write([one_vm(at) for at in range(100)], start=time.mktime((2026, 3, 1, 23, 55, 0,
+                                                                         0, 0, -1)))
+        def times(*args):
+            text = self.output("stat", "--from", self.path, "-e", "read", *args)
+            return [line[:8] for line in text.splitlines() if line[:1].isdigit()]
+
+        self.assertEqual(len(times()), 99)
+        self.assertEqual(times("--begin", "00:01", "--end", "00:01:25"), ["00:01:10", "00:01:20"])
+        self.assertEqual(times("--begin", "2026-03-01 23:59:40", "--end", "2026-03-01 23:59:50"),
+                         ["23:59:50"])
+        self.assertEqual(times("--begin", "20s"), ["00:11:20", "00:11:30"])
+        self.assertEqual(times("-i", "60", "-n", "2"), ["23:56:00", "23:57:00"])
+        self.fails(1, "'x' is no time: HH:MM", "stat", "--from", self.path, "--begin", "x")
+        self.fails(1, "it has nothing of that time; it is from 2026-03-01 23:55:00 to",
+                   "--from", self.path, "--begin", "2027-01-01")
+
+    def test_command(self):
+        self.put(one_vm(1))
+        self.command_line(4121, "qemu", "-name", "web")
+        self.assertEqual(self.output("record", "-o", self.path, "-i", "0.05", "-n", "3"), "")
+        self.assertEqual(self.output("record", "-o", self.path, "-i", "0.05", "-n", "1"), "")
+        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o600)
+        text = self.output("stat", "--from", self.path, "--vm", "web", "--csv")
+        self.assertEqual(text.count(",web,"), 3)
+        hidden = str(self.proc / "hidden")
+        self.output("record", "--from", self.path, "--anonymize", "-o", hidden)
+        text = self.output("--json", "--from", hidden)
+        self.assertIn('"name": "vm1"', text)
+        self.assertNotRegex(text, "web|qemu")
+        self.assertEqual(text.count("read"), self.output("--json", "--from", self.path)
+                         .count("read"))
+
+    def test_module_comes_and_goes(self):
+        self.put(one_vm(5))
+        run = subprocess.Popen([TOOL, "record", "-o", self.path, "-i", "0.05"], env=self.env,
+                               stderr=subprocess.PIPE, text=True)
+        self.addCleanup(run.wait)
+        self.addCleanup(run.kill)
+        self.wait_for(3)
+        (self.proc / "kvmmem").unlink()
+        self.wait_for(3, "gone NOT NULL")
+        self.put(one_vm(2))
+        readings = self.wait_for(0)
+        self.wait_for(readings + 2)
+        run.send_signal(signal.SIGTERM)
+        self.assertEqual((run.stderr.read(), run.wait(10)), ("", 0))
+        run.stderr.close()
+        events = [what for _, _, what in replay.Replay(self.path).events()]
+        self.assertEqual(events, ["no reading: the module is not loaded", "readings again"])
+        self.output("stat", "--from", self.path)
+
+    def test_keep(self):
+        store_whole, store.WHOLE = store.WHOLE, 10
+        self.addCleanup(setattr, store, "WHOLE", store_whole)
+        self.write([full(vm=[WEB])] * 50 + [full(vm=[DB])] * 50)
+        before = os.path.getsize(self.path)
+        writer = store.Writer(self.path, 10, "6.1", "0")
+        writer.forget(1e9 + 805)
+        writer.close()
+        self.assertEqual([one[1] for one in replay.Replay(self.path).there][0], 1e9 + 800)
+        self.assertEqual(list(replay.Replay(self.path).read().vms), ["5210-14"])
+        with contextlib.closing(sqlite3.connect(self.path)) as base:
+            self.assertEqual(base.execute("SELECT DISTINCT vm FROM series ORDER BY vm").fetchall(),
+                             [("",), ("5210-14",)])
+        self.assertLess(os.path.getsize(self.path), before)
+
+    def test_details_stay_until_they_are_read_again(self):
+        first, second = self.write([full()] * 2)
+        first.vms["4121-11"].detail = {"slot": [{"slot": 1, "gap_kb": 7}]}
+        first.settings = {"cpus": 8}
+        os.unlink(self.path)
+        writer = store.Writer(self.path, 1, "", "")
+        writer.add(first)
+        writer.add(second)
+        writer.close()
+        found = replay.Replay(self.path).read()
+        self.assertEqual(found.vms["4121-11"].detail, {"slot": [{"slot": 1, "gap_kb": 7}]})
+        self.assertEqual(found.settings, {"cpus": 8})
+
+
+def crash_text(at):
+    """A file of which much changes."""
+    return full(vm=[WEB, DB][:1 + at % 2], vpid=[row("4121-11", vcpu=vcpu, vpid=vcpu + at // 3,
+                                                    entries=at) for vcpu in range(3)])
+
+
+class Refused(Recording):
+    """One line, and the right status."""
+
+    def test_bad_files(self):
+        self.fails(1, "no such file; --from wants", "--from", self.path)
+        self.fails(1, "is a directory", "stat", "--from", str(self.proc))
+        self.put(b"", "recording")
+        self.fails(1, "there is nothing in it yet", "--from", self.path)
+        self.put(os.urandom(8192), "recording")
+        self.fails(1, "this is no recording of kvmmem", "--from", self.path)
+        self.fails(1, "this is no recording of kvmmem", "record", "-o", self.path)
+        os.unlink(self.path)
+        with contextlib.closing(sqlite3.connect(self.path)) as base:
+            base.execute("CREATE TABLE t (a)")
+        self.fails(1, "this is no recording of kvmmem", "--from", self.path)
+        os.unlink(self.path)
+        self.write([two_vms()] * 3)
+        with contextlib.closing(sqlite3.connect(self.path)) as base:
+            base.execute("PRAGMA user_version = 7")
+        self.fails(1, "a recording of format 7, but this tool reads format 1; use a newer",
+                   "--from", self.path)
+
+    def test_damaged(self):
+        self.write([two_vms(fault=[row("4121-11", read=at)]) for at in range(40)])
+        whole = pathlib.Path(self.path).read_bytes()
+        for at in range(3, len(whole) // 4096):
+            # A page is overwritten.
+            self.put(whole[:at * 4096] + b"\xff" * 4096 + whole[at * 4096 + 4096:], "recording")
+            status, _out, errors = self.inside("stat", "--from", self.path, "--csv")
+            self.assertIn(status, (0, 1))
+            self.assertRegex(errors, r"\A(kvmmem: [^\n]*\n)?\Z")
+
+    def test_usage(self):
+        for args, why in ((["record"], "required: -o"),
+                          (["record", "-o", "x", "--vm", "1"], "--vm does not go with 'record'"),
+                          (["--file", "x", "record", "-o", "x"], "--file does not go with 'rec"),
+                          (["record", "--from", "x", "-o", "x"], "are the same file"),
+                          (["record", "-o", "x", "--keep", "0"], "'0' is not a number from 0.001")):
+            self.fails_inside(2, why, *args)
+        self.put(two_vms())
+        self.fails(1, "/none/x: no such file or directory", "record", "-o", "/none/x")
+
+    def test_two_at_a_time(self):
+        self.put(two_vms())
+        with subprocess.Popen([TOOL, "record", "-o", self.path, "-i", "3600"],
+                              env=self.env) as run:
+            self.wait_for(0)
+            self.fails(1, "another kvmmem is recording into it", "record", "-o", self.path)
+            # Looking at it is always possible.
+            self.output("--from", self.path)
+            run.send_signal(signal.SIGINT)
+            self.assertEqual(run.wait(10), 0)
+
+
+class Crashes(Stat):
+    """A recording ends at any instant."""
+
+    def run_crash(self, *args, **env):
+        """What crash.py says."""
+        done = subprocess.run([os.sys.executable, "-B", crash.__file__, str(self.proc), *args],
+                              env={**self.env, **env}, capture_output=True, text=True,
+                              timeout=200, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return json.loads(done.stdout)
+
+    def test_at_200_random_instants(self):
+        self.assertEqual(self.run_crash("kill", "200"), [200, []])
+
+    def test_at_every_write(self):
+        library = self.proc / "crash.so"
+        subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library,
+                        crash.__file__.replace(".py", ".c"), "-ldl"], check=True)
+        tried, bad = self.run_crash("writes", str(library), LD_PRELOAD=str(library))
+        self.assertEqual(bad, [])
+        self.assertGreater(tried, 200)
+
+    def test_full_disk(self):
+        self.put(full())
+        path = str(self.proc / "recording")
+        self.output("record", "-o", path, "-i", "0.05", "-n", "3")
+        # The size of files is limited instead, which SQLite takes for a bad disk.
+        limit = os.path.getsize(path) // 1024 + 8
+        done = subprocess.run(["bash", "-c", f"trap '' XFSZ; ulimit -f {limit}; exec \"$@\"", "-",
+                               TOOL, "record", "-o", path, "-i", "0.05", "-n", "200"],
+                              env=self.env, capture_output=True, text=True, timeout=60,
+                              check=False)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(done.stderr, r"\Akvmmem: [^\n]*recording: [^\n]*; recording has ended, what "
+                         r"was recorded before is kept\n\Z")
+        self.assertGreaterEqual(len(replay.Replay(path).there), 3)
