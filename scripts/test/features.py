@@ -8,7 +8,8 @@ Documentation/kernels.rst is made from it and from what the suites saw.
 import re
 
 # The system tests: those of make check, and of make matrix on every kernel.
-SUITES = ("faults", "life", "input", "tlb", "backing", "memory", "total", "tenant", "compat")
+SUITES = ("faults", "life", "input", "tlb", "backing", "memory", "total", "tenant", "tool",
+          "compat")
 
 KERNELS = ("5.10", "6.1", "6.12", "7.3")
 

@@ -14,7 +14,8 @@ from .options import FORMATS, Parser, add_source
 # A view is a module of that name, with add(parser) and run(args).
 HOME = "overview"
 VIEWS = {"stat": "rates over intervals, like vmstat",
-         "record": "write all of it into a file, to look at it later"}
+         "record": "write all of it into a file, to look at it later",
+         "explain": "what is wrong, in sentences"}
 
 HELP = f"""\
 examples:
