@@ -14,6 +14,7 @@ from .options import FORMATS, Parser, add_source
 # A view is a module of that name, with add(parser) and run(args).
 HOME = "overview"
 VIEWS = {"stat": "rates over intervals, like vmstat",
+         "top": "all VMs on a full screen, refreshed",
          "record": "write all of it into a file, to look at it later",
          "explain": "what is wrong, in sentences"}
 

@@ -58,7 +58,7 @@ def show_time(us):
     for unit, length in (("d", 86400e6), ("h", 3600e6), ("m", 60e6), ("s", 1e6), ("ms", 1e3)):
         if us >= length:
             return f"{us / length:.{int(us < 9.95 * length)}f}{unit}"
-    return f"{us:.0f}us" if us else "0"
+    return f"{us:.0f}us" if us >= 1 else f"{us * 1000:.0f}ns" if us else "0"
 
 
 def show_lost(share):

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0
+"""All of one VM, as lines: its page in top."""
+
+import textwrap
+
+from . import rules
+from .columns import CAUSES, INITIATORS, find
+from .interval import increase
+from .units import RATES, safe, show, show_count, show_size
+
+LAYERS = (("host", "host"), ("ept", "KVM"))
+FILL = {"4k": ".", "2m": "=", "1g": "#"}
+
+
+def bar(parts, width):
+    """A bar of characters: [(amount, character)...], as wide as their share is."""
+    whole = sum(amount for amount, _ in parts)
+    if not whole:
+        return ""
+    text, so_far = "", 0
+    for amount, character in parts:
+        so_far += amount
+        length = round(width * so_far / whole) - len(text)
+        # What is there is to be seen.
+        text += character * max(length, int(amount > 0 and len(text) < width))
+    return text[:width]
+
+
+def _rates(change, kind, names):
+    """[(name, value as people read it)] of what is known."""
+    found = []
+    for name in names:
+        column = find(f"{kind}.{name}")
+        value = change.value(column) if change.rated else change.vm.value(column)
+        if value is not None:
+            found.append((name, show(RATES[column.form] if change.rated else column.form, value)))
+    return found
+
+
+def _line(title, pairs):
+    return f"  {title:12}" + "  ".join(f"{name.replace('_', ' ')} {text}" for name, text in pairs)
+
+
+def _memory(vm, width):
+    yield "Memory"
+    yield _line("", [(what, show("size", vm.total("vm", name))) for what, name in (
+        ("of slots", "mem_kb"), ("in memory", "resident_kb"), ("swap", "swap_kb"),
+        ("merged", "ksm_kb"))])
+    for layer, name in LAYERS:
+        sizes = vm.backing(layer)
+        if sizes is None:
+            yield f"  {name:12}-"
+            continue
+        text = "  ".join(f"{size.upper()} {show_size(kb)}" for size, kb in sizes.items())
+        room = max(10, width - 48)
+        yield f"  {name:12}[{bar([(kb, FILL[size]) for size, kb in sizes.items()], room):{room}}] " \
+              f"{text}"
+    rows = [row for row in vm.detail.get("slot", ()) if row.get("slot") != "total" and
+            row.get("gap_kb")]
+    for row in rows[:4]:
+        yield (f"  {'gap':12}slot {row['slot']} at {row.get('gpa')}: {show_size(row['gap_kb'])}, "
+               f"{row.get('cause') or '-'}")
+    if vm.nodes:
+        yield f"  {'NUMA nodes':12}{vm.nodes}"
+    mode = vm.one("dirty", "mode")
+    if mode not in (None, "off"):
+        yield _line("dirty log", [(mode, ""), ("since", show("age", vm.one("dirty", "since_ms"))),
+                                  ("dirty", show("size", vm.one("dirty", "dirty_kb")))])
+
+
+def _faults(change):
+    unit = " (a second)" if change.rated else " (since kvmmem saw it)"
+    yield f"Faults{unit}"
+    for kind, title, names in (
+            ("fault", "", ("ept_violations", "read", "write", "exec")),
+            ("fault", "of these", ("protection", "page_walk")),
+            ("fault", "apart", ("mmio", "shadow")),
+            ("outcome", "outcome", ("fixed", "fast", "spurious", "emulated", "retried", "l2",
+                                    "reflected"))):
+        pairs = _rates(change, kind, names)
+        if pairs:
+            yield _line(title, pairs)
+
+
+def _time(change, width):
+    vm = change.vm
+    lost = _rates(change, "time", ("total_us", "kvm_us", "asleep_us", "user_us"))
+    buckets = [row for row in vm.detail.get("latency", ()) if row.get("count")]
+    if not lost and not buckets:
+        return
+    yield "Time lost to faults"
+    if lost:
+        yield _line("", [(name.removesuffix("_us"), text) for name, text in lost])
+        each = [(name.removesuffix("_ns"), vm.one("time", name)) for name in
+                ("p50_ns", "p99_ns", "max_ns")]
+        if any(value is not None for _, value in each):
+            yield _line("each", [(name, show("busy", None if value is None else value / 1000))
+                                 for name, value in each])
+    most = max((row["count"] for row in buckets), default=0)
+    for row in buckets:
+        room = max(10, width - 36)
+        yield (f"  {'from ' + show('busy', row['from_ns'] / 1000):>16} "
+               f"{show_count(row['count']):>8} "
+               f"{bar([(1, '#')], max(1, round(room * row['count'] / most)))}")
+
+
+def _flushes(change):
+    flush = _rates(change, "flush", ("requests", "remote", "vcpu"))
+    rows = change.vm.rows["vpid"]
+    if not flush and not rows:
+        return
+    yield "TLB flushes"
+    if flush:
+        yield _line("", flush)
+    vcpus = {}
+    for row in rows:
+        vcpus.setdefault(row.get("vcpu"), []).append(row)
+    if not vcpus:
+        return
+    yield "  " + "vCPU".rjust(6) + "".join(f"{name:>9}" for name in (*CAUSES, "single"))
+    for vcpu, mine in vcpus.items():
+        text = f"  {vcpu if vcpu is not None else '-':>6}"
+        for name in (*CAUSES, "single"):
+            text += f"{_of_vcpu(change, vcpu, mine, name):>9}"
+        yield text
+
+
+def _of_vcpu(change, vcpu, mine, name):
+    """A cause's flushes of one vCPU, over all of its tags."""
+    values = [row.get(name) for row in mine]
+    if None in values:
+        return "-"
+    if not change.rated:
+        return show("count", sum(values))
+    before = {row.get("vpid"): row.get(name) or 0
+              for row in (change.old.rows["vpid"] if change.old else ())
+              if row.get("vcpu") == vcpu}
+    grown = sum(row[name] - before.get(row.get("vpid"), 0) for row in mine)
+    return show("rate", max(0, grown) / change.seconds)
+
+
+def _invalidations(change, width):
+    calls = _rates(change, "inval", ("calls", "refaults"))
+    if not calls:
+        return
+    yield "Memory taken away"
+    yield _line("", calls)
+    amounts = {}
+    for name in INITIATORS:
+        column = find(f"inval.{name}")
+        amounts[name] = (increase(change.vm, change.old, column) if change.rated else
+                         change.vm.value(column)) or 0
+    most = max(amounts.values())
+    texts = dict(_rates(change, "inval", INITIATORS))
+    for name, amount in sorted(amounts.items(), key=lambda pair: -pair[1]):
+        if amount:
+            room = max(10, width - 32)
+            yield (f"  {name.replace('_', ' '):12}{texts[name]:>8} "
+                   f"{bar([(1, '#')], max(1, round(room * amount / most)))}")
+
+
+def lines(change, snapshot, width):
+    """The page."""
+    vm, found = change.vm, []
+    found.append(f"{safe(vm.label)}  ({safe(vm.id)}, {show('plain', vm.total('vm', 'vcpus'))} "
+                 f"vCPUs, {safe(vm.one('vm', 'mode') or '-')}"
+                 f"{', ' + safe(vm.uuid) if vm.uuid else ''})")
+    for finding in rules.of_vm(change, snapshot, bool(vm.detail)):
+        found += textwrap.wrap(finding.text[:1].upper() + finding.text[1:], max(20, width - 4),
+                               initial_indent="! ", subsequent_indent="! ")
+    for part in (_memory(vm, width), _faults(change), _time(change, width), _flushes(change),
+                 _invalidations(change, width)):
+        found += part
+    return [line[:width].rstrip() for line in found]

@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: GPL-2.0
+"""kvmmem top: a full screen of all VMs, or of one, now or as it was recorded."""
+
+import curses
+import locale
+import os
+import signal
+import sys
+import time
+
+from . import page, rules
+from .columns import find
+from .errors import Failure
+from .interval import Change, Interval, total
+from .options import add_source, interval, sort_column, source_of
+from .units import RATES, clip, safe, show
+
+HELP = """\
+Keys: ? explains them. All work on a recording, too, and there space pauses,
+left and right step, [ and ] jump by ten minutes, Home and End go to its ends."""
+KEYS = (("up, down, PgUp, PgDn", "choose a VM"), ("Enter", "the page of that VM; Esc: back"),
+        ("< >", "sort by the column to the left, to the right"), ("r", "the other way round"),
+        ("/", "show only VMs with these letters in their names; Esc: all"),
+        ("i", "hide VMs that do nothing"), ("space", "pause"),
+        ("+ -", "refresh more often, less often"), ("q", "quit"))
+REPLAY_KEYS = (("left, right", "one reading back, one on"), ("[ ]", "ten minutes back, on"),
+               ("Home, End", "to the beginning, to the end"))
+COLUMNS = [find(name) for name in (
+    "name", "vcpus", "mem", "swap", "host-huge", "ept-huge", "lost", "violations", "write",
+    "inval", "refaults", "flushes", "vpid.remote", "vpid.guest", "mmio", "id")]
+
+
+def add(parser):
+    """The options of top."""
+    parser.description = "All VMs on a full screen, refreshed."
+    parser.epilog = HELP
+    parser.add_argument("-i", dest="interval", metavar="SECONDS", type=interval, default=2.0,
+                        help="from one refresh to the next (2)")
+    parser.add_argument("--sort", metavar="COLUMN", type=sort_column, default=find("lost"),
+                        help="what the VMs are sorted by at first (lost)")
+    add_source(parser, file=False)
+
+
+def check(args):
+    """Do the options go together?"""
+    if args.file:
+        args.error("--file does not go with 'top', which wants readings over time")
+
+
+class Now:
+    """The running module, a reading after the other."""
+
+    def __init__(self, source, seconds):
+        self.source, self.seconds = source, seconds
+        self.old = self.new = None
+        self.paused, self.trouble, self.due = False, "", 0.0
+
+    def refresh(self, detail):
+        """Read if it is time; True if there is something new."""
+        if self.paused or time.monotonic() < self.due:
+            return False
+        self.due = time.monotonic() + self.seconds
+        try:
+            found = self.source.read()
+            if detail in found.vms:
+                self.source.detail.give(found, [found.vms[detail]])
+            self.old, self.new, self.trouble = self.new, found, ""
+        except Failure as error:
+            if self.new is None:
+                raise
+            # The module may come back; until then the last reading stays.
+            self.trouble = str(error)
+        return True
+
+    def wait_ms(self):
+        """How long a key may be waited for."""
+        return 60000 if self.paused else max(20, int((self.due - time.monotonic()) * 1000))
+
+    def key(self, key):
+        """Keys of its own; True if it was one."""
+        if key == " ":
+            self.paused, self.due = not self.paused, 0.0
+        elif key in ("+", "-"):
+            self.seconds = min(3600, max(0.1, self.seconds * (0.5 if key == "+" else 2)))
+        return key in (" ", "+", "-")
+
+    def status(self):
+        """Words for the first line."""
+        return time.strftime("%H:%M:%S", time.localtime(self.new.wall)) + \
+            (" paused" if self.paused else f" every {self.seconds:g} s")
+
+
+class Then(Now):
+    """A recording, that goes on by itself until somebody pauses it."""
+
+    def __init__(self, source, seconds):
+        super().__init__(source, seconds)
+        self.at = 0
+        self.stale = True
+
+    def refresh(self, detail):
+        playing = not self.paused and time.monotonic() >= self.due
+        if playing and not self.stale and self.at < len(self.source.there) - 1:
+            self.at, self.stale = self.at + 1, True
+        if playing:
+            self.due = time.monotonic() + self.seconds
+        if not self.stale:
+            return False
+        self.old = self.source.at(self.at - 1) if self.at else None
+        self.new, self.stale = self.source.at(self.at), False
+        return True
+
+    def _jump(self, seconds):
+        wall = self.source.there[self.at][1] + seconds
+        places = [at for at, one in enumerate(self.source.there)
+                  if (one[1] <= wall if seconds < 0 else one[1] >= wall)]
+        self.at = (places[-1] if seconds < 0 else places[0]) if places else \
+            (0 if seconds < 0 else len(self.source.there) - 1)
+
+    def key(self, key):
+        last = len(self.source.there) - 1
+        if key in ("KEY_LEFT", "KEY_RIGHT"):
+            self.at = min(last, max(0, self.at + (1 if key == "KEY_RIGHT" else -1)))
+        elif key in ("[", "]"):
+            self._jump(600 if key == "]" else -600)
+        elif key in ("KEY_HOME", "KEY_END"):
+            self.at = last if key == "KEY_END" else 0
+        else:
+            return super().key(key)
+        self.paused = self.stale = True
+        return True
+
+    def status(self):
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.new.wall)) + \
+            f" {self.at + 1}/{len(self.source.there)}" + (" paused" if self.paused else "")
+
+
+class Screen:
+    """What is on the terminal, and what keys do to it."""
+
+    def __init__(self, window, feed, args):
+        self.window, self.feed, self.args = window, feed, args
+        self.bad = _bad()
+        self.sort, self.reverse = args.sort, False
+        self.marked, self.first = 0, 0              # a VM's line, and the first on the screen
+        self.filter, self.typing = "", False
+        self.hide_idle, self.help, self.vm = False, False, None
+        self.scroll = 0
+        self.changes, self.shown = [], []
+
+    # What there is to see.
+
+    def update(self):
+        """Take in the reading that the feed has."""
+        new, old = self.feed.new, self.feed.old
+        self.changes = Interval(old, new, self.args.vm).changes if old else \
+            [Change(vm, None, 1, False) for vm in new.select(self.args.vm)]
+
+    def _value(self, change, column):
+        return change.value(column) if change.rated or column.form not in RATES else None
+
+    def _order(self):
+        marked = self.shown[self.marked].vm.id if 0 < self.marked < len(self.shown) else None
+        wanted = self.filter.lower()
+        found = [ch for ch in self.changes if wanted in safe(ch.vm.label).lower()]
+        if self.hide_idle:
+            found = [ch for ch in found
+                     if any(self._value(ch, c) for c in COLUMNS if c.form in RATES)]
+        keys = [(self._value(ch, self.sort), ch) for ch in found]
+        known = [pair for pair in keys if pair[0] is not None]
+        text = self.sort.form == "text"
+        known.sort(key=lambda pair: str(pair[0]).lower() if text else pair[0],
+                   reverse=self.reverse == text)
+        self.shown = [ch for _, ch in known] + [ch for value, ch in keys if value is None]
+        ids = [ch.vm.id for ch in self.shown]
+        # The mark stays on its VM, wherever that goes; but on top it stays on top.
+        self.marked = ids.index(marked) if marked in ids else min(self.marked,
+                                                                  max(0, len(ids) - 1))
+
+    # How it is drawn.
+
+    def _put(self, line, text, attribute=0):
+        height, width = self.window.getmaxyx()
+        if 0 <= line < height:
+            # The last place of the last line cannot be written to.
+            text = text[:width - (line == height - 1)]
+            try:
+                self.window.addstr(line, 0, text, attribute)
+            except curses.error:
+                pass        # it became smaller just now
+
+    def _columns(self, width):
+        room, found = width - 16, []
+        for column in COLUMNS[1:]:
+            if not self.feed.new.has(column):
+                continue
+            needs = max(7, len(column.short or column.title) + 1)
+            if room < needs:
+                break
+            room -= needs
+            found.append((column, needs))
+        return 16 + min(room, 24), found
+
+    def _list(self, height, width):
+        self._order()
+        name_width, columns = self._columns(width)
+        title = f"{'NAME':{name_width - 1}}"
+        for column, needs in columns:
+            text = (">" if column == self.sort else "") + (column.short or column.title)
+            title += f"{text:>{needs}}"
+        self._put(3, title.ljust(width), curses.A_REVERSE)
+        room = max(1, height - 6)
+        self.first = min(max(self.first, self.marked - room + 1), self.marked)
+        for line, ch in enumerate(self.shown[self.first:self.first + room]):
+            text = f"{clip(safe(ch.vm.label), name_width - 1):{name_width - 1}}" + "".join(
+                f"{self._cell(ch, column):>{needs}}" for column, needs in columns)
+            found = rules.of_vm(ch, self.feed.new)
+            words = ", ".join(dict.fromkeys(one.word for one in found))
+            if words:
+                text = f"{text}  {words}"
+            attribute = self.bad if found else 0
+            if self.first + line == self.marked:
+                attribute |= curses.A_REVERSE
+            self._put(4 + line, text.ljust(width) if attribute & curses.A_REVERSE else text,
+                      attribute)
+        if not self.shown:
+            self._put(4, "no VM" if not self.changes else "no VM of those is shown")
+        self._put(height - 2, f"{len(self.shown)} of {len(self.changes)} VMs" + (
+            f", names with '{safe(self.filter)}'" if self.filter else ""))
+
+    def _cell(self, change, column):
+        form = RATES.get(column.form, column.form)
+        return show(form, self._value(change, column))
+
+    def _head(self, width):
+        new = self.feed.new
+        used, whole = new.host.get("mem_available_kb"), new.host.get("mem_total_kb")
+        parts = [f"kvmmem {self.feed.status()}", f"{len(new.vms)} VMs",
+                 f"memory {show('size', whole)}, {show('size', used)} available"]
+        for name in ("time.total_us", "fault.ept_violations", "flush.vcpu"):
+            column = find(name)
+            value = total(self.changes, column) if self.feed.old else None
+            if value is not None:
+                parts.append(f"{(column.short or column.title).lower().rstrip('%')} "
+                             f"{show(RATES[column.form], value)}"
+                             f"{'' if column.form == 'busy' else '/s'}")
+        self._put(0, clip("  ".join(parts), width), curses.A_BOLD)
+        words = [one.text for one in rules.of_host(Change(None, None, 1, False), new)]
+        self._put(1, clip(self.feed.trouble or "  ".join(words), width),
+                  self.bad)
+
+    def draw(self):
+        """All of it; curses sends what differs from what is there."""
+        height, width = self.window.getmaxyx()
+        self.window.erase()
+        self._head(width)
+        if self.help:
+            keys = KEYS + (REPLAY_KEYS if isinstance(self.feed, Then) else ())
+            for line, (key, what) in enumerate(keys):
+                self._put(3 + line, f"  {key:22} {what}")
+        elif self.vm:
+            change = next((ch for ch in self.changes if ch.vm.id == self.vm), None)
+            lines = page.lines(change, self.feed.new, width) if change else [
+                "This VM has ended."]
+            self.scroll = min(self.scroll, max(0, len(lines) - (height - 4)))
+            for line, text in enumerate(lines[self.scroll:self.scroll + height - 4]):
+                self._put(2 + line, text, curses.A_BOLD if text and text[0] != " " else 0)
+        else:
+            self._list(height, width)
+        bottom = f"/{safe(self.filter)}_" if self.typing else \
+            "Esc: back  q: quit" if self.help or self.vm else \
+            "?: help  Enter: a VM's page  < >: sort  /: filter  space: pause  q: quit"
+        self._put(height - 1, clip(bottom, width - 1))
+        self.window.refresh()
+
+    # What keys do.
+
+    def key(self, key):
+        """One key; False to quit."""
+        if self.typing:
+            self._type(key)
+        elif key in ("q", "Q"):
+            return False
+        elif key == "\x1b":
+            if not (self.help or self.vm):
+                self.filter = ""
+            self.help, self.vm = False, None
+        elif key in ("?", "h"):
+            self.help = not self.help
+        elif not self.feed.key(key):
+            self._move(key)
+        return True
+
+    def _type(self, key):
+        if key in ("\n", "\r", "KEY_ENTER", "\x1b"):
+            self.typing = False
+            if key == "\x1b":
+                self.filter = ""
+        elif key in ("KEY_BACKSPACE", "\x7f", "\b"):
+            self.filter = self.filter[:-1]
+        elif len(key) == 1 and key.isprintable():
+            self.filter += key
+
+    def _move(self, key):
+        height = self.window.getmaxyx()[0]
+        steps = {"KEY_UP": -1, "k": -1, "KEY_DOWN": 1, "j": 1, "KEY_PPAGE": 6 - height,
+                 "KEY_NPAGE": height - 6}
+        if key in steps and self.vm:
+            self.scroll = max(0, self.scroll + steps[key])
+        elif key in steps:
+            self.marked = min(max(0, len(self.shown) - 1), max(0, self.marked + steps[key]))
+        elif key in ("\n", "\r", "KEY_ENTER") and self.shown:
+            self.vm, self.scroll, self.feed.due = self.shown[self.marked].vm.id, 0, 0.0
+        elif key in ("<", ">"):
+            there = [c for c in COLUMNS if self.feed.new.has(c)]
+            at = there.index(self.sort) if self.sort in there else 0
+            self.sort = there[(at + (1 if key == ">" else -1)) % len(there)]
+        elif key == "r":
+            self.reverse = not self.reverse
+        elif key == "i":
+            self.hide_idle = not self.hide_idle
+        elif key == "/":
+            self.typing, self.filter = True, ""
+
+
+def _bad():
+    """How what is wrong looks: to be read on white and on black, and without colours."""
+    if not curses.has_colors():
+        return curses.A_BOLD
+    curses.use_default_colors()
+    if os.environ.get("NO_COLOR"):
+        return curses.A_BOLD
+    curses.init_pair(1, curses.COLOR_RED, -1)
+    return curses.A_BOLD | curses.color_pair(1)
+
+
+def _loop(window, feed, args):
+    try:
+        curses.curs_set(0)
+    except curses.error:
+        pass                # this terminal's cursor cannot be hidden
+    screen = Screen(window, feed, args)
+    screen.update()         # the first reading is there already
+    going = True
+    while going:
+        if feed.refresh(screen.vm):
+            screen.update()
+        screen.draw()
+        window.timeout(feed.wait_ms())
+        try:
+            key = window.get_wch()
+        except curses.error:
+            continue        # none was pressed
+        if isinstance(key, int):
+            key = "" if key == curses.KEY_RESIZE else curses.keyname(key).decode()
+        going = screen.key(key)
+
+
+def run(args):
+    """kvmmem top."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Failure("top wants a terminal; 'kvmmem stat' does without")
+    source = source_of(args)
+    feed = (Now if source.live else Then)(source, args.interval)
+    feed.refresh(None)      # what is wrong is said before the screen is taken
+    feed.new.must_select(args.vm)
+    feed.due = time.monotonic() + min(1.0, args.interval)
+    locale.setlocale(locale.LC_ALL, "")
+    os.environ.setdefault("ESCDELAY", "25")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)   # the terminal is put in order first
+    try:
+        curses.wrapper(_loop, feed, args)
+    except curses.error as error:
+        raise Failure(f"the terminal cannot do it: {error}") from None
