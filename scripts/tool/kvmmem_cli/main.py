@@ -16,6 +16,7 @@ HOME = "overview"
 VIEWS = {"stat": "rates over intervals, like vmstat",
          "top": "all VMs on a full screen, refreshed",
          "record": "write all of it into a file, to look at it later",
+         "report": "a recording in charts, for a browser",
          "explain": "what is wrong, in sentences"}
 
 HELP = f"""\
@@ -64,12 +65,12 @@ def arguments(argv):
             top.error(f"--{given[0]} and what else is for the table do not go with "
                       f"'{args.command}'; give its own options after it")
         args.vm = args.vm + args.more_vm
+    args.error = top.error
+    chosen.check(args)
     if args.recording and args.file:
         top.error("--from and --file do not go together")
     if (args.begin or args.end) and not args.recording:
         top.error("--begin and --end go with --from")
-    args.error = top.error
-    chosen.check(args)
     return args, chosen
 
 
