@@ -2,6 +2,7 @@
 """Two readings, and what happened between them: what every view is made of."""
 
 import itertools
+import operator
 
 from .columns import COUNTERS, GROWING, KEYS, find
 
@@ -23,22 +24,18 @@ def _pairs(kind, new, old):
     def key(row):
         return tuple(map(row.get, keys))
 
+    if len(before) == len(now) and all(map(operator.eq, map(key, before), map(key, now))):
+        return list(zip(now, before))
     was = {key(row): row for row in before}
     return [(row, was.get(key(row), {})) for row in now]
 
 
-def increase(new, old, column):
-    """How much a counter of VM @new grew; @old is what it was, None for a new VM.
-
-    None is unknown.
-    """
-    grown, pairs = 0, _pairs(column.kind, new, old)
-    for row, before in pairs:
-        value, was = row.get(column.name), before.get(column.name, 0)
-        if not isinstance(value, int) or not isinstance(was, int):
-            return None
-        grown += value - was
-    return grown if pairs else None
+def _grown(pairs, name):
+    """How much a counter grew in rows that were something else before; None is unknown."""
+    try:
+        return sum(row[name] - before.get(name, 0) for row, before in pairs) if pairs else None
+    except (TypeError, KeyError):
+        return None         # a dash, a word, or no such column
 
 
 def began_anew(new, old):
@@ -61,13 +58,17 @@ class Change:
         self.vm, self.seconds, self.rated = vm, seconds, rated
         self.old = None if old is None or began_anew(vm, old) else old
         self.began = self.old is None
-        self._grown = {}
+        self._pairs, self._grown = {}, {}
 
     def grown(self, column):
         """How much a counter grew; None where that is unknown."""
-        if column not in self._grown:
-            self._grown[column] = increase(self.vm, self.old, column)
-        return self._grown[column]
+        at = column.kind, column.name
+        if at not in self._grown:
+            pairs = self._pairs.get(column.kind)
+            if pairs is None:
+                pairs = self._pairs[column.kind] = _pairs(column.kind, self.vm, self.old)
+            self._grown[at] = _grown(pairs, column.name)
+        return self._grown[at]
 
     def rate(self, column):
         """The same a second; of time, the share of all vCPUs' time."""

@@ -65,6 +65,7 @@ class Screen:
 
     def __init__(self, snapshot, changes, rated):
         self.snapshot, self.changes, self.rated = snapshot, changes, rated
+        self.found = {change.vm: rules.of_vm(change, snapshot) for change in changes}
         self.columns = [c for c in SHOWN if snapshot.has(c) and
                         (c.name != "swap_kb" or any(ch.vm.value(c) for ch in changes))]
 
@@ -96,8 +97,8 @@ class Screen:
                 cells.append(self._show(sum(known) if known else None, c))
         return cells + [""]
 
-    def order(self, found, sort):
-        """@changes, what matters first: what is wrong, then who loses most."""
+    def order(self, sort):
+        """Changes, what matters first: what is wrong, then who loses most."""
         if sort:
             by_vm = {change.vm: change for change in self.changes}
             if self.rated and sort.form in RATES:
@@ -105,7 +106,7 @@ class Screen:
             return [by_vm[vm] for vm in sorted_by(list(by_vm), sort)]
         lost, faults = find("time.total_us"), find("fault.ept_violations")
         return sorted(self.changes, key=lambda ch: (
-            -sum(f.weight for f in found[ch.vm]), -(self._value(ch, lost) or 0),
+            -sum(f.weight for f in self.found[ch.vm]), -(self._value(ch, lost) or 0),
             -(self._value(ch, faults) or 0)))
 
     def _widths(self, table, limit):
@@ -126,10 +127,9 @@ class Screen:
 
     def lines(self, limit, height, sort):
         """Titles, a line for each VM, and one for all."""
-        found = {change.vm: rules.of_vm(change, self.snapshot) for change in self.changes}
-        shown = self.order(found, sort)[:height]
+        shown = self.order(sort)[:height]
         rest = len(self.changes) - len(shown)
-        table = [self._titles()] + [self._row(change, found[change.vm]) for change in shown]
+        table = [self._titles()] + [self._row(change, self.found[change.vm]) for change in shown]
         if len(self.changes) > 1:
             table.append(self._host_row(rest))
         widths = self._widths(table, limit)
@@ -139,8 +139,9 @@ class Screen:
                             [clip(row[-1], widths[-1])]).rstrip()
 
 
-def notes(snapshot, changes, rated):
+def notes(screen):
     """What the reader of the screen must know."""
+    snapshot, rated = screen.snapshot, screen.rated
     if snapshot.cut:
         yield cut_line(snapshot)
     if not rated:
@@ -148,7 +149,7 @@ def notes(snapshot, changes, rated):
     hosts = rules.of_host(Change(None, None, 1, rated), snapshot)
     for finding in hosts:
         yield f"{finding.word}: {finding.text}"
-    if hosts or any(rules.of_vm(change, snapshot) for change in changes):
+    if hosts or any(screen.found.values()):
         yield "\"kvmmem explain\" says what it means and what to do."
 
 
@@ -179,9 +180,9 @@ def run(args):
         print("No VM is known to the module.")
         return
     everyone = args.home_all or not sys.stdout.isatty()
-    for line in Screen(new, changes, rated).lines(limit, None if everyone else max(3, height - 10),
-                                                  args.home_sort):
+    screen = Screen(new, changes, rated)
+    for line in screen.lines(limit, None if everyone else max(3, height - 10), args.home_sort):
         print(line)
     print()
-    for note in notes(new, changes, rated):
+    for note in notes(screen):
         print(textwrap.fill(note, max(limit, 40)))

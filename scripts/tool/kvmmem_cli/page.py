@@ -5,7 +5,6 @@ import textwrap
 
 from . import rules
 from .columns import CAUSES, INITIATORS, find
-from .interval import increase
 from .units import RATES, safe, show, show_count, show_size
 
 LAYERS = (("host", "host"), ("ept", "KVM"))
@@ -148,7 +147,7 @@ def _invalidations(change, width):
     amounts = {}
     for name in INITIATORS:
         column = find(f"inval.{name}")
-        amounts[name] = (increase(change.vm, change.old, column) if change.rated else
+        amounts[name] = (change.grown(column) if change.rated else
                          change.vm.value(column)) or 0
     most = max(amounts.values())
     texts = dict(_rates(change, "inval", INITIATORS))

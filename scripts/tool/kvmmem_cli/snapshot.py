@@ -26,9 +26,10 @@ class Vm:
     def total(self, kind, name):
         """The sum over the @kind rows, or None if any part of it is unknown."""
         values = [row.get(name) for row in self.rows[kind]]
-        if not values or any(not isinstance(value, (int, float)) for value in values):
-            return None
-        return sum(values)
+        try:
+            return sum(values) if values else None
+        except TypeError:
+            return None     # a dash, or a word
 
     def one(self, kind, name):
         """What the only row of that kind has, or None."""

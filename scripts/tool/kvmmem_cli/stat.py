@@ -164,15 +164,15 @@ class TextReport:
         """The rates of one interval, and the VMs that went away in it."""
         self._print(new, time.strftime("%H:%M:%S", time.localtime(new.wall)), changes, gone)
 
-    def _choose(self, changes, width):
+    def _choose(self, snapshot, changes, width):
         """The columns that were ever known and fit in; True if they changed."""
         before = self.columns
         if self.wanted:
             self.columns = self.wanted
             return before != self.columns
         known = [c for c in COUNTERS if c.group and (
-            c in self.columns + self.hidden or any(self._value(ch, c) is not None
-                                                   for ch in changes))]
+            c in self.columns + self.hidden or snapshot.has(c) and
+            any(self._value(ch, c) is not None for ch in changes))]
         fit = max(1, (width - self.LEFT) // (self.width + 1)) if width else len(known)
         best = sorted(known, key=lambda c: c.rank)[:fit]
         self.columns = [c for c in known if c in best]
@@ -221,7 +221,7 @@ class TextReport:
 
     def _print(self, snapshot, when, changes, gone):
         size = shutil.get_terminal_size((80, 24)) if sys.stdout.isatty() else None
-        changed = self._choose(changes, size and size.columns)
+        changed = self._choose(snapshot, changes, size and size.columns)
         shown, idle = self._some(changes, max(3, size.lines - 5) if size else SCREENFUL)
         labels = self._labels([*snapshot.vms.values(), *gone])
         height = max(1, len(shown) + len(gone) + (len(changes) > 1))

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+"""500 VMs with 8 vCPUs each: what reading, printing and recording cost."""
+
+import resource
+import subprocess
+import sys
+import time
+
+from case import TOOL, Tool, full, row, vm_row
+from kvmmem_cli import parse, store
+from kvmmem_cli.snapshot import Snapshot
+
+
+def text(vms, at):
+    """A file in which all that can grow has grown."""
+    ids = [f"{number}-1" for number in range(1, vms + 1)]
+    return full(vm=[vm_row(vm, f"vm{vm}", vcpus=8) for vm in ids], host={"vms": vms},
+                fault=[row(vm, ept_violations=at, read=at) for vm in ids],
+                flush=[row(vm, requests=at, remote=at, vcpu=at) for vm in ids],
+                vpid=[row(vm, vcpu=vcpu, vpid=vcpu + 1, remote=at, flushes=at, entries=at * 9)
+                      for vm in ids for vcpu in range(8)],
+                backing=[row(vm, host_4k_kb=1, ept_4k_kb=at) for vm in ids],
+                huge=[row(vm) for vm in ids])
+
+
+def least_cpu(tries, *argv, **options):
+    """The least processor time that a command took, in ms; others disturb, too."""
+    found = []
+    for _ in range(tries):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(argv, stdout=subprocess.DEVNULL, check=True, **options)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(found) * 1000
+
+
+class Speed(Tool):
+    """In processor time."""
+
+    def test_reading_and_printing(self):
+        self.put(text(500, 1))
+        python = least_cpu(5, "/usr/bin/python3", "-c", "pass")
+        for args in (["--wide"], ["--json"], ["--sample", "0.05"]):
+            took = least_cpu(7, TOOL, *args, env=self.env) - python
+            self.assertLess(took, 150, args)
+
+    def test_an_interval_of_stat(self):
+        self.put(text(500, 1))
+        few, many = (least_cpu(3, TOOL, "stat", "-i", "0.05", "-n", count, env=self.env)
+                     for count in ("1", "11"))
+        self.assertLess((many - few) / 10, 150)
+
+    def test_recording(self):
+        """100 VMs whose every counter grows, once a second: under 2 % of a processor."""
+        texts = [text(100, at).encode() for at in range(1, 22)]
+        writer = store.Writer(str(self.proc / "recording"), 1, "", "")
+        took = []
+        for at, data in enumerate(texts):
+            begin = time.process_time()
+            writer.add(Snapshot(parse.proc_file(data), float(at), 1e9 + at))
+            took.append(time.process_time() - begin)
+        writer.close()
+        print(f"a reading of 100 busy VMs: {sorted(took)[10] * 1000:.1f} ms", file=sys.stderr)
+        self.assertLess(sorted(took)[10], 0.02)
