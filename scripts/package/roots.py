@@ -39,7 +39,7 @@ _OPTIONS = ["--mode=root", "--variant=apt", "--quiet", "--dpkgopt=force-unsafe-i
             "--dpkgopt=path-exclude=/usr/share/doc/*/*",
             "--dpkgopt=path-include=/usr/share/doc/kvmmem-*/*",
             "--dpkgopt=path-exclude=/usr/share/man/*",
-            "--dpkgopt=path-include=/usr/share/man/man1/kvmmem*"]
+            "--dpkgopt=path-include=/usr/share/man/man8/kvmmem*"]
 
 # A root of its own for each run: $1 is the clean one, $2 the empty directory where
 # it appears, $3 where what is written goes; then pairs of what is seen where.

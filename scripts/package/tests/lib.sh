@@ -9,7 +9,7 @@ version=$(/tree/scripts/package/install version)
 log=/tmp/log
 
 # Left out of the clean system with its manuals; dpkg does not make it for ours.
-mkdir -p /usr/share/man/man1
+mkdir -p /usr/share/man/man8
 
 # check NAME COMMAND...: it must succeed
 check() {

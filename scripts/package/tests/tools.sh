@@ -41,10 +41,15 @@ check "... which are not everybody's" not says '^--csv$' words kvmmem --c
 check "... and columns" says '^violations$' words kvmmem --sort v
 check "... and files" says '^/tmp/proc/kvmmem$' words kvmmem --file /tmp/proc/k
 
+check "... and recordings" says '^/tmp/proc/kvmmem$' words kvmmem report /tmp/proc/k
+
 # Every option and command of the help is in the manual.
-gzip -dcf /usr/share/man/man1/kvmmem.1* | sed 's/\\//g' >/tmp/manual
-check "the manual is there" grep -q '^\.TH KVMMEM 1' /tmp/manual
-for word in $({ words kvmmem ''; words kvmmem stat ''; } | sort -u); do
-	check "the manual explains $word" \
-		grep -Eq "^\.(SS|B|BI|BR) (.*[^a-z-])?$word([^a-z-]|\$)" /tmp/manual
+for command in '' stat top record report explain; do
+	page=kvmmem${command:+-$command}
+	gzip -dcf /usr/share/man/man8/$page.8* | sed 's/\\//g' >/tmp/manual
+	check "the manual $page is there" grep -q '^\.TH KVMMEM.* 8' /tmp/manual
+	for word in $(words kvmmem $command - | sort -u); do
+		check "$page explains $word" \
+			grep -Eq "^\.(SS|B|BI|BR) (.*[^a-z-])?$word([^a-z-]|\$)" /tmp/manual
+	done
 done

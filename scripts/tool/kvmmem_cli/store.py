@@ -235,7 +235,7 @@ class Writer:
             number = self.base.execute(
                 "INSERT INTO series (kind, vm, key, name) VALUES (?, ?, ?, ?)",
                 (*at, name)).lastrowid
-            self.series[*at, name] = number
+            self.series[(*at, name)] = number
         elif name == "" and value:
             self.base.execute("UPDATE series SET ended = NULL WHERE kind = ? AND vm = ? AND "
                               "key = ? AND ended NOT NULL", at)
