@@ -73,7 +73,7 @@ enum kvmmem_mode {
 static inline unsigned int kvmmem_decode_vmx(u64 qual)
 {
 	return (qual & (KVMMEM_VMX_ACC_WRITE | KVMMEM_VMX_ACC_EXEC)) |
-	       !!(qual & KVMMEM_VMX_ENTRY_RWX) |
+	       (qual & KVMMEM_VMX_ENTRY_RWX ? KVMMEM_FAULT_PROT : 0) |
 	       ((qual & (KVMMEM_VMX_GVA_VALID | KVMMEM_VMX_GVA_FINAL)) ==
 		KVMMEM_VMX_GVA_VALID) << 3;
 }
