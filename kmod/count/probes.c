@@ -209,7 +209,7 @@ static KVMMEM_FTRACE_FUNC(_name)						\
 ON_FLUSH(tlb_on_flush_all, KVMMEM_HOOK_FLUSH_ALL, KVMMEM_FLUSH_ALL)
 ON_FLUSH(tlb_on_flush_current, KVMMEM_HOOK_FLUSH_CURRENT, KVMMEM_FLUSH_CURRENT)
 ON_FLUSH(tlb_on_flush_guest, KVMMEM_HOOK_FLUSH_GUEST, KVMMEM_FLUSH_GUEST)
-ON_FLUSH(tlb_on_flush_asid, KVMMEM_HOOK_FLUSH_ASID, KVMMEM_FLUSH_GUEST)
+ON_FLUSH(tlb_on_flush_asid, KVMMEM_HOOK_FLUSH_ASID, KVMMEM_FLUSH_ASID)
 ON_FLUSH(tlb_on_flush_any, KVMMEM_HOOK_FLUSH_ANY, KVMMEM_FLUSH_ANY)
 
 /* Where KVM does not count the requests for remote flushes. */

@@ -7,8 +7,9 @@
  * increment. Those functions are hooked: a call that finds the count grown is a
  * flush of that kind; one that does not is one of KVM's own that it does not
  * count (loading a new root), and neither do we. So the causes sum to KVM's
- * count by construction, and whatever grew it with no function called (Hyper-V
- * flushes of single ranges) is found by the next probe and put to a cause.
+ * count by construction. What grew it with no such function called are flushes of
+ * address ranges, which guests ask for by Hyper-V's interface: KVM counts each
+ * range as a flush and flushes its addresses one by one. The next probe finds them.
  *
  * The tag is read where the processor uses it: on Intel in kvm_entry, where the
  * vCPU's VMCS is current, and only when it can be another; on AMD in kvm_exit,
@@ -49,7 +50,7 @@ static void tlb_track(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 flush)
 	int i;
 
 	for (i = 0; i < KVMMEM_TAGS; i++)
-		ours += kvmmem_tag_flushes(&rec->tags[i]);
+		ours += kvmmem_tag_flushes(&rec->tags[i]) + rec->range[i];
 	if (!rec->tags[0].moves)
 		rec->tags[0].tag = KVMMEM_TAG_UNKNOWN;
 	rec->now = &rec->tags[0];
@@ -69,7 +70,8 @@ static void tlb_track(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 flush)
 static struct kvmmem_tag *tlb_evict(struct kvmmem_vcpu *rec)
 {
 	struct kvmmem_tag *rest = &rec->tags[KVMMEM_TAGS - 1];
-	struct kvmmem_tag *cell = &rec->tags[rec->next_evicted];
+	unsigned int evicted = rec->next_evicted;
+	struct kvmmem_tag *cell = &rec->tags[evicted];
 	int i;
 
 	rec->next_evicted = (rec->next_evicted + 1) % (KVMMEM_TAGS - 1);
@@ -81,6 +83,8 @@ static struct kvmmem_tag *tlb_evict(struct kvmmem_vcpu *rec)
 	rest->single += cell->single;
 	for (i = 0; i < KVMMEM_NR_CAUSES; i++)
 		rest->flushes[i] += cell->flushes[i];
+	rec->range[KVMMEM_TAGS - 1] += rec->range[evicted];
+	rec->range[evicted] = 0;
 	memset(cell, 0, sizeof(*cell));
 	write_seqcount_end(&rec->tags_seq);
 	preempt_enable();
@@ -114,10 +118,29 @@ static void tlb_take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 	if (unlikely(now < rec->seen_flush)) {
 		rec->flush_base += now - rec->seen_flush;
 		WRITE_ONCE(rec->flush_cleared, true);
-	} else if (now != rec->seen_flush)
-		rec->now->flushes[kvmmem_vcpu_hyperv(vcpu) ? KVMMEM_CAUSE_GUEST :
-				  KVMMEM_CAUSE_OTHER] += now - rec->seen_flush;
+	} else if (now != rec->seen_flush) {
+		if (!kvmmem_vcpu_hyperv(vcpu)) {
+			rec->now->flushes[KVMMEM_CAUSE_OTHER] += now - rec->seen_flush;
+		} else {
+			rec->now->flushes[KVMMEM_CAUSE_GUEST] += rec->whole;
+			rec->range[rec->now - rec->tags] += now - rec->seen_flush - rec->whole;
+		}
+	}
+	rec->whole = false;
 	rec->seen_flush = now;
+}
+
+/*
+ * KVM's count has not grown: KVM loads a new root, or this is what another flush
+ * function calls, or KVM does not trust the processor with single addresses and
+ * flushes everything for a range (AMD, 7.x), which it counts afterwards.
+ */
+static void tlb_take_uncounted(struct kvmmem_vcpu *rec, enum kvmmem_flush_kind kind)
+{
+	if (kind == KVMMEM_FLUSH_ASID && rec->asid_due)
+		rec->asid_due = false;
+	else if (kind == KVMMEM_FLUSH_ASID || kind == KVMMEM_FLUSH_GUEST)
+		rec->whole = true;
 }
 
 /**
@@ -225,6 +248,9 @@ void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 		tlb_track(rec, vcpu, flush - 1);
 	}
 	if (flush == rec->seen_flush)
+		tlb_take_uncounted(rec, kind);
+	rec->asid_due = kind != KVMMEM_FLUSH_ASID;
+	if (flush == rec->seen_flush)
 		return;
 	tlb_take_unexplained(rec, vcpu, flush ? flush - 1 : 0);
 	/* Cleared, and this is none of those that KVM counts. */
@@ -293,12 +319,13 @@ u64 kvmmem_tag_flushes(const struct kvmmem_tag *tag)
  * kvmmem_tlb_tags - copy a vCPU's tags
  * @rec: its record
  * @tags: room for KVMMEM_TAGS
+ * @range: likewise, for their flushes of ranges
  *
  * Context: rcu_read_lock(), or a reference on the VM's record.
  *
  * Return: how many there are.
  */
-unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags)
+unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags, u64 *range)
 {
 	unsigned int seq, i, n;
 
@@ -308,8 +335,10 @@ unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags)
 			const struct kvmmem_tag *tag = &rec->tags[i];
 
 			/* In use, or the first with flushes from before an entry. */
-			if (READ_ONCE(tag->moves) || (!i && kvmmem_tag_flushes(tag)))
+			if (READ_ONCE(tag->moves) || (!i && kvmmem_tag_flushes(tag))) {
+				range[n] = READ_ONCE(rec->range[i]);
 				tags[n++] = *tag;
+			}
 		}
 	} while (read_seqcount_retry(&rec->tags_seq, seq));
 	return n;
@@ -318,7 +347,7 @@ unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags)
 /**
  * kvmmem_tlb_witness - our count of a vCPU's flushes and KVM's own
  * @rec: its record
- * @counts: where to: the sum over tags and causes, and KVM's tlb_flush
+ * @counts: where to: the sum over tags, causes and ranges, and KVM's tlb_flush
  *
  * Context: rcu_read_lock(), @rec->vm->lock, the VM alive.
  *
@@ -327,16 +356,16 @@ unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags)
 bool kvmmem_tlb_witness(struct kvmmem_vcpu *rec, struct kvmmem_counts *counts)
 {
 	struct kvmmem_tag tags[KVMMEM_TAGS];
+	u64 range[KVMMEM_TAGS], flush;
 	unsigned int i, n;
-	u64 flush;
 
 	if (!READ_ONCE(rec->tracked))
 		return false;
 	smp_rmb(); /* pairs with tlb_track() */
-	n = kvmmem_tlb_tags(rec, tags);
+	n = kvmmem_tlb_tags(rec, tags, range);
 	counts->ours = 0;
 	for (i = 0; i < n; i++)
-		counts->ours += kvmmem_tag_flushes(&tags[i]);
+		counts->ours += kvmmem_tag_flushes(&tags[i]) + range[i];
 	flush = kvmmem_vcpu_tlb_flush(rec->vcpu);
 	counts->cleared = READ_ONCE(rec->flush_cleared);
 	counts->kvms = flush - READ_ONCE(rec->flush_base);

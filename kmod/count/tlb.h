@@ -16,7 +16,8 @@ void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 void kvmmem_tlb_pv_asked(void);
 void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind);
 void kvmmem_tlb_untrack(struct kvmmem_vcpu *rec);
-unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags);
+unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags,
+			     u64 *range);
 u64 kvmmem_tag_flushes(const struct kvmmem_tag *tag);
 bool kvmmem_tlb_witness(struct kvmmem_vcpu *rec, struct kvmmem_counts *counts);
 

@@ -31,12 +31,14 @@ enum kvmmem_cause {
  * @KVMMEM_FLUSH_ALL: everything of the vCPU, for KVM_REQ_TLB_FLUSH
  * @KVMMEM_FLUSH_CURRENT: the current context, for KVM_REQ_TLB_FLUSH_CURRENT
  * @KVMMEM_FLUSH_GUEST: the guest's own translations, KVM_REQ_TLB_FLUSH_GUEST
+ * @KVMMEM_FLUSH_ASID: AMD: what all of these call; from 5.11 to 6.x it is _GUEST, too
  * @KVMMEM_FLUSH_ANY: this kernel has one function for all (5.10 on AMD)
  */
 enum kvmmem_flush_kind {
 	KVMMEM_FLUSH_ALL,
 	KVMMEM_FLUSH_CURRENT,
 	KVMMEM_FLUSH_GUEST,
+	KVMMEM_FLUSH_ASID,
 	KVMMEM_FLUSH_ANY,
 };
 

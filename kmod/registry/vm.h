@@ -210,6 +210,8 @@ struct kvmmem_counts {
  * @next_evicted: the cell whose turn it is to make room
  * @tracked: these fields are in step with KVM's
  * @entered: there was an entry since, so there is a last exit
+ * @asid_due: AMD: a flush function has been called that calls the one for the ASID
+ * @whole: a full flush that KVM has not counted yet: it does so after one for a range
  * @now: the cell of the tag it runs under, in @tags
  * @context: AMD: the VMCB whose pointer was found good
  * @seen: @seen_flush + @seen_single, for one comparison in the probe
@@ -220,6 +222,7 @@ struct kvmmem_counts {
  * @hflags: KVM's flags at the last entry, for changes between L1 and L2
  * @flush_cpu: processor of the last full flush; Intel: or of the last entry; -1: not known
  * @tags: a cell for each tag
+ * @range: flushes of address ranges under each of @tags
  * @served: faults by the bucket of their service time
  *
  * What the probes read and what they write are in lines of their own.
@@ -252,6 +255,8 @@ struct kvmmem_vcpu {
 	u8 next_evicted;
 	bool tracked;
 	bool entered;
+	bool asid_due;
+	bool whole;
 
 	/* What every exit passes: a line for flush accounting and service time. */
 	struct kvmmem_tag *now ____cacheline_aligned;
@@ -265,13 +270,14 @@ struct kvmmem_vcpu {
 	u64 seen_single;
 
 	struct kvmmem_tag tags[KVMMEM_TAGS];
+	u64 range[KVMMEM_TAGS];
 
-	u64 served[KVMMEM_LATENCY_BUCKETS] ____cacheline_aligned;
+	u64 served[KVMMEM_LATENCY_BUCKETS];
 };
 
 /* Lock debugging makes a seqcount_t larger. */
 #ifndef CONFIG_DEBUG_LOCK_ALLOC
-static_assert(sizeof(struct kvmmem_vcpu) <= 960,
+static_assert(sizeof(struct kvmmem_vcpu) <= 1024,
 	      "a larger record: if it must be, raise this by a cache line, keep within BYTES_PER_VCPU of scripts/bench, correct Documentation/performance.rst");
 #endif
 /* A hash chain is walked by everybody's probes; nothing there is written often. */

@@ -63,11 +63,13 @@ static int faults_show(struct seq_file *seq, void *unused)
 KVMMEM_TABLE(tlb_table, "tlb",
 	     { "vcpu", 4 }, { "vpid", 5 }, { "entries", 14 }, { "flushes", 12 },
 	     { "remote", 10 }, { "guest", 10 }, { "nested", 10 }, { "tag", 10 },
-	     { "other", 10 }, { "single", 10 }, { "moves", 8 });
+	     { "other", 10 }, { "single", 10 }, { "moves", 8 },
+	     { "range", 10 });
 
 static int tlb_show(struct seq_file *seq, void *unused)
 {
 	struct kvmmem_tag tags[KVMMEM_TAGS];
+	u64 range[KVMMEM_TAGS];
 	struct kvmmem_vm *vm = seq->private;
 	struct kvmmem_vcpu *rec;
 	unsigned int i, n;
@@ -76,12 +78,12 @@ static int tlb_show(struct seq_file *seq, void *unused)
 	if (!kvmmem_tlb_on())
 		return 0;
 	kvmmem_vm_for_each_vcpu(rec, vm) {
-		n = kvmmem_tlb_tags(rec, tags);
+		n = kvmmem_tlb_tags(rec, tags, range);
 		for (i = 0; i < n; i++) {
 			struct kvmmem_row row = kvmmem_row_begin(seq, &tlb_table);
 
 			kvmmem_row_u64(&row, rec->id);
-			kvmmem_row_tag(&row, &tags[i]);
+			kvmmem_row_tag(&row, &tags[i], range[i]);
 			kvmmem_row_end(&row);
 		}
 	}

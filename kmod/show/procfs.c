@@ -54,7 +54,8 @@ KVMMEM_TABLE(flush_table, "flush",
 KVMMEM_TABLE(vpid_table, "vpid",
 	     { "vm", -10 }, { "vcpu", 4 }, { "vpid", 5 }, { "entries", 11 },
 	     { "flushes", 9 }, { "remote", 8 }, { "guest", 8 }, { "nested", 6 },
-	     { "tag", 6 }, { "other", 6 }, { "single", 6 }, { "moves", 6 });
+	     { "tag", 6 }, { "other", 6 }, { "single", 6 }, { "moves", 6 },
+	     { "range", 6 });
 
 KVMMEM_TABLE(backing_table, "backing",
 	     { "vm", -10 }, { "host_4k_kb", 10 }, { "host_2m_kb", 10 },
@@ -242,19 +243,20 @@ static int vpid_head(struct seq_file *seq)
 static int vpid_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 {
 	struct kvmmem_tag tags[KVMMEM_TAGS];
+	u64 range[KVMMEM_TAGS];
 	struct kvmmem_vcpu *rec;
 	unsigned int i, n;
 
 	if (!kvmmem_tlb_on())
 		return SEQ_SKIP;
 	kvmmem_vm_for_each_vcpu(rec, vm) {
-		n = kvmmem_tlb_tags(rec, tags);
+		n = kvmmem_tlb_tags(rec, tags, range);
 		for (i = 0; i < n; i++) {
 			struct kvmmem_row row = kvmmem_row_begin(seq, &vpid_table);
 
 			kvmmem_row_text(&row, vm->id);
 			kvmmem_row_u64(&row, rec->id);
-			kvmmem_row_tag(&row, &tags[i]);
+			kvmmem_row_tag(&row, &tags[i], range[i]);
 			kvmmem_row_end(&row);
 		}
 	}

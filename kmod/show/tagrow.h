@@ -34,11 +34,13 @@ static inline void kvmmem_row_causes(struct kvmmem_row *row, const struct kvmmem
 }
 
 /**
- * kvmmem_row_tag - print vpid, entries, flushes, the causes, single, moves
+ * kvmmem_row_tag - print vpid, entries, flushes, the causes, single, moves, range
  * @row: the row
  * @tag: the tag
+ * @range: flushes of address ranges under it
  */
-static inline void kvmmem_row_tag(struct kvmmem_row *row, const struct kvmmem_tag *tag)
+static inline void kvmmem_row_tag(struct kvmmem_row *row, const struct kvmmem_tag *tag,
+				  u64 range)
 {
 	u64 flushes = kvmmem_tag_flushes(tag);
 
@@ -48,6 +50,7 @@ static inline void kvmmem_row_tag(struct kvmmem_row *row, const struct kvmmem_ta
 	kvmmem_row_causes(row, tag, flushes);
 	kvmmem_row_u64(row, tag->single);
 	kvmmem_row_u64(row, tag->moves);
+	kvmmem_row_u64(row, range);
 }
 
 #endif /* _KVMMEM_TAGROW_H */

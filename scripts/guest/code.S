@@ -110,6 +110,21 @@ code\bits\()_wrmsr:
 
 	jmp	.Ldone\bits
 
+	/* Hypercalls: cx and dx as Hyper-V takes them. Each vendor has its instruction. */
+	.globl	code\bits\()_vmcall
+code\bits\()_vmcall:
+1:	vmcall
+	dec	\si
+	jnz	1b
+	jmp	.Ldone\bits
+
+	.globl	code\bits\()_vmmcall
+code\bits\()_vmmcall:
+1:	vmmcall
+	dec	\si
+	jnz	1b
+	jmp	.Ldone\bits
+
 	/* AMD: ax is the address of the VMCB, whose guest executes HLT. */
 	.globl	code\bits\()_vmrun
 code\bits\()_vmrun:

@@ -31,6 +31,7 @@ enum access { ACC_READ, ACC_WRITE, ACC_EXEC };
 enum op {
 	OP_NONE, OP_CR3, OP_INVLPG, OP_INVPCID, OP_CR4PGE, OP_HLT, OP_IO,
 	OP_SPIN, OP_PVFLUSH, OP_NESTED, OP_NESTED_VPID,
+	OP_HVFLUSH, OP_HVRANGE,
 };
 
 struct options {
@@ -163,12 +164,17 @@ struct expect {
 #define DATA_GPA_FLAT	0x40000000UL
 #define WALK_GVA	(1UL << 39)
 
-/* In the code page: what --op nested reads on Intel. */
+/* In the code page: what --op nested reads on Intel, and the input of hypercalls. */
 #define NESTED_BLOCK	2048
 
 static inline bool is_nested(enum op op)
 {
 	return op == OP_NESTED || op == OP_NESTED_VPID;
+}
+
+static inline bool is_hyperv(enum op op)
+{
+	return op == OP_HVFLUSH || op == OP_HVRANGE;
 }
 
 /* options.c */
@@ -205,6 +211,11 @@ void destroy_vcpu(struct vcpu *vcpu);
 void setup_nested(struct vcpu *vcpu, struct kvm_sregs *sregs);
 void check_nested(const struct vcpu *vcpu);
 void fail_entry(struct vcpu *vcpu);
+
+/* hyperv.c */
+unsigned int hyperv_cpuid(struct kvm_cpuid_entry2 *entries, unsigned int n);
+void setup_hyperv(struct vcpu *vcpu);
+uint64_t hyperv_call(const struct vcpu *vcpu);
 
 /* run.c */
 void run_vcpu(struct vcpu *vcpu);

@@ -48,8 +48,9 @@ static const char help[] =
 "  --walk              map each page by a page table of its own\n"
 "  --mode long|flat    64-bit with page tables, or 32-bit without (long)\n"
 "  --op OP --ops N     N times cr3, invlpg, invpcid, cr4pge, hlt, io, spin,\n"
-"                      pvflush (with --steal-time), nested or nested-vpid (a\n"
-"                      guest of the guest runs) in round 1, after touching\n"
+"                      pvflush (with --steal-time), hvflush or hvrange (by\n"
+"                      Hyper-V's interface), nested or nested-vpid (a guest\n"
+"                      of the guest runs) in round 1, after touching\n"
 "  --steal-time        the guest enables MSR_KVM_STEAL_TIME first\n"
 "Processors and life\n"
 "  --vcpus N           one thread each; the pages are divided (1)\n"
@@ -119,7 +120,8 @@ static const struct word ops[] = {
 	{ "none", OP_NONE }, { "cr3", OP_CR3 }, { "invlpg", OP_INVLPG },
 	{ "invpcid", OP_INVPCID }, { "cr4pge", OP_CR4PGE }, { "hlt", OP_HLT },
 	{ "io", OP_IO }, { "spin", OP_SPIN }, { "pvflush", OP_PVFLUSH },
-	{ "nested", OP_NESTED }, { "nested-vpid", OP_NESTED_VPID }, {}
+	{ "nested", OP_NESTED }, { "nested-vpid", OP_NESTED_VPID },
+	{ "hvflush", OP_HVFLUSH }, { "hvrange", OP_HVRANGE }, {}
 };
 
 static const struct word advices[] = {
@@ -197,8 +199,8 @@ static void check(struct options *opt)
 		die(EXIT_USAGE, "--mmio must be a multiple of --mmio-pages");
 	if (opt->op == OP_PVFLUSH && !opt->steal_time)
 		die(EXIT_USAGE, "--op pvflush needs --steal-time");
-	if (is_nested(opt->op) && opt->flat)
-		die(EXIT_USAGE, "--op nested needs --mode long");
+	if ((is_nested(opt->op) || is_hyperv(opt->op)) && opt->flat)
+		die(EXIT_USAGE, "--op nested and hvrange need --mode long");
 	if (opt->dirty_off && opt->dirty_off <= opt->dirty_on)
 		die(EXIT_USAGE, "--dirty-log-off must come after --dirty-log");
 	if (opt->dirty_off && !opt->dirty_on)

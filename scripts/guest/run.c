@@ -186,6 +186,12 @@ static void run_op(struct vcpu *vcpu)
 	case OP_PVFLUSH:
 		phase.entry = ENTRY(vcpu, io);
 		break;
+	case OP_HVFLUSH:
+	case OP_HVRANGE:
+		phase.entry = vcpu->vm->amd ? ENTRY(vcpu, vmmcall) : ENTRY(vcpu, vmcall);
+		phase.cx = hyperv_call(vcpu);
+		phase.dx = code_gpa(vcpu) + NESTED_BLOCK;
+		break;
 	case OP_NESTED:
 	case OP_NESTED_VPID:
 		phase.entry = vcpu->vm->amd ? ENTRY(vcpu, vmrun) : ENTRY(vcpu, vmx);

@@ -161,6 +161,8 @@ static void set_cpuid(struct vcpu *vcpu)
 		if (cpuid->entries[i].function == 7 &&
 		    cpuid->entries[i].index == 0)
 			invpcid = cpuid->entries[i].ebx & (1U << 10);
+	if (is_hyperv(opt->op))
+		cpuid->nent = hyperv_cpuid(cpuid->entries, cpuid->nent);
 	if (opt->op == OP_INVPCID && !invpcid)
 		die(EXIT_LACKING, "the processor has no INVPCID for guests");
 	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid))
@@ -210,6 +212,8 @@ void create_vcpu(struct vcpu *vcpu)
 	}
 	if (is_nested(vm->opt->op))
 		setup_nested(vcpu, &sregs);
+	if (is_hyperv(vm->opt->op))
+		setup_hyperv(vcpu);
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs))
 		die_errno("KVM_SET_SREGS");
 }

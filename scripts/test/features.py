@@ -101,6 +101,16 @@ def pge_is_counted(release):
     return not release.startswith("5.10.")
 
 
+def ranges_are_queued(release):
+    """Does KVM keep lists of the ranges that Hyper-V guests want to be flushed?"""
+    return tuple(map(int, release.split(".")[:2])) >= (6, 2)
+
+
+def ranges_are_flushed(release, amd):
+    """Does it flush them alone, and not all there is? 7.x does not trust INVLPGA."""
+    return ranges_are_queued(release) and not (amd and int(release.split(".", maxsplit=1)[0]) >= 7)
+
+
 # What a scenario may be left out for, and where it would be possible: a scenario
 # that does not run although its feature is there hides something, and fails.
 _LACKING = {

@@ -32,7 +32,8 @@ HEADERS = {kind: columns.split() for kind, columns in {
     "vm": "id pid comm vcpus mode mem_kb resident_kb swap_kb ksm_kb",
     "fault": "vm ept_violations read write exec protection page_walk mmio shadow",
     "flush": "vm requests remote vcpu",
-    "vpid": "vm vcpu vpid entries flushes remote guest nested tag other single",
+    "vpid": "vm vcpu vpid entries flushes remote guest nested tag other single "
+            "moves range",
     "backing": "vm host_4k_kb host_2m_kb host_1g_kb ept_4k_kb ept_2m_kb ept_1g_kb "
                "ept_table_kb age_ms",
     "huge": "vm installed nx_split dirty_log_split recovered zapped table_zapped",

@@ -49,7 +49,7 @@ class Csv(Stat):
             "flush_requests_per_s": 10, "flush_remote_per_s": 2, "flush_vcpu_per_s": 30,
             "vpid_remote_per_s": 10, "vpid_guest_per_s": 20, "vpid_nested_per_s": 0,
             "vpid_tag_per_s": 0, "vpid_other_per_s": 0, "vpid_single_per_s": 0,
-            "vpid_entries_per_s": 101, "vpid_range_per_s": None})
+            "vpid_entries_per_s": 101, "vpid_range_per_s": 0})
         # What the file does not have is empty.
         self.assertEqual((web["inval_ksm_per_s"], web["time_total_us_per_s"]), ("", ""))
         self.assertEqual(self.grew(step["5210-14"]), 0)

@@ -114,7 +114,7 @@ class Table(Tool):
                 text = self.output("--wide", env={"COLUMNS": str(columns)} if columns else {})
                 self.assertLessEqual(max(map(len, text.splitlines())), columns or 120)
                 self.assertIn("instance-of-someone-wit+ ", text)
-                self.assertEqual(len(records(text)["4121-11"]), 28)
+                self.assertEqual(len(records(text)["4121-11"]), 29)
         self.assertEqual(len(re.findall("(?m)^NAME", text)), 1)
 
     def test_columns_are_found_by_name(self):
