@@ -156,6 +156,36 @@ static inline u64 kvmmem_vcpu_pf_taken(const struct kvm_vcpu *vcpu)
 #endif
 }
 
+/* What KVM's MMU has made of faults, as KVM counts it. */
+enum kvmmem_outcome {
+	KVMMEM_OUTCOME_TAKEN,
+	KVMMEM_OUTCOME_FIXED,
+	KVMMEM_OUTCOME_FAST,
+	KVMMEM_OUTCOME_SPURIOUS,
+	KVMMEM_OUTCOME_EMULATED,
+	KVMMEM_OUTCOME_MMIO,
+	KVMMEM_NR_OUTCOMES
+};
+
+/**
+ * kvmmem_vcpu_add_outcomes - add a vCPU's counts to sums
+ * @vcpu: a live vCPU
+ * @sums: KVMMEM_NR_OUTCOMES of them; not touched where KVM does not count faults, see
+ *	KVMMEM_KVM_COUNTS_FAULTS
+ */
+static inline void kvmmem_vcpu_add_outcomes(const struct kvm_vcpu *vcpu, u64 *sums)
+{
+#ifdef KVMMEM_HAVE_PF_TAKEN
+	/* What is counted last comes first, so that no fault has an end before it was taken. */
+	sums[KVMMEM_OUTCOME_FIXED] += READ_ONCE(vcpu->stat.pf_fixed);
+	sums[KVMMEM_OUTCOME_SPURIOUS] += READ_ONCE(vcpu->stat.pf_spurious);
+	sums[KVMMEM_OUTCOME_EMULATED] += READ_ONCE(vcpu->stat.pf_emulate);
+	sums[KVMMEM_OUTCOME_FAST] += READ_ONCE(vcpu->stat.pf_fast);
+	sums[KVMMEM_OUTCOME_MMIO] += READ_ONCE(vcpu->stat.pf_mmio_spte_created);
+	sums[KVMMEM_OUTCOME_TAKEN] += READ_ONCE(vcpu->stat.pf_taken);
+#endif
+}
+
 /**
  * kvmmem_vcpu_tlb_flush - full flushes that KVM has done for this vCPU
  * @vcpu: a live vCPU

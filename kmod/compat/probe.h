@@ -184,6 +184,23 @@ static __always_inline u64 kvmmem_wide_fault_code(const struct kvm_vcpu *vcpu, u
 		{ name##_probe, "(u64*,u64,u64)" }, { }				\
 	}
 
+/* kvm_nested_vmexit_inject, for name(struct kvm_vcpu *vcpu, u64 exit_code), likewise */
+#define KVMMEM_NESTED_INJECT_PROBES(name)					\
+	static void name##_probe(void *data, u64 exit_code, u64 info1, u64 info2, \
+				 u32 int_info, u32 int_info_err, u32 isa)	\
+	{									\
+		name(kvmmem_running_vcpu(), exit_code);				\
+	}									\
+	static void name##_probe_old(void *data, u32 exit_code, u64 info1, u64 info2, \
+				     u32 int_info, u32 int_info_err, u32 isa)	\
+	{									\
+		name(kvmmem_running_vcpu(), exit_code);				\
+	}									\
+	static const struct kvmmem_probe name##_probes[] = {			\
+		{ name##_probe_old, "(u32,u64,u64,u32,u32,u32)" },		\
+		{ name##_probe, "(u64,u64,u64,u32,u32,u32)" }, { }		\
+	}
+
 /* kvm_tdp_mmu_spte_changed, for name(u64 gfn, int level, u64 old_spte, u64 new_spte) */
 #define KVMMEM_SPTE_CHANGED_PROBES(name)					\
 	static void name##_probe(void *data, int as_id, gfn_t gfn, int level,	\

@@ -16,16 +16,27 @@ static struct kvmmem_hook fault_hook = {
 	.state = KVMMEM_HOOK_WAITING,
 };
 
+static struct kvmmem_hook inject_hook = {
+	.id = KVMMEM_HOOK_NESTED_INJECT,
+	.name = "kvm_nested_vmexit_inject",
+	.module = "kvm",
+	.purpose = "nested-faults",
+	.state = KVMMEM_HOOK_WAITING,
+};
+
 /**
- * kvmmem_fault_init - add the fault hook, after the registry's
- * @probes: what is called there, see struct kvmmem_hook
+ * kvmmem_fault_init - add the fault hooks, after the registry's
+ * @probes: what is called at a fault, see struct kvmmem_hook
+ * @inject: what is called when a nested guest's hypervisor gets an exit
  *
  * Context: may sleep.
  */
-void kvmmem_fault_init(const struct kvmmem_probe *probes)
+void kvmmem_fault_init(const struct kvmmem_probe *probes, const struct kvmmem_probe *inject)
 {
 	fault_hook.probes = probes;
+	inject_hook.probes = inject;
 	kvmmem_hook_add(&fault_hook);
+	kvmmem_hook_add(&inject_hook);
 }
 
 /**
@@ -78,6 +89,28 @@ void kvmmem_fault_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_fault_sum *sum)
 	memset(sum, 0, sizeof(*sum));
 	kvmmem_fault_add(sum, rec->fault);
 	fault_mask(sum, rec->vm);
+}
+
+/**
+ * kvmmem_fault_nested - faults of a VM's nested guests
+ * @vm: its record
+ * @l2: all of them, of the VM's violations
+ * @reflected: those that L1 was given; KVMMEM_UNKNOWN if nobody saw
+ *
+ * Context: rcu_read_lock(), or a reference on the VM's record.
+ */
+void kvmmem_fault_nested(struct kvmmem_vm *vm, u64 *l2, u64 *reflected)
+{
+	struct kvmmem_vcpu *rec;
+
+	*l2 = kvmmem_fault_on() && vm->mode != KVMMEM_MODE_SHADOW ? 0 : KVMMEM_UNKNOWN;
+	*reflected = *l2 || !kvmmem_hook_attached(&inject_hook) ? KVMMEM_UNKNOWN : 0;
+	kvmmem_vm_for_each_vcpu(rec, vm) {
+		if (*l2 != KVMMEM_UNKNOWN)
+			*l2 += READ_ONCE(rec->l2);
+		if (*reflected != KVMMEM_UNKNOWN)
+			*reflected += READ_ONCE(rec->reflected);
+	}
 }
 
 /* Those of our counts that KVM's pf_taken is to agree with. */

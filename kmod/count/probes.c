@@ -69,6 +69,8 @@ static noinline void fault_count_special(struct kvm_vcpu *vcpu, u64 addr, u64 co
 	rec->fault[class]++;
 	if (class == KVMMEM_FAULT_MMIO)
 		return;
+	if (class < KVMMEM_FAULT_CLASSES && (vcpu->arch.hflags & HF_GUEST_MASK))
+		rec->l2++;
 	rec->fault_exit = vcpu->stat.exits;
 	if (class != KVMMEM_FAULT_NO_SLOT)
 		kvmmem_latency_fault(rec);
@@ -101,6 +103,25 @@ static __always_inline void fault_svm(struct kvm_vcpu *vcpu, u64 addr, u64 code)
 
 KVMMEM_PAGE_FAULT_PROBES(fault_vmx, kvmmem_lost);
 KVMMEM_PAGE_FAULT_PROBES(fault_svm, kvmmem_lost);
+
+/*
+ * L1 takes over. It does so for other reasons, too, and KVM finds what L1's tables
+ * lack while it emulates, too: it was the fault if this exit was one.
+ */
+static __always_inline void fault_reflected(struct kvm_vcpu *vcpu, u64 exit_code)
+{
+	struct kvmmem_vcpu *rec;
+
+	kvmmem_hook_seen(KVMMEM_HOOK_NESTED_INJECT);
+	rec = vcpu ? kvmmem_vcpu_find(vcpu) : NULL;
+	if (!rec || !kvmmem_decode_reflected(kvmmem_cpu_is_svm(), exit_code) ||
+	    rec->fault_exit != (u32)vcpu->stat.exits)
+		return;
+	rec->reflected++;
+	kvmmem_latency_entry(rec);
+}
+
+KVMMEM_NESTED_INJECT_PROBES(fault_reflected);
 
 /* What KVM shows of MMIO (mmio.c); none of it is on the way of a fault on memory. */
 static KVMMEM_FTRACE_FUNC(mmio_on_emulate)
@@ -245,10 +266,10 @@ static const ftrace_func_t flush_funcs[KVMMEM_NR_HOOKS] = {
 void kvmmem_probes_init(void)
 {
 	if (kvmmem_cpu_is_svm()) {
-		kvmmem_fault_init(fault_svm_probes);
+		kvmmem_fault_init(fault_svm_probes, fault_reflected_probes);
 		kvmmem_run_init(entry_svm_probes, exit_svm_probes);
 	} else {
-		kvmmem_fault_init(fault_vmx_probes);
+		kvmmem_fault_init(fault_vmx_probes, fault_reflected_probes);
 		kvmmem_run_init(entry_vmx_probes, exit_vmx_probes);
 	}
 	kvmmem_mmio_init(&mmio_probes);

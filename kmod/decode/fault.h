@@ -9,6 +9,8 @@
 
 #include <linux/bits.h>
 #include <linux/types.h>
+#include <asm/svm.h>
+#include <asm/vmx.h>
 
 #include "decode/value.h"
 
@@ -105,6 +107,24 @@ static inline unsigned int kvmmem_decode_svm(u64 code)
 static inline unsigned int kvmmem_decode_shadow(u64 code)
 {
 	return code & KVMMEM_PF_RSVD ? KVMMEM_FAULT_MMIO : KVMMEM_FAULT_SHADOW;
+}
+
+/**
+ * kvmmem_decode_reflected - is an exit that L1 gets for its guest's missing memory?
+ * @svm: of a VMCB, or of a VMCS
+ * @code: exit code, or exit reason
+ *
+ * What L1's tables lack, and what they say in a way that is not allowed: on Intel
+ * two exits, on AMD one.
+ *
+ * Return: true if it is.
+ */
+static inline bool kvmmem_decode_reflected(bool svm, u64 code)
+{
+	if (svm)
+		return code == SVM_EXIT_NPF;
+	code &= 0xffff;
+	return code == EXIT_REASON_EPT_VIOLATION || code == EXIT_REASON_EPT_MISCONFIG;
 }
 
 /**

@@ -91,6 +91,7 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	vm->mm = kvm->mm;
 	vm->is_tdx = kvmmem_kvm_is_tdx(kvm);
 	INIT_LIST_HEAD(&vm->vcpus);
+	mutex_init(&vm->outcome_lock);
 	/* KVM could not make a directory (a duplicate name): a name of ours. */
 	if (!kvmmem_kvm_debugfs_name(kvm, vm->id, sizeof(vm->id)))
 		snprintf(vm->id, sizeof(vm->id), "%d-x%u", vm->tgid, slot);
@@ -119,6 +120,7 @@ static struct kvmmem_vcpu *records_add_vcpu(struct kvmmem_vm *vm, struct kvm_vcp
 	rec->vcpu = vcpu;
 	rec->vm = vm;
 	rec->id = vcpu->vcpu_id;
+	kvmmem_vcpu_add_outcomes(vcpu, vm->outcomes_before);
 	rec->flushed.seen = kvmmem_vcpu_tlb_flush(vcpu);
 	seqcount_init(&rec->tags_seq);
 	rec->now = &kvmmem_no_tag;

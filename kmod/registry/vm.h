@@ -79,6 +79,10 @@ struct kvmmem_backing {
  * @requests: remote flushes asked for, where KVM does not count them
  * @requested: KVM's remote flush requests, or @requests, since the record was born; @lock
  * @remote: KVM's remote flushes, likewise
+ * @outcome_lock: one reader of @outcomes at a time; sleeping, inside nothing of ours
+ * @outcomes: of its vCPUs, by enum kvmmem_outcome, since the record was born
+ * @outcomes_before: of those vCPUs that are older than the record; registry_lock
+ * @retried: the most that was shown; @outcome_lock
  * @vcpus: its vCPUs in order of birth; registry_lock, RCU
  * @nr_vcpus: how many; registry_lock
  * @refs: one of the registry's until the VM is dead and no hook and no reader
@@ -119,6 +123,10 @@ struct kvmmem_vm {
 	atomic64_t requests;
 	struct kvmmem_grown requested;
 	struct kvmmem_grown remote;
+	struct mutex outcome_lock;	/* one reader of the sums at a time */
+	struct kvmmem_grown outcomes[KVMMEM_NR_OUTCOMES];
+	u64 outcomes_before[KVMMEM_NR_OUTCOMES];
+	u64 retried;
 	struct list_head vcpus;
 	unsigned int nr_vcpus;
 	refcount_t refs;
@@ -224,6 +232,8 @@ struct kvmmem_counts {
  * @tags: a cell for each tag
  * @range: flushes of address ranges under each of @tags
  * @served: faults by the bucket of their service time
+ * @l2: faults of a nested guest, of @fault
+ * @reflected: of those, the ones that L1 was given to serve
  *
  * What the probes read and what they write are in lines of their own.
  */
@@ -273,6 +283,8 @@ struct kvmmem_vcpu {
 	u64 range[KVMMEM_TAGS];
 
 	u64 served[KVMMEM_LATENCY_BUCKETS];
+	u64 l2;
+	u64 reflected;
 };
 
 /* Lock debugging makes a seqcount_t larger. */

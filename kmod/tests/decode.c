@@ -123,12 +123,13 @@ static void sum_has_every_cell_once(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, sum.violations, 0xffffULL);
 	KUNIT_EXPECT_EQ(test, sum.read + sum.write + sum.exec, sum.violations);
-	KUNIT_EXPECT_EQ(test, sum.read, 0x1111ULL);
-	KUNIT_EXPECT_EQ(test, sum.write, 0x2222ULL);
-	KUNIT_EXPECT_EQ(test, sum.exec, 0xccccULL);
-	KUNIT_EXPECT_EQ(test, sum.protection, 0xf0f0ULL);
+	KUNIT_EXPECT_EQ(test, sum.read, 0x0303ULL);
+	KUNIT_EXPECT_EQ(test, sum.write, 0x0c0cULL);
+	KUNIT_EXPECT_EQ(test, sum.exec, 0xf0f0ULL);
+	KUNIT_EXPECT_EQ(test, sum.protection, 0xaaaaULL);
 	KUNIT_EXPECT_EQ(test, sum.walk, 0xff00ULL);
-	KUNIT_EXPECT_EQ(test, sum.mmio, BIT_ULL(KVMMEM_FAULT_MMIO));
+	KUNIT_EXPECT_EQ(test, sum.mmio,
+			BIT_ULL(KVMMEM_FAULT_MMIO) | BIT_ULL(KVMMEM_FAULT_NO_SLOT));
 	KUNIT_EXPECT_EQ(test, sum.shadow, BIT_ULL(KVMMEM_FAULT_SHADOW));
 
 	kvmmem_fault_add(&sum, cells);
@@ -151,6 +152,29 @@ static void mask_hides_what_is_unknown(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sum.shadow, 7ULL);
 }
 
+static void reflected_by_vendor(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, kvmmem_decode_reflected(true, 0x400));
+	KUNIT_EXPECT_FALSE(test, kvmmem_decode_reflected(true, 48));
+	KUNIT_EXPECT_TRUE(test, kvmmem_decode_reflected(false, 48));
+	KUNIT_EXPECT_TRUE(test, kvmmem_decode_reflected(false, 49));
+	/* Bit 31 of an exit reason: a failed entry; others say what the exit was in. */
+	KUNIT_EXPECT_TRUE(test, kvmmem_decode_reflected(false, BIT_ULL(27) | 48));
+	KUNIT_EXPECT_FALSE(test, kvmmem_decode_reflected(false, 0x400));
+	KUNIT_EXPECT_FALSE(test, kvmmem_decode_reflected(false, 12));
+}
+
+static void growth_survives_clearing(struct kunit *test)
+{
+	struct kvmmem_grown grown = { .seen = 10 };
+
+	KUNIT_EXPECT_EQ(test, kvmmem_grown_by(&grown, 10), 0ULL);
+	KUNIT_EXPECT_EQ(test, kvmmem_grown_by(&grown, 15), 5ULL);
+	/* Cleared, and grown to 3 since: from when on nobody knows. */
+	KUNIT_EXPECT_EQ(test, kvmmem_grown_by(&grown, 3), 5ULL);
+	KUNIT_EXPECT_EQ(test, kvmmem_grown_by(&grown, 4), 6ULL);
+}
+
 static struct kunit_case decode_cases[] = {
 	KUNIT_CASE(vmx_every_word),
 	KUNIT_CASE(vmx_known_words),
@@ -159,6 +183,8 @@ static struct kunit_case decode_cases[] = {
 	KUNIT_CASE(shadow_every_word),
 	KUNIT_CASE(sum_has_every_cell_once),
 	KUNIT_CASE(mask_hides_what_is_unknown),
+	KUNIT_CASE(reflected_by_vendor),
+	KUNIT_CASE(growth_survives_clearing),
 	{}
 };
 

@@ -135,7 +135,7 @@ code\bits\()_vmrun:
 
 	/*
 	 * Intel: at di the addresses of VMXON region and VMCS, then dx pairs of a
-	 * field and its value. An exit comes back below; each must be by HLT.
+	 * field and its value. An exit comes back below; each must be for the reason in cx.
 	 */
 	.globl	code\bits\()_vmx
 code\bits\()_vmx:
@@ -158,7 +158,7 @@ code\bits\()_vmx:
 code\bits\()_vmx_exit:
 	mov	$0x4402, %eax
 	vmread	\ax, \dx
-	cmp	$12, %edx
+	cmp	%ecx, %edx
 	jne	3f
 	dec	\si
 	jz	2f
@@ -171,6 +171,16 @@ code\bits\()_vmx_exit:
 code\bits\()_l2:
 	hlt
 	jmp	code\bits\()_l2
+
+	/* What L1's own tables do not map, or not as they may. */
+	.globl	code\bits\()_l2_touch
+code\bits\()_l2_touch:
+.if \bits == 64
+	movabs	L2_GPA, %eax
+.else
+	mov	L2_GPA, %eax
+.endif
+	jmp	code\bits\()_l2_touch
 
 .Ldone\bits:
 	out	%al, $PORT_DONE

@@ -15,6 +15,7 @@
 		code##bits##_spin[], code##bits##_wrmsr[],		\
 		code##bits##_vmrun[], code##bits##_vmx[],		\
 		code##bits##_vmx_exit[], code##bits##_l2[],		\
+		code##bits##_l2_touch[],		\
 		code##bits##_vmcall[], code##bits##_vmmcall[],		\
 		code##bits##_desc[]
 

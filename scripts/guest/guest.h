@@ -31,6 +31,7 @@ enum access { ACC_READ, ACC_WRITE, ACC_EXEC };
 enum op {
 	OP_NONE, OP_CR3, OP_INVLPG, OP_INVPCID, OP_CR4PGE, OP_HLT, OP_IO,
 	OP_SPIN, OP_PVFLUSH, OP_NESTED, OP_NESTED_VPID,
+	OP_NESTED_MISSING, OP_NESTED_RESERVED,
 	OP_HVFLUSH, OP_HVRANGE,
 };
 
@@ -103,7 +104,7 @@ struct vcpu {
 	unsigned long ctl_pml4, ctl_pdpt, ctl_pd, ctl_code, ctl_steal;
 	unsigned long ctl_walk;	/* PDPT, PDs, PTs of --walk */
 	unsigned long walk_pds;
-	unsigned long ctl_nested;	/* two pages of --op nested */
+	unsigned long ctl_nested;	/* two pages of --op nested, or five */
 	unsigned long nested_fields;
 	/* What it touches: pages [first, first + count) of all slots' pages. */
 	unsigned long first, count;
@@ -169,7 +170,13 @@ struct expect {
 
 static inline bool is_nested(enum op op)
 {
-	return op == OP_NESTED || op == OP_NESTED_VPID;
+	return op >= OP_NESTED && op <= OP_NESTED_RESERVED;
+}
+
+/* Has the guest second-level tables of its own for its guest? */
+static inline bool has_tables(enum op op)
+{
+	return op == OP_NESTED_MISSING || op == OP_NESTED_RESERVED;
 }
 
 static inline bool is_hyperv(enum op op)
@@ -210,6 +217,7 @@ void destroy_vcpu(struct vcpu *vcpu);
 /* nested.c */
 void setup_nested(struct vcpu *vcpu, struct kvm_sregs *sregs);
 void check_nested(const struct vcpu *vcpu);
+uint64_t nested_exit(const struct vcpu *vcpu);
 void fail_entry(struct vcpu *vcpu);
 
 /* hyperv.c */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * --op nested: the guest is a hypervisor and runs a guest of its own, which has
- * its page tables and executes one HLT after the other.
+ * its page tables and executes one HLT after the other, or touches an address that
+ * the hypervisor's second-level tables do not map.
  *
  * Layouts are those of AMD's manual, volume 2, appendix B, and of Intel's,
  * volume 3, appendix B.
@@ -12,6 +13,7 @@
 
 #include "code.h"
 #include "guest.h"
+#include "ports.h"
 
 #define MSR_FEATURE_CONTROL	0x3a
 #define MSR_VMX_BASIC		0x480
@@ -24,11 +26,16 @@
 
 #define PROC_HLT		(1U << 7)
 #define PROC_SECONDARY		(1U << 31)
+#define PROC2_EPT		(1U << 1)
 #define PROC2_VPID		(1U << 5)
 #define EXIT_HOST_64		(1U << 9)
 #define ENTRY_GUEST_64		(1U << 9)
 
 #define EXITCODE_HLT		0x78
+#define EXITCODE_NPF		0x400
+#define REASON_HLT		12
+#define REASON_EPT_VIOLATION	48
+#define REASON_EPT_MISCONFIG	49
 #define NESTED_TAG		1
 
 struct pair {
@@ -79,6 +86,44 @@ static uint64_t code_at(const struct vcpu *vcpu, const uint8_t *label)
 	return ctl_gpa(vcpu->ctl_code) + (label - code64_start);
 }
 
+static uint64_t l2_at(const struct vcpu *vcpu)
+{
+	return code_at(vcpu, has_tables(vcpu->vm->opt->op) ? code64_l2_touch : code64_l2);
+}
+
+/* What an exit of the guest's guest must be for. */
+uint64_t nested_exit(const struct vcpu *vcpu)
+{
+	enum op op = vcpu->vm->opt->op;
+
+	if (vcpu->vm->amd)
+		return has_tables(op) ? EXITCODE_NPF : EXITCODE_HLT;
+	return op == OP_NESTED_MISSING ? REASON_EPT_VIOLATION :
+	       op == OP_NESTED_RESERVED ? REASON_EPT_MISCONFIG : REASON_HLT;
+}
+
+/*
+ * Tables that map the first gigabyte as it is, and where L2_GPA is have no entry, or
+ * one that is not allowed: on AMD of 1G with a low address bit, on Intel write-only.
+ */
+static uint64_t build_second_level(struct vcpu *vcpu)
+{
+	unsigned long page = vcpu->ctl_nested + 2;
+	uint64_t *pml4 = (void *)ctl_page(vcpu, page);
+	uint64_t *pdpt = (void *)ctl_page(vcpu, page + 1);
+	uint64_t *pd = (void *)ctl_page(vcpu, page + 2);
+	bool amd = vcpu->vm->amd;
+	uint64_t all = 7, i;		/* EPT: RWX; NPT: present, writable, user */
+
+	pml4[0] = ctl_gpa(page + 1) | all;
+	pdpt[0] = ctl_gpa(page + 2) | all;
+	for (i = 0; i < 512; i++)	/* of 2M; EPT: write-back */
+		pd[i] = i << 21 | 1 << 7 | (amd ? 0 : 6 << 3) | all;
+	if (vcpu->vm->opt->op == OP_NESTED_RESERVED)
+		pdpt[L2_GPA >> 30] = amd ? L2_GPA | 1 << 13 | 1 << 7 | all : L2_GPA | 2;
+	return ctl_gpa(page);
+}
+
 static void put(uint8_t *vmcb, unsigned int at, uint64_t value, unsigned int size)
 {
 	memcpy(vmcb + at, &value, size);
@@ -111,7 +156,11 @@ static void build_vmcb(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 	put(vmcb, 0x560, 0x400, 8);			/* DR7 */
 	put(vmcb, 0x568, 0xffff0ff0, 8);		/* DR6 */
 	put(vmcb, 0x570, 2, 8);				/* RFLAGS */
-	put(vmcb, 0x578, code_at(vcpu, code64_l2), 8);
+	put(vmcb, 0x578, l2_at(vcpu), 8);
+	if (has_tables(vcpu->vm->opt->op)) {
+		put(vmcb, 0x090, 1, 8);			/* nested paging */
+		put(vmcb, 0x0b0, build_second_level(vcpu), 8);
+	}
 	put(vmcb, 0x668, 0x0007040600070406, 8);	/* PAT */
 	set_msr(vcpu, MSR_VM_HSAVE_PA, ctl_gpa(vcpu->ctl_nested + 1));
 }
@@ -130,11 +179,15 @@ static void build_vmcs(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 {
 	uint32_t revision = get_msr(vcpu, MSR_VMX_BASIC) & 0x7fffffff;
 	bool tagged = vcpu->vm->opt->op == OP_NESTED_VPID;
+	bool tables = has_tables(vcpu->vm->opt->op);
+	uint32_t proc2 = (tagged ? PROC2_VPID : 0) | (tables ? PROC2_EPT : 0);
 	const struct pair pairs[] = {
 		{ 0x4000, controls(vcpu, MSR_VMX_PIN, 0) },
 		{ 0x4002, controls(vcpu, MSR_VMX_PROC,
-				   PROC_HLT | (tagged ? PROC_SECONDARY : 0)) },
-		{ 0x401e, tagged ? controls(vcpu, MSR_VMX_PROC2, PROC2_VPID) : 0 },
+				   PROC_HLT | (proc2 ? PROC_SECONDARY : 0)) },
+		{ 0x401e, proc2 ? controls(vcpu, MSR_VMX_PROC2, proc2) : 0 },
+		/* Write-back, four levels. */
+		{ 0x201a, tables ? build_second_level(vcpu) | 3 << 3 | 6 : 0 },
 		{ 0x0000, tagged ? NESTED_TAG : 0 },
 		{ 0x400c, controls(vcpu, MSR_VMX_EXIT, EXIT_HOST_64) },
 		{ 0x4012, controls(vcpu, MSR_VMX_ENTRY, ENTRY_GUEST_64) },
@@ -166,7 +219,7 @@ static void build_vmcs(struct vcpu *vcpu, const struct kvm_sregs *sregs)
 		{ 0x481a, 0xc093 }, { 0x481c, 0xc093 }, { 0x481e, 0xc093 },
 		{ 0x4820, 0x10000 }, { 0x4822, 0x8b },
 		{ 0x4824, 0 }, { 0x4826, 0 }, { 0x482a, 0 }, { 0x2802, 0 },
-		{ 0x681a, 0x400 }, { 0x681c, 0 }, { 0x681e, code_at(vcpu, code64_l2) },
+		{ 0x681a, 0x400 }, { 0x681c, 0 }, { 0x681e, l2_at(vcpu) },
 		{ 0x6820, 2 }, { 0x6822, 0 }, { 0x6824, 0 }, { 0x6826, 0 },
 	};
 	struct vmx_block *block;
@@ -203,7 +256,7 @@ void check_nested(const struct vcpu *vcpu)
 	if (!vcpu->vm->amd)
 		return;
 	memcpy(&code, ctl_page(vcpu, vcpu->ctl_nested) + 0x70, sizeof(code));
-	if (code != EXITCODE_HLT)
+	if (code != nested_exit(vcpu))
 		die(1, "the guest's guest ended with exit code 0x%llx",
 		    (unsigned long long)code);
 }

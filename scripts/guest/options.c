@@ -49,8 +49,10 @@ static const char help[] =
 "  --mode long|flat    64-bit with page tables, or 32-bit without (long)\n"
 "  --op OP --ops N     N times cr3, invlpg, invpcid, cr4pge, hlt, io, spin,\n"
 "                      pvflush (with --steal-time), hvflush or hvrange (by\n"
-"                      Hyper-V's interface), nested or nested-vpid (a guest\n"
-"                      of the guest runs) in round 1, after touching\n"
+"                      Hyper-V's interface), nested, nested-vpid,\n"
+"                      nested-missing or nested-reserved (a guest of the guest\n"
+"                      runs; it halts, or touches what its hypervisor's own\n"
+"                      tables have no good entry for) in round 1, after touching\n"
 "  --steal-time        the guest enables MSR_KVM_STEAL_TIME first\n"
 "Processors and life\n"
 "  --vcpus N           one thread each; the pages are divided (1)\n"
@@ -121,6 +123,8 @@ static const struct word ops[] = {
 	{ "invpcid", OP_INVPCID }, { "cr4pge", OP_CR4PGE }, { "hlt", OP_HLT },
 	{ "io", OP_IO }, { "spin", OP_SPIN }, { "pvflush", OP_PVFLUSH },
 	{ "nested", OP_NESTED }, { "nested-vpid", OP_NESTED_VPID },
+	{ "nested-missing", OP_NESTED_MISSING },
+	{ "nested-reserved", OP_NESTED_RESERVED },
 	{ "hvflush", OP_HVFLUSH }, { "hvrange", OP_HVRANGE }, {}
 };
 

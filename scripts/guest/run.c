@@ -194,6 +194,9 @@ static void run_op(struct vcpu *vcpu)
 		break;
 	case OP_NESTED:
 	case OP_NESTED_VPID:
+	case OP_NESTED_MISSING:
+	case OP_NESTED_RESERVED:
+		phase.cx = nested_exit(vcpu);
 		phase.entry = vcpu->vm->amd ? ENTRY(vcpu, vmrun) : ENTRY(vcpu, vmx);
 		phase.ax = CTL_GPA + vcpu->ctl_nested * PAGE;
 		phase.di = code_gpa(vcpu) + NESTED_BLOCK;

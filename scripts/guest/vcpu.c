@@ -67,7 +67,7 @@ void plan_vcpus(struct vm *vm)
 		vcpu->ctl_steal = next++;
 		if (is_nested(opt->op)) {
 			vcpu->ctl_nested = next;
-			next += 2;
+			next += has_tables(opt->op) ? 5 : 2;
 		}
 		if (opt->flat)
 			continue;

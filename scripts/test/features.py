@@ -8,8 +8,8 @@ Documentation/kernels.rst is made from it and from what the suites saw.
 import re
 
 # The system tests: those of make check, and of make matrix on every kernel.
-SUITES = ("faults", "life", "input", "tlb", "backing", "memory", "total", "tenant", "tool",
-          "compat")
+SUITES = ("faults", "life", "input", "tlb", "nested", "backing", "memory", "total", "tenant",
+          "tool", "compat")
 
 KERNELS = ("5.10", "6.1", "6.12", "7.3")
 
@@ -28,6 +28,8 @@ _PROTOTYPES = {
     "kvm_exit": {"5.10": "(u32,kvm_vcpu*,u32)", "": "(kvm_vcpu*,u32)"},
     "kvm_pv_tlb_flush": {"": "(u32,bool)"},
     "kvm_fast_mmio": {"": "(u64)"},
+    "kvm_nested_vmexit_inject": {"7.3": "(u64,u64,u64,u32,u32,u32)",
+                                 "": "(u32,u64,u64,u32,u32,u32)"},
     "check_mmio_spte": {"": "(u64,u32,u32)"},
     "mark_mmio_spte": {"": "(u64*,u64,u64)"},
 }
@@ -51,6 +53,7 @@ def hooks(kernel, vendor):
               "kvm_page_fault": tracepoint,
               "kvm_pv_tlb_flush": tracepoint,
               "kvm_fast_mmio": tracepoint,
+              "kvm_nested_vmexit_inject": tracepoint,
               "kvm_tdp_mmu_spte_changed": OFF,
               "kvm_exit" if vendor == "amd" else "kvm_entry": tracepoint,
               "kvm_entry" if vendor == "amd" else "kvm_exit": OFF}

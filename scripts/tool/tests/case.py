@@ -36,6 +36,7 @@ HEADERS = {kind: columns.split() for kind, columns in {
             "moves range",
     "backing": "vm host_4k_kb host_2m_kb host_1g_kb ept_4k_kb ept_2m_kb ept_1g_kb "
                "ept_table_kb age_ms",
+    "outcome": "vm fixed fast spurious emulated mmio retried l2 reflected",
     "huge": "vm installed nx_split dirty_log_split recovered zapped table_zapped",
 }.items()}
 FILLING = collections.defaultdict(int)      # by column
