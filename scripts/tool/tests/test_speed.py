@@ -3,7 +3,6 @@
 
 import resource
 import subprocess
-import sys
 import time
 
 from case import TOOL, Tool, full, row, vm_row
@@ -47,33 +46,53 @@ def slowness():
     return max(1.0, (time.process_time() - begin) / LOOP_SECONDS)
 
 
+# How often a figure is taken before it is believed to be too large.
+TRIES = 8
+
+
 class Speed(Tool):
     """In processor time, in units of what the machine can do at the moment."""
+
+    def least(self, figure, limit, what):
+        """Others disturb: the least of some tries has to be below the limit."""
+        found = []
+        for _ in range(TRIES):
+            slow = slowness()
+            found.append(figure() / max(slow, slowness()))
+            if found[-1] < limit:
+                break
+        self.assertLess(min(found), limit, what)
 
     def test_reading_and_printing(self):
         self.put(text(500, 1))
         python = least_cpu(5, "/usr/bin/python3", "-c", "pass")
         for args in (["--wide"], ["--json"], ["--sample", "0.05"]):
-            slow = slowness()
-            took = least_cpu(7, TOOL, *args, env=self.env) - python
-            self.assertLess(took / max(slow, slowness()), 150, args)
+            self.least(lambda args=args: least_cpu(3, TOOL, *args, env=self.env) - python,
+                       150, args)
 
     def test_an_interval_of_stat(self):
         self.put(text(500, 1))
-        slow = slowness()
-        few, many = (least_cpu(3, TOOL, "stat", "-i", "0.05", "-n", count, env=self.env)
-                     for count in ("1", "11"))
-        self.assertLess((many - few) / 10 / max(slow, slowness()), 150)
+
+        def interval():
+            few, many = (least_cpu(2, TOOL, "stat", "-i", "0.05", "-n", count, env=self.env)
+                         for count in ("1", "11"))
+            return (many - few) / 10
+
+        self.least(interval, 150, "an interval")
 
     def test_recording(self):
         """100 VMs whose every counter grows, once a second: under 2 % of a processor."""
         texts = [text(100, at).encode() for at in range(1, 22)]
-        writer = store.Writer(str(self.proc / "recording"), 1, "", "")
-        slow, took = slowness(), []
-        for at, data in enumerate(texts):
-            begin = time.process_time()
-            writer.add(Snapshot(parse.proc_file(data), float(at), 1e9 + at))
-            took.append(time.process_time() - begin)
-        writer.close()
-        print(f"a reading of 100 busy VMs: {sorted(took)[10] * 1000:.1f} ms", file=sys.stderr)
-        self.assertLess(sorted(took)[10] / max(slow, slowness()), 0.02)
+        tries = iter(range(TRIES))
+
+        def reading():
+            took = []
+            writer = store.Writer(str(self.proc / f"recording{next(tries)}"), 1, "", "")
+            for at, data in enumerate(texts):
+                begin = time.process_time()
+                writer.add(Snapshot(parse.proc_file(data), float(at), 1e9 + at))
+                took.append(time.process_time() - begin)
+            writer.close()
+            return sorted(took)[10]
+
+        self.least(reading, 0.02, "a reading of 100 busy VMs")
