@@ -94,18 +94,21 @@ static __always_inline u64 kvmmem_wide_fault_code(const struct kvm_vcpu *vcpu, u
 #define _KVMMEM_FAULT_PROTO_OLD		"(u64,u32)"
 #endif
 
-/* kvm_page_fault, for name(struct kvm_vcpu *vcpu, u64 addr, u64 code); nobody(): no vCPU found */
+/*
+ * kvm_page_fault, for name(void *data, struct kvm_vcpu *vcpu, u64 addr, u64 code), in the
+ * newer prototype's order; nobody(): no vCPU found
+ */
 #define KVMMEM_PAGE_FAULT_PROBES(name, nobody)					\
 	static void name##_probe(void *data, struct kvm_vcpu *vcpu, u64 addr, u64 code) \
 	{									\
-		name(vcpu, addr, code);						\
+		name(data, vcpu, addr, code);					\
 	}									\
 	static void name##_probe_old(void *data, unsigned long addr, unsigned int code) \
 	{									\
 		struct kvm_vcpu *vcpu = kvmmem_running_vcpu();			\
 										\
 		if (vcpu)							\
-			name(vcpu, addr, kvmmem_wide_fault_code(vcpu, code));	\
+			name(data, vcpu, addr, kvmmem_wide_fault_code(vcpu, code)); \
 		else								\
 			nobody();						\
 	}									\

@@ -131,8 +131,8 @@ bool kvmmem_mmio_is(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn)
 	if (!slot || kvmmem_slot_is_emulated(vcpu, slot))
 		return true;
 	if (slots == kvmmem_vcpu_slots(vcpu) && kvmmem_slot_is_users(slot)) {
-		rec->slot_base = slot->base_gfn;
-		rec->slot_pages = slot->npages;
+		rec->slot_start = slot->base_gfn << PAGE_SHIFT;
+		rec->slot_bytes = (u64)slot->npages << PAGE_SHIFT;
 		rec->slot_generation = slots->generation;
 	}
 	return false;

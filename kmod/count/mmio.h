@@ -34,22 +34,22 @@ void kvmmem_mmio_emulated(struct kvm_vcpu *vcpu, u64 gpa);
 void kvmmem_mmio_stale(struct kvm_vcpu *vcpu);
 
 /**
- * kvmmem_mmio_is_not - does memory surely back this guest page?
+ * kvmmem_mmio_is_not - is this an ordinary fault on memory, with nothing to look up?
  * @rec: record of the vCPU
  * @vcpu: the vCPU, which the calling thread runs
- * @gfn: where it faulted
+ * @addr: where it faulted
  *
- * For the fault probe. A slot that was found before is looked at as long as no
- * slot has changed. A nested guest's addresses are not L1's, and SMM has slots of
- * its own.
+ * For the fault probe. The slot that was found last is good as long as no slot has
+ * changed. A nested guest's addresses are not L1's, and SMM has slots of its own.
  *
- * Return: false when it has to be looked up, by kvmmem_mmio_is().
+ * Return: false when it takes kvmmem_mmio_is(), or @rec has flags.
  */
 static __always_inline bool kvmmem_mmio_is_not(const struct kvmmem_vcpu *rec,
-					       const struct kvm_vcpu *vcpu, u64 gfn)
+					       const struct kvm_vcpu *vcpu, u64 addr)
 {
-	return !(vcpu->arch.hflags & (HF_GUEST_MASK | HF_SMM_MASK)) &&
-	       gfn - rec->slot_base < rec->slot_pages &&
+	u32 odd = (vcpu->arch.hflags & (HF_GUEST_MASK | HF_SMM_MASK)) | rec->special;
+
+	return !odd && addr - rec->slot_start < rec->slot_bytes &&
 	       (u32)kvmmem_vcpu_slots(vcpu)->generation == rec->slot_generation;
 }
 

@@ -49,10 +49,10 @@ static struct kvmmem_vcpu *probe_find_or_meet(struct kvm_vcpu *vcpu)
  * its hash chain, one whose starting point is not known, a slot other than the last
  * one, MMIO, nested guests, SMM, or shadow paging.
  */
-static noinline void fault_count_special(struct kvm_vcpu *vcpu, u64 addr, u64 code,
-					 unsigned int class)
+static noinline void fault_count_special(void *data, struct kvm_vcpu *vcpu, u64 addr, u64 code)
 {
 	struct kvmmem_vcpu *rec = probe_find_or_meet(vcpu);
+	unsigned int class;
 
 	if (!rec)
 		return;
@@ -64,7 +64,9 @@ static noinline void fault_count_special(struct kvm_vcpu *vcpu, u64 addr, u64 co
 	}
 	if (rec->special & KVMMEM_VCPU_SHADOW)
 		class = kvmmem_decode_shadow(code);
-	else if (class != KVMMEM_FAULT_MMIO && kvmmem_mmio_is(rec, vcpu, addr >> PAGE_SHIFT))
+	else
+		class = kvmmem_cpu_is_svm() ? kvmmem_decode_svm(code) : kvmmem_decode_vmx(code);
+	if (class < KVMMEM_FAULT_CLASSES && kvmmem_mmio_is(rec, vcpu, addr >> PAGE_SHIFT))
 		class = KVMMEM_FAULT_NO_SLOT;
 	rec->fault[class]++;
 	if (class == KVMMEM_FAULT_MMIO)
@@ -76,30 +78,23 @@ static noinline void fault_count_special(struct kvm_vcpu *vcpu, u64 addr, u64 co
 		kvmmem_latency_fault(rec);
 }
 
-static __always_inline void fault_count(struct kvm_vcpu *vcpu, u64 addr, u64 code,
-					unsigned int class)
-{
-	struct kvmmem_vcpu *rec = kvmmem_vcpu_first(vcpu);
-
-	kvmmem_hook_seen(KVMMEM_HOOK_PAGE_FAULT);
-	if (unlikely(!rec || rec->special || class == KVMMEM_FAULT_MMIO ||
-		     !kvmmem_mmio_is_not(rec, vcpu, addr >> PAGE_SHIFT))) {
-		fault_count_special(vcpu, addr, code, class);
-		return;
-	}
-	rec->fault[class]++;
-	kvmmem_latency_fault(rec);
+/* The other path takes the tracepoint's arguments as they are: nothing to move about here. */
+#define FAULT_PROBE(_name, _decode, _is_marked)					\
+static __always_inline void _name(void *data, struct kvm_vcpu *vcpu, u64 addr, u64 code) \
+{										\
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_first(vcpu);			\
+										\
+	kvmmem_hook_seen(KVMMEM_HOOK_PAGE_FAULT);				\
+	if (likely(rec && !(_is_marked) && kvmmem_mmio_is_not(rec, vcpu, addr))) { \
+		rec->fault[_decode(code)]++;					\
+		kvmmem_latency_fault(rec);					\
+	} else {								\
+		fault_count_special(data, vcpu, addr, code);			\
+	}									\
 }
 
-static __always_inline void fault_vmx(struct kvm_vcpu *vcpu, u64 addr, u64 code)
-{
-	fault_count(vcpu, addr, code, kvmmem_decode_vmx(code));
-}
-
-static __always_inline void fault_svm(struct kvm_vcpu *vcpu, u64 addr, u64 code)
-{
-	fault_count(vcpu, addr, code, kvmmem_decode_svm(code));
-}
+FAULT_PROBE(fault_vmx, kvmmem_decode_vmx, false)
+FAULT_PROBE(fault_svm, kvmmem_decode_svm, code & KVMMEM_PF_RSVD)
 
 KVMMEM_PAGE_FAULT_PROBES(fault_vmx, kvmmem_lost);
 KVMMEM_PAGE_FAULT_PROBES(fault_svm, kvmmem_lost);

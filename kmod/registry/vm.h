@@ -202,8 +202,8 @@ struct kvmmem_counts {
  * @pf_base: KVM's pf_taken when counting began
  * @begun: faults while service time was measured
  * @fault: counters by class (decode/fault.h), written only by the vCPU's thread
- * @slot_base: first page of the slot of the last fault that was looked up
- * @slot_pages: pages of it; 0: there is none
+ * @slot_start: address of the slot of the last fault that was looked up
+ * @slot_bytes: its size; 0: there is none
  * @slot_generation: of KVM's slots then
  * @fault_exit: KVM's count of exits at the last one whose access is counted for good
  * @pf_cleared: KVM's pf_taken was cleared since counting began
@@ -249,13 +249,11 @@ struct kvmmem_vcpu {
 	/* All below is written only by the vCPU's thread, but for @flushed and @pf_top. */
 	u64 begun ____cacheline_aligned;
 	u64 fault[KVMMEM_FAULT_CELLS];
-	u64 slot_base;
-	u32 slot_pages;
+	u64 slot_start;
+	u64 slot_bytes;
 	u32 slot_generation;
-	u64 mmio_stale;
 	u32 fault_exit;
-	bool pf_cleared;
-	bool flush_cleared;
+	u64 mmio_stale;
 	u64 pf_top;
 	struct kvmmem_grown flushed;
 	u64 flush_base;
@@ -265,6 +263,8 @@ struct kvmmem_vcpu {
 	u8 next_evicted;
 	bool tracked;
 	bool entered;
+	bool pf_cleared;
+	bool flush_cleared;
 	bool asid_due;
 	bool whole;
 
