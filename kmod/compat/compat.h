@@ -63,6 +63,41 @@ static inline bool kvmmem_cpu_is_svm(void)
 	return boot_cpu_has(X86_FEATURE_SVM);
 }
 
+/* Of asm/hyperv-tlfs.h, which has other names from 6.14 on. */
+#define KVMMEM_HYPERV_LEAF		0x40000000
+#define KVMMEM_HYPERV_NESTED_LEAF	0x4000000a
+#define KVMMEM_HYPERV_GPA_FLUSH		BIT(18)	/* by hypercall, for EPT */
+#define KVMMEM_HYPERV_NPT_FLUSH		BIT(22)	/* likewise, for NPT */
+
+/* cpuid() has moved between headers. */
+static inline void kvmmem_cpuid(u32 leaf, u32 *regs)
+{
+	asm volatile("cpuid" : "=a" (regs[0]), "=b" (regs[1]), "=c" (regs[2]), "=d" (regs[3])
+		     : "0" (leaf), "2" (0));
+}
+
+/**
+ * kvmmem_flushed_by_hyperv - does the Hyper-V below us flush second-level translations?
+ *
+ * KVM then flushes a VM by a hypercall and asks no vCPU for it (kvm_onhyperv.c); it
+ * counts a remote flush all the same.
+ *
+ * Return: true if it offers to, upon which KVM takes it.
+ */
+static inline bool kvmmem_flushed_by_hyperv(void)
+{
+	u32 regs[4];
+
+	if (!IS_ENABLED(CONFIG_HYPERV) || !boot_cpu_has(X86_FEATURE_HYPERVISOR))
+		return false;
+	kvmmem_cpuid(KVMMEM_HYPERV_LEAF, regs);
+	if (memcmp(&regs[1], "Microsoft Hv", 12) || regs[0] < KVMMEM_HYPERV_NESTED_LEAF)
+		return false;
+	kvmmem_cpuid(KVMMEM_HYPERV_NESTED_LEAF, regs);
+	return regs[0] &
+	       (kvmmem_cpu_is_svm() ? KVMMEM_HYPERV_NPT_FLUSH : KVMMEM_HYPERV_GPA_FLUSH);
+}
+
 /**
  * kvmmem_cpu_is_vmx - is KVM's vendor module on this machine kvm-intel?
  *

@@ -20,6 +20,8 @@ static struct kvmmem_hook remote_hook = {
 	.group = &remote_group,
 };
 
+static bool by_hyperv;
+
 /**
  * kvmmem_requests_init - add the hook where it is needed
  * @func: what is called there
@@ -29,6 +31,7 @@ static struct kvmmem_hook remote_hook = {
  */
 void kvmmem_requests_init(ftrace_func_t func, bool on)
 {
+	by_hyperv = kvmmem_flushed_by_hyperv();
 	if (KVMMEM_KVM_COUNTS_REQUESTS)
 		return;
 	remote_hook.func = func;
@@ -58,6 +61,19 @@ void kvmmem_requests_switch(bool on)
 bool kvmmem_requests_known(void)
 {
 	return KVMMEM_KVM_COUNTS_REQUESTS || kvmmem_hook_attached(&remote_hook);
+}
+
+/**
+ * kvmmem_requests_reach_vcpus - do the vCPUs serve them?
+ *
+ * Context: any, after kvmmem_requests_init().
+ *
+ * Return: false where the hypervisor below us does, so that a vCPU that finds their
+ * count grown was not asked for anything.
+ */
+bool kvmmem_requests_reach_vcpus(void)
+{
+	return !by_hyperv;
 }
 
 /* vCPUs that are looked at in one go. */

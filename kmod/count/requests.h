@@ -26,6 +26,7 @@ struct kvmmem_flush_totals {
 void kvmmem_requests_init(ftrace_func_t func, bool on);
 void kvmmem_requests_switch(bool on);
 bool kvmmem_requests_known(void);
+bool kvmmem_requests_reach_vcpus(void);
 bool kvmmem_flush_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals);
 
 #endif /* _KVMMEM_REQUESTS_H */

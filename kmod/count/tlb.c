@@ -22,6 +22,7 @@
 #include <linux/rculist.h>
 #include <linux/sched.h>
 
+#include "count/requests.h"
 #include "count/run.h"
 #include "count/tlb.h"
 #include "decode/value.h"
@@ -267,7 +268,8 @@ void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 	requests = kvmmem_vm_requests(rec->vm, vcpu->kvm);
 	signs.asker = tlb_asker(rec, vcpu);
 	/* A count that was cleared and has grown since shows requests, too. */
-	signs.remote = requests > rec->remote_seen || (requests && requests < rec->remote_seen);
+	signs.remote = kvmmem_requests_reach_vcpus() &&
+		       (requests > rec->remote_seen || (requests && requests < rec->remote_seen));
 	signs.moved = vcpu->cpu != rec->flush_cpu;
 	signs.switched = rec->entered &&
 			 ((vcpu->arch.hflags ^ rec->hflags) & HF_GUEST_MASK);

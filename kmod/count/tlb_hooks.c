@@ -59,11 +59,18 @@ static void tlb_switch_hooks(bool on)
 	kvmmem_hook_switch(&pv_hook, on);
 }
 
+static void tlb_want(void)
+{
+	kvmmem_run_want(KVMMEM_RUN_TAG, true, NULL);
+	if (!kvmmem_requests_reach_vcpus())
+		kvmmem_run_note("remote-by-hypercall");
+}
+
 static void tlb_switch(bool on)
 {
 	tlb_switch_hooks(on);
 	if (on) {
-		kvmmem_run_want(KVMMEM_RUN_TAG, true, NULL);
+		tlb_want();
 		static_branch_enable(&kvmmem_tlb_key);
 		return;
 	}
@@ -111,9 +118,10 @@ void kvmmem_tlb_hooks_init(const ftrace_func_t *funcs, const struct kvmmem_probe
 	pv_hook.probes = pv;
 	tlb_add_hook(&pv_hook, NULL);
 
-	kvmmem_run_want(KVMMEM_RUN_TAG, flush_accounting, NULL);
-	if (flush_accounting)
+	if (flush_accounting) {
+		tlb_want();
 		static_branch_enable(&kvmmem_tlb_key);
+	}
 }
 
 /**

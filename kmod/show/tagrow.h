@@ -5,6 +5,7 @@
 #ifndef _KVMMEM_TAGROW_H
 #define _KVMMEM_TAGROW_H
 
+#include "count/requests.h"
 #include "count/tlb.h"
 #include "count/tlb_hooks.h"
 #include "show/table.h"
@@ -29,6 +30,8 @@ static inline void kvmmem_row_causes(struct kvmmem_row *row, const struct kvmmem
 
 		if (!known)
 			of_cause = i == KVMMEM_CAUSE_OTHER ? flushes : KVMMEM_UNKNOWN;
+		else if (i == KVMMEM_CAUSE_REMOTE && !kvmmem_requests_reach_vcpus())
+			of_cause = KVMMEM_UNKNOWN;
 		kvmmem_row_u64(row, of_cause);
 	}
 }
