@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <linux/kvm.h>
@@ -12,16 +13,30 @@
 #include "storm.h"
 #include "vm.h"
 
+#define MOST_VCPUS	1024
+
+/*
+ * A vCPU of a VM without memory is entered and leaves at once, with a fault that
+ * KVM cannot serve.
+ */
+static void enter(int vcpu)
+{
+	if (vcpu >= 0)
+		ioctl(vcpu, KVM_RUN, 0);
+}
+
 /* They live and rest for about as long as a grace period. */
 static void live_and_die(void)
 {
-	unsigned long vcpus = argument("vcpus", 1), i;
 	unsigned int live = argument("live_ms", 50) * 1000, rest = argument("rest_ms", 90) * 1000;
-	int others[256];
+	unsigned long vcpus = argument("vcpus", 1), run = argument("run", 0), i;
+	struct rlimit files = { 2 * MOST_VCPUS, 2 * MOST_VCPUS };
+	static int others[MOST_VCPUS];
 	struct vm vm;
 
-	if (vcpus > sizeof(others) / sizeof(*others))
-		vcpus = sizeof(others) / sizeof(*others);
+	setrlimit(RLIMIT_NOFILE, &files);
+	if (vcpus > MOST_VCPUS)
+		vcpus = MOST_VCPUS;
 	while (!over()) {
 		if (!vm_open(&vm)) {
 			tally(FAILED);
@@ -31,6 +46,10 @@ static void live_and_die(void)
 		vm_add_vcpu(&vm);
 		for (i = 1; i < vcpus; i++)
 			others[i] = ioctl(vm.fd, KVM_CREATE_VCPU, i);
+		if (run)
+			enter(vm.vcpu);
+		for (i = 1; run && i < vcpus; i++)
+			enter(others[i]);
 		rest_us(live);
 		for (i = 1; i < vcpus; i++)
 			close(others[i]);
@@ -86,7 +105,7 @@ static void run_fork(void)
 
 const struct kind vm_kinds[] = {
 	{ "vms", run_vms, {},
-	  "VMs are born and die [kids=3] [vcpus=1] [live_ms=50] [rest_ms=90]" },
+	  "VMs are born and die [kids=3] [vcpus=1] [live_ms=50] [rest_ms=90] [run=1]" },
 	{ "fork", run_fork, {},
 	  "a VM's process forks, and parent or child dies first" },
 	{}
