@@ -129,7 +129,7 @@ class Result:
 
 def splat(log, tolerate="", expected=""):
     """The first line of a kernel log that must not be there, or None."""
-    log = _RACE.sub(lambda race: race[0] if "kvmmem" in race[0] else "", log)
+    log = _RACE.sub(lambda race: race[0] if "[kvmmem" in race[0] else "", log)
     if expected:
         log = re.sub(expected, "", log)
     for line in log.splitlines():

@@ -122,7 +122,7 @@ def kvmmems(leaks):
     """Records of kmemleak that name kvmmem, or code that is there no more."""
     records = leaks.split("unreferenced object")[1:]
     return [record for record in records
-            if "kvmmem" in record or "[<" in record and "] 0x" in record]
+            if "[kvmmem" in record or "[<" in record and "] 0x" in record]
 
 
 def check_exact(out, when):
