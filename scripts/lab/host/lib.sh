@@ -61,6 +61,11 @@ kvm_vendor() {
 # is loaded with the same parameters stays, since kvm.ko takes long to load.
 load_kvm() {
 	local param module core='' vendor='' loaded=''
+	# Part of the kernel, and as it was started.
+	if ! grep -q . /lab/modules/"$(kvm_vendor)".order; then
+		[ $# = 0 ]
+		return
+	fi
 	[ ! -d /sys/module/kvm ] || read -r loaded </lab/kvm.loaded || :
 	[ "$loaded" != "with $*" ] || return 0
 	echo >/lab/kvm.loaded
@@ -263,7 +268,7 @@ host_reset() {
 	[ $tries -lt 20 ] || mark stuck kvmmem
 	for module in kvm_amd kvm_intel; do
 		tries=0
-		while [ -d /sys/module/$module ] &&
+		while [ -e /sys/module/$module/refcnt ] &&
 		      [ "$(cat /sys/module/$module/refcnt)" != 0 ]; do
 			tries=$((tries + 1))
 			[ $tries -lt 20 ] || break
