@@ -7,14 +7,16 @@
 
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
+#include <linux/pid_namespace.h>
 #include <linux/sched/task.h>
 
 /**
  * kvmmem_open_host - open a file for reading, as the host sees it
  * @path: its absolute path
  *
- * From the root directory of init, not of the reader: in a chroot there may be
- * anything at that path, a FIFO that blocks for instance. With the reader's rights.
+ * From the root directory of process 1, not of the reader: in a chroot there may be
+ * anything at that path, a FIFO that blocks for instance. Not from that of kernel
+ * threads, which on newer kernels see an empty one. With the reader's rights.
  *
  * Context: may sleep.
  *
@@ -25,9 +27,10 @@ static inline struct file *kvmmem_open_host(const char *path)
 	struct path root;
 	struct file *file;
 
-	task_lock(&init_task);
-	get_fs_root(init_task.fs, &root);
-	task_unlock(&init_task);
+	/* Process 1, which does not end. */
+	task_lock(init_pid_ns.child_reaper);
+	get_fs_root(init_pid_ns.child_reaper->fs, &root);
+	task_unlock(init_pid_ns.child_reaper);
 #ifdef KVMMEM_HAVE_OPEN_ROOT_PATH
 	file = file_open_root(&root, path, O_RDONLY | O_NONBLOCK, 0);
 #else

@@ -43,7 +43,7 @@
 #define MAX_ROOTS	64
 
 /* vCPUs that are looked at in one go. */
-#define ROOT_BATCH	64
+#define ROOT_BATCH	8
 
 #define LEVEL_SHIFT(level)	(9 * ((level) - 1))
 #define SPTE_LEAF		BIT_ULL(7)

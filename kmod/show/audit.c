@@ -38,7 +38,7 @@ const struct kvmmem_audit kvmmem_audits[] = {
 const unsigned int kvmmem_nr_audits = ARRAY_SIZE(kvmmem_audits);
 
 /* vCPUs that are looked at in one go; reading the tags of one takes some 300 instructions. */
-#define BATCH	32
+#define BATCH	8
 
 /* The counts of some vCPUs from @rec on; the first one that is left, or NULL. */
 static struct kvmmem_vcpu *audit_add_vcpus(const struct kvmmem_audit *audit,

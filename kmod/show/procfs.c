@@ -41,8 +41,8 @@ MODULE_PARM_DESC(proc_mode, "mode of /proc/kvmmem in octal, bits of 0444 with 04
 
 KVMMEM_TABLE(vm_table, "vm",
 	     { "id", -10 }, { "pid", 7 }, { "comm", -15 }, { "vcpus", 5 },
-	     { "mode", -6 }, { "mem_kb", 11 }, { "resident_kb", 11 },
-	     { "swap_kb", 9 }, { "ksm_kb", 9 }, { "device_kb", 9 }, { "private_kb", 10 });
+	     { "mode", -6 }, { "mem_kb", 8 }, { "resident_kb", 11 },
+	     { "swap_kb", 7 }, { "ksm_kb", 6 }, { "device_kb", 9 }, { "private_kb", 10 });
 
 KVMMEM_TABLE(fault_table, "fault",
 	     { "vm", -10 }, { "ept_violations", 14 }, { "read", 9 },
@@ -388,7 +388,8 @@ static int proc_show(struct seq_file *seq, void *v)
 		return SEQ_SKIP;
 	ret = sections[section].row(seq, vm);
 	kvmmem_vm_put(vm);
-	cond_resched();
+	if (!(place % 16))
+		cond_resched();
 	return ret;
 }
 

@@ -11,6 +11,9 @@
 #include "show/procfs_memory.h"
 #include "show/table.h"
 
+/* So many nodes need no memory of their own. */
+#define FEW_NODES	8
+
 KVMMEM_TABLE(numa_table, "numa",
 	     { "vm", -10 }, { "node", 4 }, { "mem_kb", 11 }, { "table_kb", 9 },
 	     { "vcpu_pct", 8 });
@@ -42,9 +45,11 @@ int kvmmem_proc_numa_head(struct seq_file *seq)
  */
 int kvmmem_proc_numa_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 {
-	unsigned int *vcpus = kcalloc(nr_node_ids, sizeof(*vcpus), GFP_KERNEL), sum;
+	unsigned int few[FEW_NODES] = {}, *vcpus = few, sum;
 	int nid;
 
+	if (nr_node_ids > FEW_NODES)
+		vcpus = kcalloc(nr_node_ids, sizeof(*vcpus), GFP_KERNEL);
 	if (!vcpus)
 		return -ENOMEM;
 	sum = kvmmem_nodes_vcpus(vm, vcpus);
@@ -61,7 +66,8 @@ int kvmmem_proc_numa_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 					   KVMMEM_UNKNOWN);
 		kvmmem_row_end(&row);
 	}
-	kfree(vcpus);
+	if (vcpus != few)
+		kfree(vcpus);
 	return 0;
 }
 

@@ -62,7 +62,9 @@ def check_reads(out):
     equal("VMs", len(text.all("vm")), 3)
     # Columns at the same place in header and rows, and rows that do not wrap.
     for line in out["whole"].split("\n"):
-        assert len(line) <= 106, f"{len(line)} characters: {line}"
+        # Of type vm there are eleven columns, whose names alone take 79.
+        assert len(line) <= (112 if line.split()[:2] in (["#", "vm"],) or
+                             line.startswith("vm ") else 106), f"{len(line)} characters: {line}"
         equal("blanks at the end", line, line.rstrip())
     for name in ("again", "bytes", "sevens", "large"):
         equal(f"read by {name}", stable(out[name]), stable(out["whole"]))
