@@ -12,7 +12,6 @@ import pathlib
 import subprocess
 import tempfile
 
-import kmod
 import suite_backing
 from host import Scenario
 from procfile import ProcFile

@@ -8,7 +8,8 @@ interval         two readings, and what happened between them
 names, detail    names from libvirt and command lines; more from debugfs
 source, replay   where readings come from: the module, copies, a recording
 store            the recording
-all others       a view each
+feed             readings for a screen that is refreshed
+all others       a view each, with its parts
 """
 
 VERSION = "0.1.0"

@@ -77,7 +77,7 @@ class Detail:
         if data is None:
             return {}
         try:
-            found = parse.table(data)
+            found = parse.debugfs_file(data)
         except ValueError:
             return {}
         return {kind: found.get(kind, []) for kind in kinds if kind in found}

@@ -11,7 +11,7 @@ LAYERS = (("host", "host"), ("ept", "KVM"))
 FILL = {"4k": ".", "2m": "=", "1g": "#"}
 
 
-def bar(parts, width):
+def drawn(parts, width):
     """A bar of characters: [(amount, character)...], as wide as their share is."""
     whole = sum(amount for amount, _ in parts)
     if not whole:
@@ -52,8 +52,8 @@ def _memory(vm, width):
             continue
         text = "  ".join(f"{size.upper()} {show_size(kb)}" for size, kb in sizes.items())
         room = max(10, width - 48)
-        yield f"  {name:12}[{bar([(kb, FILL[size]) for size, kb in sizes.items()], room):{room}}] " \
-              f"{text}"
+        shape = drawn([(kb, FILL[size]) for size, kb in sizes.items()], room)
+        yield f"  {name:12}[{shape:{room}}] {text}"
     rows = [row for row in vm.detail.get("slot", ()) if row.get("slot") != "total" and
             row.get("gap_kb")]
     for row in rows[:4]:
@@ -100,7 +100,7 @@ def _time(change, width):
         room = max(10, width - 36)
         yield (f"  {'from ' + show('busy', row['from_ns'] / 1000):>16} "
                f"{show_count(row['count']):>8} "
-               f"{bar([(1, '#')], max(1, round(room * row['count'] / most)))}")
+               f"{drawn([(1, '#')], max(1, round(room * row['count'] / most)))}")
 
 
 def _flushes(change):
@@ -155,7 +155,7 @@ def _invalidations(change, width):
         if amount:
             room = max(10, width - 32)
             yield (f"  {name.replace('_', ' '):12}{texts[name]:>8} "
-                   f"{bar([(1, '#')], max(1, round(room * amount / most)))}")
+                   f"{drawn([(1, '#')], max(1, round(room * amount / most)))}")
 
 
 def lines(change, snapshot, width):

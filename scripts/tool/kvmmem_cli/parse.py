@@ -194,7 +194,7 @@ def cut(content):
     return None
 
 
-def table(data):
+def debugfs_file(data):
     """{type: rows} of a file in debugfs; its last column may be a sentence."""
     content, width, lines = Content(), {}, []
     for line in data.split(b"\n"):

@@ -5,7 +5,6 @@ import datetime
 import json
 import os
 import re
-import sqlite3
 
 from . import store
 from .columns import KEYS
@@ -28,7 +27,8 @@ def moment(text, last):
             return datetime.datetime.fromisoformat(f"{day}T{text:0>5}").timestamp()
         return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
     except ValueError:
-        raise Failure(f"'{safe(text)}' is no time: HH:MM, YYYY-MM-DD HH:MM, or 2h before the end") from None
+        raise Failure(f"'{safe(text)}' is no time: HH:MM, YYYY-MM-DD HH:MM, or 2h before the "
+                      "end") from None
 
 
 class State:
@@ -39,7 +39,7 @@ class State:
         self.rows, self.series = {}, {}
         self.headers, self.order = {}, {}
 
-    def go(self, tick):
+    def become(self, tick):
         """Become what was at @tick, from the nearest reading that stands for itself."""
         if self.tick == tick:
             return
@@ -160,7 +160,7 @@ class Replay:
         """The reading of that number among those that are there."""
         tick, wall, clock, session, _gone = self.there[number]
         with self.clear():
-            self.state.go(tick)
+            self.state.become(tick)
             found = self.state.snapshot(clock, wall)
         found.session = session
         return found
@@ -191,36 +191,29 @@ class Replay:
             return list(self._events())
 
     def _events(self):
+        yield from self._troubles()
         times = {one[0]: one[1] for one in self.readings}
-        before = None
-        for _tick, wall, _clock, session, gone in self.readings:
-            if gone and not (before and before[1]):
-                yield wall, "", "no reading: " + gone
-            elif before and before[1] and not gone:
-                yield wall, "", "readings again"
-            elif before and before[0] != session:
-                yield wall, "", "recording began again"
-            before = session, gone
-        first = self.there[0][0]
-        names = {}
-        for tick, kind, vm, name, value in self.base.execute(
-                "SELECT value.tick, kind, vm, name, value FROM series JOIN value ON "
-                "value.series = series.id WHERE (kind = 'vm' AND name IN ('')) OR (kind = 'self' "
-                "AND name = 'name') OR (kind = 'dirty' AND name = 'mode') ORDER BY value.tick"):
-            known = names.setdefault(vm, {})
-            before, known[kind] = known.get(kind), value
-            if tick not in times or tick <= first or before == value or kind == "self":
+        first, before = self.there[0][0], {}
+        for tick, kind, vm, value in self.base.execute(
+                "SELECT value.tick, kind, vm, value FROM series JOIN value ON value.series = "
+                "series.id WHERE (kind = 'vm' AND name = '') OR (kind = 'dirty' AND name = 'mode')"
+                " ORDER BY value.tick"):
+            was, before[kind, vm] = before.get((kind, vm)), value
+            if tick not in times or tick <= first or was == value:
                 continue
             if kind == "vm":
                 yield times[tick], vm, "began" if value else "ended"
-            elif value in ("log", "ring") or before in ("log", "ring"):
+            elif {value, was} & {"log", "ring"}:
                 yield times[tick], vm, f"dirty logging: {value or 'off'}"
 
-
-def readable(path):
-    """Is it a recording? For the completion of names."""
-    try:
-        store.opened(path).close()
-        return True
-    except (Failure, sqlite3.Error):
-        return False
+    def _troubles(self):
+        """When nothing could be read, and when it went on."""
+        session, gone = self.readings[0][3], None
+        for _tick, wall, _clock, now, why in self.readings:
+            if why and not gone:
+                yield wall, "", "no reading: " + why
+            elif gone and not why:
+                yield wall, "", "readings again"
+            elif now != session:
+                yield wall, "", "recording began again"
+            session, gone = now, why

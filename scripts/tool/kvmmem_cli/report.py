@@ -10,14 +10,13 @@ import shutil
 import sys
 import tempfile
 
-from . import VERSION, rules
+from . import VERSION, report_text
 from .columns import CAUSES, INITIATORS
 from .errors import Failure
-from .interval import Change
 from .options import add_source, count
 from .replay import Replay
 from .series import History
-from .units import clip, safe, show, show_lost, show_rate
+from .units import safe
 
 POINTS = 720            # on a chart, which is no wider
 # Where distributions put the library that draws.
@@ -82,16 +81,6 @@ def _json(value):
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def findings(history, wanted):
-    """[(VM's id or "", finding)] at the end of the recording."""
-    last = history.last
-    found = [("", one) for one in rules.of_host(Change(None, None, 1, False), last)]
-    for vm in last.select(wanted):
-        change = Change(vm, None, 1, False)
-        found += [(vm.id, one) for one in rules.of_vm(change, last, bool(vm.detail))]
-    return found
-
-
 def page(history, wanted):
     """The page, as text."""
     labels = history.labels()
@@ -108,7 +97,8 @@ def page(history, wanted):
                     safe(f"{labels.get(ident, ident)}: {what}" if ident else what)]
                    for when, ident, what in history.events()],
         "findings": [[safe(labels.get(ident, ident)) if ident else "the host", one.text,
-                      one.evidence, one.remedy] for ident, one in findings(history, wanted)]}
+                      one.evidence, one.remedy]
+                     for ident, one in report_text.findings(history, wanted)]}
     details = "".join(
         f'<script type="application/json" id="vm-{at}">' + _json({
             group: series.group(group)
@@ -122,66 +112,6 @@ def page(history, wanted):
              "data": _json(data), "details": details}
     # In one go, so that nothing in a part is taken for the place of another.
     return re.sub(r"@(\w+)@", lambda found: parts[found[1]], _page("report.html"))
-
-
-def spark(values, width):
-    """A line of characters as high as the values are."""
-    marks = "▁▂▃▄▅▆▇█" if (sys.stdout.encoding or "").lower() in ("utf-8", "utf8") else "_.:-=+*#"
-    bins = [[v for v in values[at * len(values) // width:
-                               max((at + 1) * len(values) // width,
-                                   at * len(values) // width + 1)] if v is not None]
-            for at in range(min(width, len(values)))]
-    most = max((max(some) for some in bins if some), default=0)
-    return "".join(" " if not some else marks[round((len(marks) - 1) * max(some) / most)]
-                   if most else marks[0] for some in bins)
-
-
-def text_lines(history, wanted, width):
-    """The report for a terminal."""
-    stamp = Replay.stamp
-    labels = history.labels()
-    yield (f"{stamp(history.begin)} to {stamp(history.end)}, {history.readings} readings, "
-           f"{len(history.vms)} VMs")
-    yield ""
-    key, title, form = (("", "lost"), "TIME LOST", show_lost) if any(
-        any(series.values.get(("", "lost"), ())) for series in history.vms.values()) else \
-        (("", "faults"), "VIOLATIONS/s", show_rate)
-    room = max(10, width - 60)
-    yield f"{'VM':20} {title:>12} {'AT MOST':>8} {'AT':>8}  OVER TIME"
-    rows = []
-    for ident, series in history.vms.items():
-        values = series.values.get(key, [])
-        known = [value for value in values if value is not None]
-        if known:
-            rows.append((sum(known) / len(known), max(known), values, ident))
-    for mean, most, values, ident in sorted(rows, key=lambda row: -row[1]):
-        when = datetime.datetime.fromtimestamp(history.times[values.index(most)])
-        yield (f"{clip(safe(labels[ident]), 20):20} {form(mean):>12} {form(most):>8} "
-               f"{when:%H:%M:%S}  {spark(values, room)}").rstrip()
-    for group, names, what in (("flush", CAUSES, "TLB flushes a second, by cause"),
-                               ("inval", INITIATORS, "Memory taken away, by initiator")):
-        sums = history.sums(group, names)
-        if sums:
-            yield f"\n{what}"
-        for name, values in sorted(sums.items(), key=lambda pair: -max(pair[1])):
-            yield (f"  {name.replace('_', ' '):18} {'':12} {show_rate(max(values)):>8} {'':8}  "
-                   f"{spark(values, room)}")
-    yield "\nMemory of the host"
-    for name, values in history.host.items():
-        known = [value for value in values if value is not None]
-        if known:
-            yield (f"  {name:18} {show('size', known[-1]):>12} {show('size', max(known)):>8} "
-                   f"{'':8}  {spark(values, room)}")
-    events = history.events()
-    if events:
-        yield "\nEvents"
-    for when, ident, what in events:
-        yield f"  {stamp(when)}  {safe(labels.get(ident, ident)) + ': ' if ident else ''}{what}"
-    found = findings(history, wanted)
-    if found:
-        yield "\nAt the end"
-    for ident, one in found:
-        yield f"  {safe(labels.get(ident, ident)) if ident else 'the host'}: {one.text}"
 
 
 def _write(path, text):
@@ -218,7 +148,7 @@ def run(args):
     history = History(source, args.points, args.vm)
     if args.text:
         width = shutil.get_terminal_size((100, 24)).columns
-        for line in text_lines(history, args.vm, width):
+        for line in report_text.lines(history, args.vm, width):
             print(line)
         return
     _write(args.output, page(history, args.vm))

@@ -12,7 +12,6 @@ import sqlite3
 import subprocess
 import time
 
-import crash
 from case import DB, TOOL, WEB, Stat, full, one_vm, row, two_vms
 from kvmmem_cli import parse, replay, stat, store
 from kvmmem_cli.snapshot import Snapshot
@@ -112,7 +111,8 @@ class Record(Recording):
 
     def test_a_later_module(self):
         text = full(kinds=("vm", "fault", "later"), headers={"later": ["vm", "a", "b_kb"]},
-                    later=[row("4121-11", a="x\\040y", b_kb=3), row("4121-11", a="-", b_kb=2**64 - 1)])
+                    later=[row("4121-11", a="x\\040y", b_kb=3),
+                           row("4121-11", a="-", b_kb=2**64 - 1)])
         self.write([text])
         rows = json.loads(self.output("--json", "--from", self.path))["vms"][0]["later"]
         self.assertEqual(rows, [{"a": "x y", "b_kb": 3}, {"a": None, "b_kb": str(2**64 - 1)}])
@@ -256,41 +256,3 @@ class Refused(Recording):
             self.output("--from", self.path)
             run.send_signal(signal.SIGINT)
             self.assertEqual(run.wait(10), 0)
-
-
-class Crashes(Stat):
-    """A recording ends at any instant."""
-
-    def run_crash(self, *args, **env):
-        """What crash.py says."""
-        done = subprocess.run([os.sys.executable, "-B", crash.__file__, str(self.proc), *args],
-                              env={**self.env, **env}, capture_output=True, text=True,
-                              timeout=200, check=False)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
-        return json.loads(done.stdout)
-
-    def test_at_200_random_instants(self):
-        self.assertEqual(self.run_crash("kill", "200"), [200, []])
-
-    def test_at_every_write(self):
-        library = self.proc / "crash.so"
-        subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library,
-                        crash.__file__.replace(".py", ".c"), "-ldl"], check=True)
-        tried, bad = self.run_crash("writes", str(library), LD_PRELOAD=str(library))
-        self.assertEqual(bad, [])
-        self.assertGreater(tried, 200)
-
-    def test_full_disk(self):
-        self.put(full())
-        path = str(self.proc / "recording")
-        self.output("record", "-o", path, "-i", "0.05", "-n", "3")
-        # The size of files is limited instead, which SQLite takes for a bad disk.
-        limit = os.path.getsize(path) // 1024 + 8
-        done = subprocess.run(["bash", "-c", f"trap '' XFSZ; ulimit -f {limit}; exec \"$@\"", "-",
-                               TOOL, "record", "-o", path, "-i", "0.05", "-n", "200"],
-                              env=self.env, capture_output=True, text=True, timeout=60,
-                              check=False)
-        self.assertEqual((done.returncode, done.stdout), (1, ""))
-        self.assertRegex(done.stderr, r"\Akvmmem: [^\n]*recording: [^\n]*; recording has ended, what "
-                         r"was recorded before is kept\n\Z")
-        self.assertGreaterEqual(len(replay.Replay(path).there), 3)

@@ -38,13 +38,14 @@ class Life(Stat):
         one, two = self.put(one_vm(3), "one"), self.put(one_vm(23), "two")
         os.utime(one, (1000, 1000))
         os.utime(two, (1010, 1010))
-        for args in (["stat", "--file", one, "--file", two], ["--file", one, "--file", two, "stat"],
-                     ["stat", "--file", one, "--file", two, "-i", "10"]):
+        files = ["--file", one, "--file", two]
+        for args in (["stat", *files], [*files, "stat"], ["stat", *files, "-i", "10"]):
             lines = self.output(*args, "-e", "read").splitlines()
             self.assertEqual([line.split()[-1] for line in lines[-2:]], ["3", "2.0"])
         # All copies in one stream.
         text = one_vm(3) + one_vm(23)
-        self.assertIn(" 2.0\n", self.output("stat", "--file", "-", "-i", "10", "-e", "read", input=text))
+        self.assertIn(" 2.0\n", self.output("stat", "--file", "-", "-i", "10", "-e", "read",
+                                              input=text))
         self.fails(1, "2 copies in a file; say with -i", "stat", "--file", "-", input=text)
         self.fails(1, "one copy does not say what happened; give two", "stat", "--file", one)
         self.fails(1, "do not tell when they were saved, .* say with -i",

@@ -53,7 +53,8 @@ class Text(Stat):
     def test_text_tells_vms_of_one_name_apart(self):
         self.put(two_vms(vm=[WEB, DB, vm_row("7-1", "lkvm")]))
         text = self.output("stat", "-i", "0.05", "-n", "1")
-        self.assertEqual(re.findall(r"(?m)^total +(\S+)", text), ["4121-11", "5210-14", "lkvm", "3"])
+        self.assertEqual(re.findall(r"(?m)^total +(\S+)", text), ["4121-11", "5210-14",
+                                                                        "lkvm", "3"])
 
     def test_header_once_without_a_terminal(self):
         self.put(full())
