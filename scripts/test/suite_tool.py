@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 
@@ -133,6 +134,8 @@ def check(out):
     with tempfile.TemporaryDirectory(prefix="kvmmem-suite-") as directory:
         files = Files(directory, out)
         differences(files, out)
+        text = files.tool("report", str(files.root / "recording"), "--text")
+        assert re.search("^again  ", text, re.M), f"report does not tell of it:\n{text}"
         files.put("healthy2")
         found = files.findings()
         # khugepaged and the like are off here, so that only what is wrong is found.
