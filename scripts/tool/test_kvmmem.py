@@ -4,7 +4,7 @@
 
     test_kvmmem.py [NAME...]    all of tests/test_*.py, or those named
 
-The files run side by side, as many as there are processors and one, since
+The files run side by side, as many as there are processors and three, since
 most of the time goes into waiting; the last line says how many tests passed
 and failed.
 """
@@ -50,7 +50,7 @@ def main(wanted):
     if unknown:
         sys.exit(f"no tests {' '.join(sorted(unknown))}: there are {' '.join(names())}")
     passed = failed = 0
-    with concurrent.futures.ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
+    with concurrent.futures.ThreadPoolExecutor((os.cpu_count() or 1) + 3) as pool:
         for good, bad, output in pool.map(run, wanted or names()):
             passed, failed = passed + good, failed + bad
             print(output, end="", flush=True)
