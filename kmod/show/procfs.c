@@ -53,10 +53,10 @@ KVMMEM_TABLE(flush_table, "flush",
 	     { "vm", -10 }, { "requests", 11 }, { "remote", 11 }, { "vcpu", 11 });
 
 KVMMEM_TABLE(vpid_table, "vpid",
-	     { "vm", -10 }, { "vcpu", 4 }, { "vpid", 5 }, { "entries", 11 },
-	     { "flushes", 9 }, { "remote", 8 }, { "guest", 8 }, { "nested", 6 },
-	     { "tag", 6 }, { "other", 6 }, { "single", 6 }, { "moves", 6 },
-	     { "range", 6 });
+	     { "vm", -10 }, { "vcpu", 4 }, { "vpid", 5 }, { "entries", 10 },
+	     { "flushes", 8 }, { "remote", 7 }, { "guest", 7 }, { "nested", 6 },
+	     { "tag", 6 }, { "other", 6 }, { "single", 6 }, { "moves", 5 },
+	     { "range", 5 });
 
 KVMMEM_TABLE(backing_table, "backing",
 	     { "vm", -10 }, { "host_4k_kb", 10 }, { "host_2m_kb", 10 },
