@@ -102,13 +102,13 @@ static u64 host_guests_kb(void)
 
 	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots();
 	     slot = kvmmem_vm_next(slot + 1)) {
-		struct kvmmem_vm *vm;
+		struct kvmmem_vm *vm = kvmmem_vm_get(slot);
 
-		rcu_read_lock();
-		vm = kvmmem_vm_at(slot);
-		if (vm)
-			sum += kvmmem_vm_mem_kb(vm, &device_kb);
-		rcu_read_unlock();
+		if (!vm)
+			continue;
+		/* By a reference and not under RCU: it may go through thousands of slots. */
+		sum += kvmmem_vm_mem_kb(vm, &device_kb);
+		kvmmem_vm_put(vm);
 	}
 	return sum;
 }
