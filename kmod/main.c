@@ -13,6 +13,7 @@
 #include "count/flow.h"
 #include "count/latency.h"
 #include "count/probes.h"
+#include "count/stuck.h"
 #include "decode/param.h"
 #include "registry/life.h"
 #include "registry/scan.h"
@@ -39,6 +40,7 @@ static int __init kvmmem_start(void)
 	if (err)
 		goto err_hooks;
 	kvmmem_debugfs_init();
+	kvmmem_stuck_init();
 	return 0;
 
 err_hooks:
@@ -69,6 +71,7 @@ static int __init kvmmem_init(void)
 static void __exit kvmmem_exit(void)
 {
 	kvmmem_parameters(KVMMEM_PARAMS_GONE);
+	kvmmem_stuck_exit();
 	kvmmem_debugfs_exit();
 	kvmmem_procfs_exit();
 	kvmmem_hooks_stop();

@@ -187,6 +187,16 @@ static __always_inline u64 kvmmem_wide_fault_code(const struct kvm_vcpu *vcpu, u
 		{ name##_probe, "(u64*,u64,u64)" }, { }				\
 	}
 
+/* kvm_async_pf_not_present and _ready, for name(struct kvm_vcpu *vcpu, u64 token), likewise */
+#define KVMMEM_ASYNC_PROBES(name)						\
+	static void name##_probe(void *data, u64 token, u64 gva)		\
+	{									\
+		name(kvmmem_running_vcpu(), token);				\
+	}									\
+	static const struct kvmmem_probe name##_probes[] = {			\
+		{ name##_probe, "(u64,u64)" }, { }				\
+	}
+
 /* kvm_nested_vmexit_inject, for name(struct kvm_vcpu *vcpu, u64 exit_code), likewise */
 #define KVMMEM_NESTED_INJECT_PROBES(name)					\
 	static void name##_probe(void *data, u64 exit_code, u64 info1, u64 info2, \

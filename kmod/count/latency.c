@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Service time of faults.
+ * Service time of faults. Where the thread was meanwhile is away.c's.
  *
  * Three probes work on it, all in the vCPU's thread: that on kvm_exit notes the
  * TSC in the vCPU's record, the fault probe says that this exit is a fault's,
@@ -14,57 +14,137 @@
 #include <linux/tracepoint.h>
 #include <asm/tsc.h>
 
+#include "count/async.h"
+#include "count/away.h"
 #include "count/fault.h"
 #include "count/latency.h"
 #include "count/run.h"
+#include "count/ticks.h"
 #include "decode/param.h"
+#include "decode/quantile.h"
 #include "registry/info.h"
 
 DEFINE_STATIC_KEY_FALSE(kvmmem_latency_key);
 
 static bool service_time = true;
-static u32 tsc_mult __read_mostly;
+static u32 ticks_short __read_mostly;
+
+/* Bits of the TSC that are all 0 at one fault of KVMMEM_SAMPLE; the lowest may stand still. */
+#define SAMPLED		((KVMMEM_SAMPLE - 1) << 6)
+
+/* The last thing that is done for a fault: whoever calls it need not come back. */
+static __always_inline void latency_count(struct kvmmem_vcpu *rec, u64 ticks, unsigned long bucket,
+					  u64 away, bool sample)
+{
+	struct kvmmem_served *served = &rec->served[kvmmem_access_of(rec->fault_class)];
+	u64 taken = kvmmem_vcpu_pf_taken(rec->vcpu);
+
+	served->kvm += ticks - away;
+	served->away += away;
+	if (ticks > served->longest)
+		served->longest = ticks;
+	rec->bucket[bucket]++;
+	served->count++;
+	if (unlikely(sample))
+		rec->special |= KVMMEM_VCPU_SAMPLE;
+	if (unlikely(taken < rec->pf_top))
+		kvmmem_fault_cleared(rec, taken);
+	else
+		rec->pf_top = taken;
+}
+
+/* What is rare: the thread was elsewhere, it took long, or the clock went back. */
+static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 ticks)
+{
+	u64 asleep, user;
+
+	if (exit == KVMMEM_NO_EXIT)
+		return;
+	if ((s64)ticks < 0) {
+		rec->clock_back++;
+		return;
+	}
+	kvmmem_away_parts(rec, exit, ticks, &asleep, &user);
+	rec->away.asleep_sum += asleep;
+	rec->away.user_sum += user;
+	latency_count(rec, ticks, kvmmem_latency_bucket(kvmmem_ticks_to_ns(ticks)),
+		      asleep + user, true);
+}
 
 /**
  * kvmmem_latency_served - a fault is over, for the probe on kvm_entry
  * @rec: record of the vCPU, with a fault begun
+ *
+ * No call on the straight path and nothing wider than 64 bits, so no stack frame
+ * either: each instruction counts.
  */
 noinline void kvmmem_latency_served(struct kvmmem_vcpu *rec)
 {
-	s64 ticks = rdtsc() - rec->fault_tsc;
-	u64 taken = kvmmem_vcpu_pf_taken(rec->vcpu);
+	u64 exit = rec->fault_tsc, now = rdtsc();
+	u64 ticks = now - exit, ns = kvmmem_tsc_short_to_ns(ticks, kvmmem_ticks_mult);
 
 	rec->fault_tsc = 0;
-	if (unlikely(taken < rec->pf_top))
-		kvmmem_fault_cleared(rec, taken);
-	rec->pf_top = taken;
-	if (likely(ticks >= 0))
-		rec->served[kvmmem_latency_bucket(kvmmem_tsc_to_ns(ticks, tsc_mult))]++;
+	if (unlikely(kvmmem_away_was(rec, exit) || ticks > ticks_short))
+		latency_served_rare(rec, exit, ticks);
 	else
-		rec->clock_back++;
+		latency_count(rec, ticks, kvmmem_latency_short_bucket(ns), 0, !(now & SAMPLED));
+}
+
+/* Faults whose service time is measured, or should be. */
+static u64 latency_faults(const struct kvmmem_vcpu *rec)
+{
+	struct kvmmem_fault_sum sum = {};
+
+	kvmmem_fault_add(&sum, rec->fault);
+	return sum.violations + sum.shadow;
+}
+
+/* Those of which it is, or will be. */
+static u64 latency_timed(const struct kvmmem_vcpu *rec)
+{
+	u64 sum = READ_ONCE(rec->clock_back) + (READ_ONCE(rec->fault_tsc) > KVMMEM_NO_EXIT);
+	int i;
+
+	for (i = 0; i < KVMMEM_NR_ACCESSES; i++)
+		sum += READ_ONCE(rec->served[i].count);
+	return sum;
+}
+
+/* From here on each fault is measured. */
+static void latency_begin(struct kvmmem_vcpu *rec)
+{
+	WRITE_ONCE(rec->time_base, latency_faults(rec) - latency_timed(rec));
 }
 
 /* Nobody writes: what was begun stays without an end. */
 static void latency_forget(struct kvmmem_vcpu *rec)
 {
-	rec->exit_tsc = 0;
+	rec->exit_tsc = KVMMEM_NO_EXIT;
 	rec->fault_tsc = 0;
+	rec->away.exit = 0;
+	rec->async.open = 0;
+	rec->stuck.repeats = 0;
 }
 
 static void latency_switch_on(void)
 {
-	tsc_mult = kvmmem_tsc_mult(tsc_khz);
-	if (check_tsc_unstable() || !tsc_mult) {
+	if (!kvmmem_ticks_init()) {
 		kvmmem_run_want(KVMMEM_RUN_TIME, false, "tsc-not-usable");
 		return;
 	}
+	ticks_short = kvmmem_tsc_short(kvmmem_ticks_mult);
 	kvmmem_run_want(KVMMEM_RUN_TIME, true, NULL);
+	kvmmem_away_switch(true);
+	kvmmem_async_switch(true);
 	static_branch_enable(&kvmmem_latency_key);
+	kvmmem_vcpu_for_all(latency_begin);
 }
 
 static void latency_switch_off(void)
 {
 	static_branch_disable(&kvmmem_latency_key);
+	kvmmem_away_switch(false);
+	kvmmem_async_switch(false);
 	kvmmem_run_want(KVMMEM_RUN_TIME, false, NULL);
 	/* The fault probe, and one on kvm_exit that is needed for tags, go on. */
 	tracepoint_synchronize_unregister();
@@ -102,6 +182,78 @@ void kvmmem_latency_init(void)
 		latency_switch_on();
 }
 
+static bool latency_known(struct kvmmem_latency *sum)
+{
+	if (kvmmem_run_attached(KVMMEM_RUN_TIME) && !check_tsc_unstable()) {
+		memset(sum, 0, sizeof(*sum));
+		return true;
+	}
+	/* All bits: everything is unknown. */
+	memset(sum, 0xff, sizeof(*sum));
+	return false;
+}
+
+/* In ticks; the parts of an away fault are there before its whole, so they may be ahead. */
+static void latency_add(struct kvmmem_latency *sum, const struct kvmmem_vcpu *rec)
+{
+	int i;
+
+	sum->clock += READ_ONCE(rec->clock_back);
+	sum->under_way += READ_ONCE(rec->fault_tsc) > KVMMEM_NO_EXIT;
+	for (i = 0; i < KVMMEM_LATENCY_BUCKETS; i++)
+		sum->bucket[i] += READ_ONCE(rec->bucket[i]);
+
+	for (i = 0; i < KVMMEM_NR_ACCESSES; i++) {
+		const struct kvmmem_served *served = &rec->served[i];
+		u64 kvm = READ_ONCE(served->kvm);
+
+		if (!READ_ONCE(served->count))
+			continue;
+		sum->count[i] += READ_ONCE(served->count);
+		sum->access_ns[i] += kvm + READ_ONCE(served->away);
+		sum->access_max_ns[i] = max(sum->access_max_ns[i], READ_ONCE(served->longest));
+		sum->kvm_ns += kvm;
+	}
+	sum->asleep_ns += READ_ONCE(rec->away.asleep_sum);
+	sum->user_ns += READ_ONCE(rec->away.user_sum);
+}
+
+static void latency_to_ns(struct kvmmem_latency *sum)
+{
+	unsigned int i;
+
+	sum->total_ns = kvmmem_ticks_to_ns(sum->kvm_ns + sum->asleep_ns + sum->user_ns);
+	for (i = 0; i < KVMMEM_NR_ACCESSES; i++) {
+		sum->served += sum->count[i];
+		sum->access_ns[i] = kvmmem_ticks_to_ns(sum->access_ns[i]);
+		sum->access_max_ns[i] = kvmmem_ticks_to_ns(sum->access_max_ns[i]);
+		sum->max_ns = max(sum->max_ns, sum->access_max_ns[i]);
+	}
+	sum->kvm_ns = kvmmem_ticks_to_ns(sum->kvm_ns);
+	sum->asleep_ns = kvmmem_ticks_to_ns(sum->asleep_ns);
+	sum->user_ns = kvmmem_ticks_to_ns(sum->user_ns);
+	if (kvmmem_away_on())
+		return;
+	sum->kvm_ns = KVMMEM_UNKNOWN;
+	sum->asleep_ns = KVMMEM_UNKNOWN;
+	sum->user_ns = KVMMEM_UNKNOWN;
+}
+
+/**
+ * kvmmem_latency_of_vcpu - service times of a vCPU
+ * @rec: its record
+ * @sum: where to
+ *
+ * Context: rcu_read_lock(), or a reference on the VM's record.
+ */
+void kvmmem_latency_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_latency *sum)
+{
+	if (!latency_known(sum))
+		return;
+	latency_add(sum, rec);
+	latency_to_ns(sum);
+}
+
 /**
  * kvmmem_latency_of_vm - service times of all vCPUs of a VM
  * @vm: its record
@@ -112,28 +264,48 @@ void kvmmem_latency_init(void)
 void kvmmem_latency_of_vm(struct kvmmem_vm *vm, struct kvmmem_latency *sum)
 {
 	struct kvmmem_vcpu *rec;
-	int i;
 
-	if (!kvmmem_run_attached(KVMMEM_RUN_TIME) || check_tsc_unstable()) {
-		/* All bits: everything is unknown. */
-		memset(sum, 0xff, sizeof(*sum));
+	if (!latency_known(sum))
 		return;
-	}
-	memset(sum, 0, sizeof(*sum));
+	kvmmem_vm_for_each_vcpu(rec, vm)
+		latency_add(sum, rec);
+	latency_to_ns(sum);
+}
+
+/**
+ * kvmmem_latency_no_exit - faults of a VM whose exit was not seen
+ * @vm: its record
+ *
+ * Or that came twice in an exit. Context: rcu_read_lock(), or a reference on the VM's
+ * record.
+ *
+ * Return: how many since service time was switched on; KVMMEM_UNKNOWN while it is off.
+ */
+u64 kvmmem_latency_no_exit(struct kvmmem_vm *vm)
+{
+	struct kvmmem_vcpu *rec;
+	u64 sum = 0;
+
+	if (!kvmmem_run_attached(KVMMEM_RUN_TIME) || check_tsc_unstable())
+		return KVMMEM_UNKNOWN;
 	kvmmem_vm_for_each_vcpu(rec, vm) {
-		u64 known = 0;
-
 		/* Ends before beginnings, so that there are never more of them. */
-		for (i = 0; i < KVMMEM_LATENCY_BUCKETS; i++) {
-			u64 n = READ_ONCE(rec->served[i]);
+		u64 timed = latency_timed(rec) + READ_ONCE(rec->time_base);
 
-			sum->served[i] += n;
-			known += n;
-		}
-		sum->clock += READ_ONCE(rec->clock_back);
-		known += READ_ONCE(rec->clock_back);
-		sum->under_way += !!READ_ONCE(rec->fault_tsc);
-		known += !!READ_ONCE(rec->fault_tsc);
-		sum->no_exit += max_t(s64, READ_ONCE(rec->begun) - known, 0);
+		sum += max_t(s64, latency_faults(rec) - timed, 0);
 	}
+	return sum;
+}
+
+/**
+ * kvmmem_latency_quantile - the time that so many faults did not exceed
+ * @sum: service times
+ * @percent: how many
+ *
+ * Return: the time in ns, to a factor of two; KVMMEM_UNKNOWN if none was served.
+ */
+u64 kvmmem_latency_quantile(const struct kvmmem_latency *sum, unsigned int percent)
+{
+	return sum->served == KVMMEM_UNKNOWN ? KVMMEM_UNKNOWN :
+	       kvmmem_quantile(sum->bucket, percent, sum->max_ns);
 }

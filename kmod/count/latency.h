@@ -9,28 +9,51 @@
 
 #include "registry/vm.h"
 
+/* Of so many faults one is looked at more closely, see stuck.c; a power of two. */
+#define KVMMEM_SAMPLE	256
+
 /**
- * struct kvmmem_latency - service times of a VM
- * @served: faults by the bucket of their service time
+ * struct kvmmem_latency - service times of a VM or of a vCPU
+ * @bucket: faults by the bucket of their service time
  * @under_way: faults whose VM entry is still to come
- * @no_exit: faults whose VM exit was not seen
  * @clock: faults that ended before they began, by the TSC
+ * @count: faults that were served, by access
+ * @access_ns: time that they took, by access
+ * @access_max_ns: the longest time of one, by access
+ * @served: of all kinds
+ * @total_ns: likewise
+ * @max_ns: likewise
+ * @kvm_ns: time in KVM, of all; KVMMEM_UNKNOWN, as the next two, where nobody tells it
+ *	from the rest
+ * @asleep_ns: time without a processor, waiting or preempted
+ * @user_ns: time in user space
  *
- * All of them are KVMMEM_UNKNOWN while nobody measures. The sum is the number
- * of faults while somebody did.
+ * All of them are KVMMEM_UNKNOWN while nobody measures. Buckets, @under_way, @clock and
+ * kvmmem_latency_no_exit() sum to the number of faults while somebody did.
  */
 struct kvmmem_latency {
-	u64 served[KVMMEM_LATENCY_BUCKETS];
+	u64 bucket[KVMMEM_LATENCY_BUCKETS];
 	u64 under_way;
-	u64 no_exit;
 	u64 clock;
+	u64 count[KVMMEM_NR_ACCESSES];
+	u64 access_ns[KVMMEM_NR_ACCESSES];
+	u64 access_max_ns[KVMMEM_NR_ACCESSES];
+	u64 served;
+	u64 total_ns;
+	u64 max_ns;
+	u64 kvm_ns;
+	u64 asleep_ns;
+	u64 user_ns;
 };
 
 DECLARE_STATIC_KEY_FALSE(kvmmem_latency_key);
 
 void kvmmem_latency_init(void);
 void kvmmem_latency_served(struct kvmmem_vcpu *rec);
+void kvmmem_latency_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_latency *sum);
 void kvmmem_latency_of_vm(struct kvmmem_vm *vm, struct kvmmem_latency *sum);
+u64 kvmmem_latency_no_exit(struct kvmmem_vm *vm);
+u64 kvmmem_latency_quantile(const struct kvmmem_latency *sum, unsigned int percent);
 
 /**
  * kvmmem_latency_exit - the vCPU has left the guest, for the probe on kvm_exit
@@ -45,11 +68,12 @@ static __always_inline void kvmmem_latency_exit(struct kvmmem_vcpu *rec)
 /**
  * kvmmem_latency_fault - it was for a fault, for the fault probe
  * @rec: its record
+ * @class: of the fault
  */
-static __always_inline void kvmmem_latency_fault(struct kvmmem_vcpu *rec)
+static __always_inline void kvmmem_latency_fault(struct kvmmem_vcpu *rec, unsigned int class)
 {
 	if (static_branch_likely(&kvmmem_latency_key)) {
-		rec->begun++;
+		rec->fault_class = class;
 		rec->fault_tsc = rec->exit_tsc;
 	}
 }

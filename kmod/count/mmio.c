@@ -97,17 +97,6 @@ bool kvmmem_mmio_known(struct kvmmem_vm *vm)
 	return !vm->is_tdx && kvmmem_mmio_on();
 }
 
-/* The record stays as long as its vCPU is at work; its neighbours may not. */
-static struct kvmmem_vcpu *mmio_find(struct kvm_vcpu *vcpu)
-{
-	struct kvmmem_vcpu *rec;
-
-	rcu_read_lock();
-	rec = vcpu ? kvmmem_vcpu_find(vcpu) : NULL;
-	rcu_read_unlock();
-	return rec;
-}
-
 /**
  * kvmmem_mmio_is - does no memory back this guest page?
  * @rec: record of the vCPU
@@ -152,7 +141,7 @@ static bool mmio_is_counted(const struct kvmmem_vcpu *rec, const struct kvm_vcpu
  */
 void kvmmem_mmio_fast(struct kvm_vcpu *vcpu)
 {
-	struct kvmmem_vcpu *rec = mmio_find(vcpu);
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_of_hook(vcpu);
 
 	if (rec)
 		rec->fault[KVMMEM_FAULT_MMIO]++;
@@ -167,7 +156,7 @@ void kvmmem_mmio_fast(struct kvm_vcpu *vcpu)
  */
 void kvmmem_mmio_emulated(struct kvm_vcpu *vcpu, u64 gpa)
 {
-	struct kvmmem_vcpu *rec = mmio_find(vcpu);
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_of_hook(vcpu);
 
 	if (!rec || (rec->special & KVMMEM_VCPU_SHADOW) || mmio_is_counted(rec, vcpu))
 		return;
@@ -186,7 +175,7 @@ void kvmmem_mmio_emulated(struct kvm_vcpu *vcpu, u64 gpa)
  */
 void kvmmem_mmio_stale(struct kvm_vcpu *vcpu)
 {
-	struct kvmmem_vcpu *rec = mmio_find(vcpu);
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_of_hook(vcpu);
 
 	if (!rec || mmio_is_counted(rec, vcpu) || (rec->special & KVMMEM_VCPU_NO_BASE))
 		return;

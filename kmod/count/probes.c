@@ -18,12 +18,15 @@
 
 #include "attach/hooks.h"
 #include "compat/probe.h"
+#include "count/async.h"
+#include "count/away.h"
 #include "count/fault.h"
 #include "count/latency.h"
 #include "count/mmio.h"
 #include "count/probes.h"
 #include "count/requests.h"
 #include "count/run.h"
+#include "count/stuck.h"
 #include "count/tlb.h"
 #include "count/tlb_hooks.h"
 #include "registry/life.h"
@@ -49,7 +52,8 @@ static struct kvmmem_vcpu *probe_find_or_meet(struct kvm_vcpu *vcpu)
  * its hash chain, one whose starting point is not known, a slot other than the last
  * one, MMIO, nested guests, SMM, or shadow paging.
  */
-static noinline void fault_count_special(void *data, struct kvm_vcpu *vcpu, u64 addr, u64 code)
+static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *vcpu,
+						   u64 addr, u64 code)
 {
 	struct kvmmem_vcpu *rec = probe_find_or_meet(vcpu);
 	unsigned int class;
@@ -74,8 +78,11 @@ static noinline void fault_count_special(void *data, struct kvm_vcpu *vcpu, u64 
 	if (class < KVMMEM_FAULT_CLASSES && (vcpu->arch.hflags & HF_GUEST_MASK))
 		rec->l2++;
 	rec->fault_exit = vcpu->stat.exits;
-	if (class != KVMMEM_FAULT_NO_SLOT)
-		kvmmem_latency_fault(rec);
+	if (class == KVMMEM_FAULT_NO_SLOT)
+		return;
+	if (rec->special & KVMMEM_VCPU_SAMPLE)
+		kvmmem_stuck_look(rec, vcpu, addr);
+	kvmmem_latency_fault(rec, class);
 }
 
 /* The other path takes the tracepoint's arguments as they are: nothing to move about here. */
@@ -86,8 +93,10 @@ static __always_inline void _name(void *data, struct kvm_vcpu *vcpu, u64 addr, u
 										\
 	kvmmem_hook_seen(KVMMEM_HOOK_PAGE_FAULT);				\
 	if (likely(rec && !(_is_marked) && kvmmem_mmio_is_not(rec, vcpu, addr))) { \
-		rec->fault[_decode(code)]++;					\
-		kvmmem_latency_fault(rec);					\
+		unsigned int class = _decode(code);				\
+										\
+		rec->fault[class]++;						\
+		kvmmem_latency_fault(rec, class);				\
 	} else {								\
 		fault_count_special(data, vcpu, addr, code);			\
 	}									\
@@ -214,6 +223,39 @@ KVMMEM_EXIT_PROBES(exit_vmx);
 KVMMEM_ENTRY_PROBES(entry_svm);
 KVMMEM_EXIT_PROBES(exit_svm);
 
+/* Where the thread is when it does not run in KVM (away.c). */
+static struct kvm_vcpu *away_vcpu(struct preempt_notifier *notifier)
+{
+	return container_of(notifier, struct kvm_vcpu, preempt_notifier);
+}
+
+static KVMMEM_FTRACE_FUNC(away_on_out)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_SCHED_OUT);
+	kvmmem_away_out(away_vcpu((void *)kvmmem_ftrace_arg(0)));
+}
+
+static KVMMEM_FTRACE_FUNC(away_on_in)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_SCHED_IN);
+	kvmmem_away_in(away_vcpu((void *)kvmmem_ftrace_arg(0)));
+}
+
+static __always_inline void async_begun(struct kvm_vcpu *vcpu, u64 token)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_ASYNC_BEGUN);
+	kvmmem_async_begun(vcpu);
+}
+
+static __always_inline void async_ready(struct kvm_vcpu *vcpu, u64 token)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_ASYNC_READY);
+	kvmmem_async_ready(vcpu, token);
+}
+
+KVMMEM_ASYNC_PROBES(async_begun);
+KVMMEM_ASYNC_PROBES(async_ready);
+
 /* At the entry of the vendor module's flush functions, whose first argument is the vCPU. */
 #define ON_FLUSH(_name, _id, _kind)						\
 static KVMMEM_FTRACE_FUNC(_name)						\
@@ -268,5 +310,7 @@ void kvmmem_probes_init(void)
 		kvmmem_run_init(entry_vmx_probes, exit_vmx_probes);
 	}
 	kvmmem_mmio_init(&mmio_probes);
+	kvmmem_away_init(away_on_out, away_on_in);
+	kvmmem_async_init(async_begun_probes, async_ready_probes);
 	kvmmem_tlb_hooks_init(flush_funcs, tlb_pv_flush_probes, tlb_on_remote_flush);
 }

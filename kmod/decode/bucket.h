@@ -70,4 +70,40 @@ static __always_inline u64 kvmmem_tsc_to_ns(u64 ticks, u32 mult)
 	return mul_u64_u32_shr(ticks, mult, KVMMEM_TSC_SHIFT);
 }
 
+/**
+ * kvmmem_tsc_short_to_ns - the same for a short time, in fewer instructions
+ * @ticks: the difference
+ * @mult: the factor
+ *
+ * Return: nanoseconds.
+ */
+static __always_inline u64 kvmmem_tsc_short_to_ns(u32 ticks, u32 mult)
+{
+	return (u64)ticks * mult >> KVMMEM_TSC_SHIFT;
+}
+
+/**
+ * kvmmem_tsc_short - how many ticks are short for those two
+ * @mult: the factor
+ *
+ * Return: the most whose time is not in the last bucket, or of 32 bits.
+ */
+static inline u32 kvmmem_tsc_short(u32 mult)
+{
+	u64 ns = kvmmem_latency_from(KVMMEM_LATENCY_BUCKETS - 1) - 1;
+
+	return mult ? min_t(u64, div_u64(ns << KVMMEM_TSC_SHIFT, mult), U32_MAX) : 0;
+}
+
+/**
+ * kvmmem_latency_short_bucket - the bucket of a time that is not in the last one
+ * @ns: the time
+ *
+ * Return: its number.
+ */
+static __always_inline unsigned long kvmmem_latency_short_bucket(u64 ns)
+{
+	return __fls(ns | BIT(KVMMEM_LATENCY_SHIFT)) - KVMMEM_LATENCY_SHIFT;
+}
+
 #endif /* _KVMMEM_BUCKET_H */

@@ -125,6 +125,7 @@ static struct kvmmem_vcpu *records_add_vcpu(struct kvmmem_vm *vm, struct kvm_vcp
 	seqcount_init(&rec->tags_seq);
 	rec->now = &kvmmem_no_tag;
 	rec->flush_cpu = -1;
+	rec->exit_tsc = KVMMEM_NO_EXIT;
 	/*
 	 * A vCPU that has not faulted yet is counted from 0. For one that is
 	 * older than kvmmem its own thread notes where counting began.

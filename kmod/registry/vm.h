@@ -30,6 +30,7 @@
 #include "decode/size.h"
 #include "decode/spte.h"
 #include "kvmmem.h"
+#include "registry/service.h"
 
 struct dentry;
 struct kvm;
@@ -186,9 +187,13 @@ struct kvmmem_counts {
 	bool cleared;
 };
 
+/* For a TSC: the exit was not seen. */
+#define KVMMEM_NO_EXIT		1
+
 /* Reasons for the fault probe to leave its straight path. */
 #define KVMMEM_VCPU_SHADOW	BIT(0)	/* shadow paging: decode a #PF code */
 #define KVMMEM_VCPU_NO_BASE	BIT(1)	/* @pf_base is not known yet */
+#define KVMMEM_VCPU_SAMPLE	BIT(2)	/* look whether it is stuck */
 
 /**
  * struct kvmmem_vcpu - record of a vCPU
@@ -200,7 +205,7 @@ struct kvmmem_counts {
  * @id: KVM's vcpu_id
  * @special: KVMMEM_VCPU_* flags; written by the vCPU's thread after birth
  * @pf_base: KVM's pf_taken when counting began
- * @begun: faults while service time was measured
+ * @time_base: faults from before service time was measured, less those measured then
  * @fault: counters by class (decode/fault.h), written only by the vCPU's thread
  * @slot_start: address of the slot of the last fault that was looked up
  * @slot_bytes: its size; 0: there is none
@@ -223,7 +228,7 @@ struct kvmmem_counts {
  * @now: the cell of the tag it runs under, in @tags
  * @context: AMD: the VMCB whose pointer was found good
  * @seen: @seen_flush + @seen_single, for one comparison in the probe
- * @exit_tsc: TSC at the last VM exit; 0: not known
+ * @exit_tsc: TSC at the last VM exit; KVMMEM_NO_EXIT: not known
  * @fault_tsc: TSC at the VM exit of the fault being served; 0: there is none
  * @seen_flush: KVM's tlb_flush as far as it has been accounted for
  * @seen_single: KVM's invlpg as far as it has been accounted for
@@ -231,9 +236,14 @@ struct kvmmem_counts {
  * @flush_cpu: processor of the last full flush; Intel: or of the last entry; -1: not known
  * @tags: a cell for each tag
  * @range: flushes of address ranges under each of @tags
- * @served: faults by the bucket of their service time
+ * @bucket: faults by the bucket of their service time
  * @l2: faults of a nested guest, of @fault
  * @reflected: of those, the ones that L1 was given to serve
+ * @fault_class: of the fault being served
+ * @served: faults by access
+ * @away: where the thread was since the last exit
+ * @async: faults that the guest need not wait for
+ * @stuck: the last fault that was looked at
  *
  * What the probes read and what they write are in lines of their own.
  */
@@ -247,7 +257,7 @@ struct kvmmem_vcpu {
 	u64 pf_base;
 
 	/* All below is written only by the vCPU's thread, but for @flushed and @pf_top. */
-	u64 begun ____cacheline_aligned;
+	u64 time_base ____cacheline_aligned;
 	u64 fault[KVMMEM_FAULT_CELLS];
 	u64 slot_start;
 	u64 slot_bytes;
@@ -267,6 +277,7 @@ struct kvmmem_vcpu {
 	bool flush_cleared;
 	bool asid_due;
 	bool whole;
+	u32 fault_class;
 
 	/* What every exit passes: a line for flush accounting and service time. */
 	struct kvmmem_tag *now ____cacheline_aligned;
@@ -282,18 +293,22 @@ struct kvmmem_vcpu {
 	struct kvmmem_tag tags[KVMMEM_TAGS];
 	u64 range[KVMMEM_TAGS];
 
-	u64 served[KVMMEM_LATENCY_BUCKETS];
+	u64 bucket[KVMMEM_LATENCY_BUCKETS];
 	u64 l2;
 	u64 reflected;
+	struct kvmmem_served served[KVMMEM_NR_ACCESSES];
+	struct kvmmem_away away;
+	struct kvmmem_async async;
+	struct kvmmem_stuck stuck;
 };
 
 /* Lock debugging makes a seqcount_t larger. */
 #ifndef CONFIG_DEBUG_LOCK_ALLOC
-static_assert(sizeof(struct kvmmem_vcpu) <= 1024,
+static_assert(sizeof(struct kvmmem_vcpu) <= 1344,
 	      "a larger record: if it must be, raise this by a cache line, keep within BYTES_PER_VCPU of scripts/bench, correct Documentation/performance.rst");
 #endif
 /* A hash chain is walked by everybody's probes; nothing there is written often. */
-static_assert(offsetof(struct kvmmem_vcpu, begun) % SMP_CACHE_BYTES == 0);
+static_assert(offsetof(struct kvmmem_vcpu, time_base) % SMP_CACHE_BYTES == 0);
 static_assert(offsetof(struct kvmmem_vcpu, now) % SMP_CACHE_BYTES == 0);
 static_assert(offsetof(struct kvmmem_vcpu, seen_single) + sizeof(u64) ==
 	      offsetof(struct kvmmem_vcpu, now) + SMP_CACHE_BYTES);
@@ -321,6 +336,25 @@ static __always_inline struct kvmmem_vcpu *kvmmem_vcpu_find(const struct kvm_vcp
 		if (rec->vcpu == vcpu)
 			return rec;
 	return NULL;
+}
+
+/**
+ * kvmmem_vcpu_of_hook - the record of the vCPU that a hook is called for, off the hot path
+ * @vcpu: the vCPU, or NULL
+ *
+ * The record stays as long as its vCPU is at work; its neighbours in the hash may not.
+ * Context: a hook that runs in the vCPU's thread or holds its mutex.
+ *
+ * Return: the record or NULL.
+ */
+static inline struct kvmmem_vcpu *kvmmem_vcpu_of_hook(const struct kvm_vcpu *vcpu)
+{
+	struct kvmmem_vcpu *rec;
+
+	rcu_read_lock();
+	rec = vcpu ? kvmmem_vcpu_find(vcpu) : NULL;
+	rcu_read_unlock();
+	return rec;
 }
 
 /**

@@ -13,7 +13,6 @@
 
 #include "attach/hooks.h"
 #include "count/fault.h"
-#include "count/latency.h"
 #include "count/tlb.h"
 #include "count/tlb_hooks.h"
 #include "registry/records.h"
@@ -24,6 +23,8 @@
 #include "show/audit.h"
 #include "show/debugfs.h"
 #include "show/debugfs_backing.h"
+#include "show/debugfs_time.h"
+#include "show/file.h"
 #include "show/table.h"
 #include "show/tagrow.h"
 
@@ -87,44 +88,6 @@ static int tlb_show(struct seq_file *seq, void *unused)
 			kvmmem_row_end(&row);
 		}
 	}
-	return 0;
-}
-
-KVMMEM_TABLE(latency_table, "latency",
-	     { "from_ns", 12 }, { "to_ns", 12 }, { "count", 16 });
-
-KVMMEM_TABLE(untimed_table, "untimed",
-	     { "reason", -12 }, { "count", 16 });
-
-static void latency_untimed_row(struct seq_file *seq, const char *reason, u64 count)
-{
-	struct kvmmem_row row = kvmmem_row_begin(seq, &untimed_table);
-
-	kvmmem_row_text(&row, reason);
-	kvmmem_row_u64(&row, count);
-	kvmmem_row_end(&row);
-}
-
-static int latency_show(struct seq_file *seq, void *unused)
-{
-	struct kvmmem_vm *vm = seq->private;
-	struct kvmmem_latency sum;
-	unsigned int i;
-
-	kvmmem_latency_of_vm(vm, &sum);
-	kvmmem_table_header(seq, &latency_table);
-	for (i = 0; i < KVMMEM_LATENCY_BUCKETS; i++) {
-		struct kvmmem_row row = kvmmem_row_begin(seq, &latency_table);
-
-		kvmmem_row_u64(&row, kvmmem_latency_from(i));
-		kvmmem_row_u64(&row, kvmmem_latency_from(i + 1));
-		kvmmem_row_u64(&row, sum.served[i]);
-		kvmmem_row_end(&row);
-	}
-	kvmmem_table_header(seq, &untimed_table);
-	latency_untimed_row(seq, "under-way", sum.under_way);
-	latency_untimed_row(seq, "no-exit", sum.no_exit);
-	latency_untimed_row(seq, "clock", sum.clock);
 	return 0;
 }
 
@@ -280,32 +243,11 @@ static int registry_show(struct seq_file *seq, void *unused)
 	return 0;
 }
 
-/*
- * Like DEFINE_SHOW_ATTRIBUTE(), and refuses to be opened for writing: root's
- * open ignores the mode.
- */
-#define SHOW_FILE(name)								\
-static int name##_open(struct inode *inode, struct file *file)			\
-{										\
-	if (file->f_mode & FMODE_WRITE)						\
-		return -EACCES;							\
-	return single_open(file, name##_show, inode->i_private);		\
-}										\
-										\
-static const struct file_operations name##_fops = {				\
-	.owner = THIS_MODULE,							\
-	.open = name##_open,							\
-	.read = seq_read,							\
-	.llseek = seq_lseek,							\
-	.release = single_release,						\
-}
-
-SHOW_FILE(faults);
-SHOW_FILE(tlb);
-SHOW_FILE(latency);
-SHOW_FILE(hooks);
-SHOW_FILE(audit);
-SHOW_FILE(registry);
+KVMMEM_SHOW_FILE(faults);
+KVMMEM_SHOW_FILE(tlb);
+KVMMEM_SHOW_FILE(hooks);
+KVMMEM_SHOW_FILE(audit);
+KVMMEM_SHOW_FILE(registry);
 
 static struct dentry *debugfs_make_dir(const char *name, struct dentry *parent)
 {
@@ -325,7 +267,7 @@ static bool debugfs_vm_born(struct kvmmem_vm *vm)
 		return false;
 	debugfs_create_file("faults", 0400, vm->dir, vm, &faults_fops);
 	debugfs_create_file("tlb", 0400, vm->dir, vm, &tlb_fops);
-	debugfs_create_file("latency", 0400, vm->dir, vm, &latency_fops);
+	kvmmem_debugfs_time(vm, vm->dir);
 	kvmmem_debugfs_backing(vm, vm->dir);
 	return true;
 }

@@ -29,6 +29,7 @@
 #include "show/procfs.h"
 #include "show/procfs_memory.h"
 #include "show/procfs_outcome.h"
+#include "show/procfs_time.h"
 #include "show/procfs_total.h"
 #include "show/table.h"
 #include "show/tagrow.h"
@@ -333,6 +334,7 @@ static const struct section sections[] = {
 	{ kvmmem_proc_older_head, kvmmem_proc_older_row },
 	{ kvmmem_proc_total, NULL },
 	{ kvmmem_outcome_head, kvmmem_outcome_row },
+	{ kvmmem_proc_time_head, kvmmem_proc_time_row },
 };
 
 /* The first position at or after this one where something is. */

@@ -2,6 +2,7 @@
 #include <kunit/test.h>
 
 #include "decode/bucket.h"
+#include "decode/quantile.h"
 
 static void buckets_meet(struct kunit *test)
 {
@@ -53,11 +54,53 @@ static void no_scaling(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kvmmem_tsc_mult(1000), 0);
 }
 
+/* A short time has the bucket that it has by the long way. */
+static void short_times(struct kunit *test)
+{
+	static const unsigned int khz[] = { 50000, 1000000, 2399998, 6000000 };
+	unsigned int i, bit;
+
+	for (i = 0; i < ARRAY_SIZE(khz); i++) {
+		u32 mult = kvmmem_tsc_mult(khz[i]), most = kvmmem_tsc_short(mult);
+
+		KUNIT_EXPECT_GT(test, most, 0U);
+		for (bit = 0; bit < 32; bit++) {
+			u32 ticks = min_t(u64, BIT_ULL(bit) + bit, most);
+			u64 ns = kvmmem_tsc_to_ns(ticks, mult);
+
+			KUNIT_EXPECT_EQ(test, kvmmem_tsc_short_to_ns(ticks, mult), ns);
+			KUNIT_EXPECT_EQ(test, kvmmem_latency_short_bucket(ns),
+					(unsigned long)kvmmem_latency_bucket(ns));
+		}
+		KUNIT_EXPECT_LT(test, kvmmem_latency_bucket(kvmmem_tsc_to_ns(most, mult)),
+				KVMMEM_LATENCY_BUCKETS - 1U);
+	}
+	KUNIT_EXPECT_EQ(test, kvmmem_tsc_short(0), 0U);
+}
+
+static void quantiles(struct kunit *test)
+{
+	u64 buckets[KVMMEM_LATENCY_BUCKETS] = {};
+
+	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 50, 0), KVMMEM_UNKNOWN);
+	/* A hundred evenly in [1024, 2048), and one that took long. */
+	buckets[3] = 100;
+	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 50, 5000), 1536ULL);
+	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 99, 5000), 1024ULL + 99 * 1024 / 100);
+	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 100, 5000), 5000ULL);
+	/* Nothing took longer than the longest. */
+	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 99, 1100), 1100ULL);
+	buckets[KVMMEM_LATENCY_BUCKETS - 1] = 900;
+	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 99, U64_MAX), BIT_ULL(30));
+}
+
 static struct kunit_case latency_cases[] = {
 	KUNIT_CASE(buckets_meet),
 	KUNIT_CASE(extreme_times),
 	KUNIT_CASE(scaling),
 	KUNIT_CASE(no_scaling),
+	KUNIT_CASE(short_times),
+	KUNIT_CASE(quantiles),
 	{}
 };
 

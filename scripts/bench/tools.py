@@ -90,4 +90,4 @@ WALK_PERCENT = 20
 READ_PER_VM = 10000                    # with a row of each type
 READ_PER_VCPU = 2000
 BYTES_PER_VM = 4096
-BYTES_PER_VCPU = 1024
+BYTES_PER_VCPU = 1536

@@ -71,10 +71,11 @@ def program(name, directory):
 
 
 def helper_program(source):
-    """A program of one C file, compiled for any of the hosts."""
+    """A program of one C file, and headers beside it, compiled for any of the hosts."""
     source = pathlib.Path(source)
+    headers = b"".join(path.read_bytes() for path in sorted(source.parent.glob("*.h")))
     flags = ["-static", "-O2", "-Wall", "-Wextra", "-Werror"]
-    return cached("programs", source.stem, _digest(source.read_bytes(), flags),
+    return cached("programs", source.stem, _digest(source.read_bytes(), headers, flags),
                   lambda out: _command(["gcc", *flags, "-o", out, source]))
 
 

@@ -9,7 +9,7 @@ import re
 
 # The system tests: those of make check, and of make matrix on every kernel.
 SUITES = ("faults", "life", "input", "tlb", "nested", "backing", "memory", "total", "tenant",
-          "tool", "compat")
+          "tool", "time", "compat")
 
 KERNELS = ("5.10", "6.1", "6.12", "7.3")
 
@@ -55,6 +55,10 @@ def hooks(kernel, vendor):
               "kvm_fast_mmio": tracepoint,
               "kvm_nested_vmexit_inject": tracepoint,
               "kvm_tdp_mmu_spte_changed": OFF,
+              "kvm_sched_out": OFF,
+              "kvm_sched_in": OFF,
+              "kvm_async_pf_not_present": OFF,
+              "kvm_async_pf_ready": OFF,
               "kvm_exit" if vendor == "amd" else "kvm_entry": tracepoint,
               "kvm_entry" if vendor == "amd" else "kvm_exit": OFF}
     if kernel == "5.10":

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The time rows of /proc/kvmmem.
+ */
+#include <linux/math64.h>
+#include <linux/seq_file.h>
+
+#include "count/async.h"
+#include "count/latency.h"
+#include "count/stuck.h"
+#include "show/procfs_time.h"
+#include "show/table.h"
+
+KVMMEM_TABLE(time_table, "time",
+	     { "vm", -10 }, { "served", 9 }, { "total_us", 10 }, { "kvm_us", 9 },
+	     { "asleep_us", 9 }, { "user_us", 8 }, { "p50_ns", 7 }, { "p99_ns", 8 },
+	     { "max_ns", 9 }, { "async", 5 }, { "stuck", 5 });
+
+/**
+ * kvmmem_proc_time_head - print the header
+ * @seq: where to
+ *
+ * Return: 0.
+ */
+int kvmmem_proc_time_head(struct seq_file *seq)
+{
+	kvmmem_table_header(seq, &time_table);
+	return 0;
+}
+
+static u64 time_us(u64 ns)
+{
+	return ns == KVMMEM_UNKNOWN ? KVMMEM_UNKNOWN : div_u64(ns, NSEC_PER_USEC);
+}
+
+/**
+ * kvmmem_proc_time_row - print a VM's row
+ * @seq: where to
+ * @vm: its record
+ *
+ * Context: a reference on the record; may sleep.
+ *
+ * Return: 0.
+ */
+int kvmmem_proc_time_row(struct seq_file *seq, struct kvmmem_vm *vm)
+{
+	struct kvmmem_latency sum;
+	struct kvmmem_row row;
+
+	kvmmem_latency_of_vm(vm, &sum);
+	row = kvmmem_row_begin(seq, &time_table);
+	kvmmem_row_text(&row, vm->id);
+	kvmmem_row_u64(&row, sum.served);
+	kvmmem_row_u64(&row, time_us(sum.total_ns));
+	kvmmem_row_u64(&row, time_us(sum.kvm_ns));
+	kvmmem_row_u64(&row, time_us(sum.asleep_ns));
+	kvmmem_row_u64(&row, time_us(sum.user_ns));
+	kvmmem_row_u64(&row, kvmmem_latency_quantile(&sum, 50));
+	kvmmem_row_u64(&row, kvmmem_latency_quantile(&sum, 99));
+	kvmmem_row_u64(&row, sum.max_ns);
+	kvmmem_row_u64(&row, kvmmem_async_of_vm(vm));
+	kvmmem_row_u64(&row, kvmmem_stuck_of_vm(vm));
+	kvmmem_row_end(&row);
+	return 0;
+}
