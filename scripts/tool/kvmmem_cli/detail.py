@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 """What is not in /proc/kvmmem: debugfs' files of each VM, and settings of the host."""
 
+import functools
+import json
 import os
 
 from . import parse
 
 # The files of a VM that are read, and the type of row that each is read for.
 FILES = {"backing": ("slot",), "latency": ("latency", "untimed"), "stuck": ("stuck",)}
+# The same of the host.
+HOST_FILES = {"hooks": ("hook",), "ended": ("ended",)}
 
 # What the host is set to, besides the facts that the module tells: where it stands.
 SETTINGS = {
@@ -39,6 +43,39 @@ def _in_list(text):
         return None
 
 
+def place(ident, file):
+    """Where a file of a VM is, below kvmmem's directory in debugfs."""
+    return f"vms/{ident}/{file}"
+
+
+def _tables(data, kinds):
+    """{type: rows} of those types in a file of debugfs."""
+    if data is None:
+        return {}
+    try:
+        found = parse.debugfs_file(data)
+    except ValueError:
+        return {}
+    return {kind: found[kind] for kind in kinds if kind in found}
+
+
+def give(snapshot, vms, texts):
+    """Put into @snapshot and @vms what @texts, by their places, tell of them."""
+    if "settings" in texts:
+        snapshot.settings = json.loads(texts["settings"])
+    for file, kinds in HOST_FILES.items():
+        snapshot.rows |= _tables(texts.get(file), kinds)
+    for vm in vms:
+        vm.told = functools.partial(_of_vm, vm.id, texts)
+
+
+def _of_vm(ident, texts):
+    found = {}
+    for file, kinds in FILES.items():
+        found |= _tables(texts.get(place(ident, file)), kinds)
+    return found
+
+
 class Detail:
     """Reads them, where they can be read."""
 
@@ -60,24 +97,18 @@ class Detail:
             found["cpus"] = _in_list(parse.unescape(cpus.strip()))
         return found
 
-    def give(self, snapshot, vms, files=tuple(FILES)):
-        """Put into @snapshot and @vms what debugfs tells of them."""
-        snapshot.settings = self.settings()
-        for vm in vms:
-            # An id is a name of the module's making, but it comes from a file.
-            if "/" in vm.id or vm.id.startswith("."):
-                continue
-            for name in files:
-                vm.detail |= self._tables(f"{self.debugfs}/vms/{vm.id}/{name}", FILES[name])
-        snapshot.rows |= self._tables(f"{self.debugfs}/hooks", ("hook",))
+    def texts(self, idents):
+        """All that there is of these VMs and the host, by place."""
+        found = {"settings": json.dumps(self.settings()).encode()}
+        # An id is a name of the module's making, but it comes from a file.
+        places = [*HOST_FILES, *(place(ident, file) for ident in idents for file in FILES
+                                 if "/" not in ident and not ident.startswith("."))]
+        for where in places:
+            data = _bytes(f"{self.debugfs}/{where}")
+            if data is not None:
+                found[where] = data
+        return found
 
-    @staticmethod
-    def _tables(path, kinds):
-        data = _bytes(path)
-        if data is None:
-            return {}
-        try:
-            found = parse.debugfs_file(data)
-        except ValueError:
-            return {}
-        return {kind: found.get(kind, []) for kind in kinds if kind in found}
+    def give(self, snapshot, vms):
+        """Put into @snapshot and @vms what debugfs tells of them."""
+        give(snapshot, vms, self.texts([vm.id for vm in vms]))

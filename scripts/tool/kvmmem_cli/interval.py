@@ -9,6 +9,8 @@ from .columns import COUNTERS, GROWING, KEYS, find
 # What only grows, by type of row.
 GROWS = {kind: [c.name for c in COUNTERS if c.kind == kind]
          for kind in dict.fromkeys(c.kind for c in COUNTERS)}
+# Of thousands of rows that one is enough, which always grows.
+GROWS["vpid"] = ["entries"]
 
 
 def _pairs(kind, new, old):
@@ -21,19 +23,25 @@ def _pairs(kind, new, old):
     if not keys:
         return list(itertools.zip_longest(now, before[:len(now)], fillvalue={}))
 
-    def key(row):
-        return tuple(map(row.get, keys))
-
-    if len(before) == len(now) and all(map(operator.eq, map(key, before), map(key, now))):
+    if len(before) == len(now) and all(itertools.chain.from_iterable(
+            map(operator.eq, _column(before, name), _column(now, name)) for name in keys)):
         return list(zip(now, before))
-    was = {key(row): row for row in before}
-    return [(row, was.get(key(row), {})) for row in now]
+    was = dict(zip(zip(*(_column(before, name) for name in keys)), before))
+    return [(row, was.get(key, {}))
+            for row, key in zip(now, zip(*(_column(now, name) for name in keys)))]
+
+
+def _column(rows, name):
+    return [row.get(name) for row in rows]
 
 
 def _grown(pairs, name):
     """How much a counter grew in rows that were something else before; None is unknown."""
     try:
-        return sum(row[name] - before.get(name, 0) for row, before in pairs) if pairs else None
+        if len(pairs) == 1:
+            row, before = pairs[0]
+            return row[name] - before.get(name, 0)
+        return sum([row[name] - before.get(name, 0) for row, before in pairs]) if pairs else None
     except (TypeError, KeyError):
         return None         # a dash, a word, or no such column
 
@@ -44,11 +52,17 @@ def began_anew(new, old):
         if new.rows[kind] == old.rows[kind]:
             continue
         for row, before in _pairs(kind, new, old):
-            for name in names if before else ():
-                value, was = row.get(name), before.get(name)
-                if value is not None and was is not None and value < was:
-                    return True
+            if before and _shrank(list(map(row.get, names)), list(map(before.get, names))):
+                return True
     return False
+
+
+def _shrank(values, before):
+    try:
+        return any(map(operator.lt, values, before))
+    except TypeError:       # some are unknown
+        return any(value < was for value, was in zip(values, before)
+                   if value is not None and was is not None)
 
 
 class Change:
@@ -62,13 +76,15 @@ class Change:
 
     def grown(self, column):
         """How much a counter grew; None where that is unknown."""
-        at = column.kind, column.name
-        if at not in self._grown:
-            pairs = self._pairs.get(column.kind)
-            if pairs is None:
-                pairs = self._pairs[column.kind] = _pairs(column.kind, self.vm, self.old)
-            self._grown[at] = _grown(pairs, column.name)
-        return self._grown[at]
+        try:
+            return self._grown[column.kind, column.name]
+        except KeyError:
+            pass
+        pairs = self._pairs.get(column.kind)
+        if pairs is None:
+            pairs = self._pairs[column.kind] = _pairs(column.kind, self.vm, self.old)
+        grown = self._grown[column.kind, column.name] = _grown(pairs, column.name)
+        return grown
 
     def rate(self, column):
         """The same a second; of time, the share of all vCPUs' time."""

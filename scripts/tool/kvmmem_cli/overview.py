@@ -41,15 +41,13 @@ def add(parser):
     form.add_argument("--json", dest="home_json", action="store_true",
                       help="exact values, for programs")
     form.add_argument("--raw", dest="home_raw", action="store_true",
-                      help="/proc/kvmmem as it is")
+                      help="/proc/kvmmem as it is; of a recording, as it was at its --end")
 
 
 def check(args):
     """Do the options go together?"""
     if args.home_raw and (args.vm or args.home_sort):
         args.error("--raw prints the whole file; it does not go with --vm and --sort")
-    if args.home_raw and args.recording:
-        args.error("--raw prints a file; a recording has none")
 
 
 def _raw(source):

@@ -42,8 +42,12 @@ def cell(kind, column, word):
 
 def converted(kind, column, words):
     """A whole column as values."""
-    if column != "vm" and (kind, column) not in TEXT and b"".join(words).isdigit() and \
-            max(map(len, words)) <= DIGITS:
+    text = column == "vm" or (kind, column) in TEXT
+    whole = b"\n".join(words)
+    if text and whole.isascii() and b"\\" not in whole:
+        found = whole.decode().split("\n")
+        return found if "-" not in found else [None if word == "-" else word for word in found]
+    if not text and b"".join(words).isdigit() and max(map(len, words)) <= DIGITS:
         return list(map(int, words))
     if len(words) > 8 and len(set(words)) == 1:
         return [cell(kind, column, words[0])] * len(words)
@@ -108,9 +112,9 @@ class Content:
         self.cut = None
 
     def take(self, lines, first=1):
-        """Take in lines, the first of which has that number."""
+        """Take in lines, split into words; the first has that number."""
         tables, current = [], {}
-        for number, words in enumerate(map(bytes.split, lines), first):
+        for number, words in enumerate(lines, first):
             if not words:
                 continue
             table = current.get(words[0])
@@ -155,10 +159,14 @@ def check_schema(line):
 
 def proc_file(data):
     """The content of /proc/kvmmem; ValueError says what is wrong with it."""
-    first, *lines = data.split(b"\n")
-    check_schema(first)
+    return proc_rows(list(map(bytes.split, data.split(b"\n"))))
+
+
+def proc_rows(lines):
+    """The same of lines that are split into words."""
+    check_schema(b" ".join(lines[0]) if lines else b"")
     content = Content()
-    content.take(lines, 2)
+    content.take(itertools.islice(lines, 1, None), 2)
     if "vm" not in content.headers:
         raise ValueError("there is no '# vm' header line; is the copy complete?")
     return content
@@ -203,7 +211,7 @@ def debugfs_file(data):
             width[words[1]] = len(words) - 2
         elif words and len(words) - 1 > width.get(words[0], len(words)) > 0:
             last = width[words[0]]
-            line = b" ".join([*words[:last], b"\\040".join(words[last:])])
-        lines.append(line)
+            words = [*words[:last], b"\\040".join(words[last:])]
+        lines.append(words)
     content.take(lines)
     return content.rows

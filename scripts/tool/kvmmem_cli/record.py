@@ -8,11 +8,13 @@ import sqlite3
 import sys
 import time
 
-from . import VERSION, store
+from . import VERSION, parse, store
 from .errors import Failure
 from .options import add_source, count, interval, number, source_of
+from .snapshot import Snapshot
 from .source import deadlines, hold_ends, wait_until
 from .units import safe
+from .words import split
 
 HELP = """\
 FILE is an SQLite database; what is in it is in Documentation/recording.rst. An
@@ -56,20 +58,29 @@ def check(args):
         args.error("--from and -o are the same file")
 
 
+def anonymous(data):
+    """A text without names of processes."""
+    lines, at = [], {}
+    for words in split(data):
+        if words[0] == b"#" and b"comm" in words:
+            at[words[1]] = words.index(b"comm") - 1
+        elif words[0] in at and len(words) > at[words[0]]:
+            words[at[words[0]]] = b"vmm"
+        lines.append(b" ".join(words) + b"\n")
+    return b"".join(lines)
+
+
 class Anonymous:
     """Names that say nothing, the same VM always having the same."""
 
     def __init__(self):
         self.names = {}
 
-    def __call__(self, snapshot):
-        for vm in snapshot.vms.values():
+    def give(self, vms):
+        """Names instead of those that they have."""
+        for vm in vms:
             vm.name = self.names.setdefault(vm.id, f"vm{len(self.names) + 1}")
             vm.uuid = None
-            for row in vm.rows["vm"]:
-                if "comm" in row:
-                    row["comm"] = "vmm"
-        return snapshot
 
 
 def lock(path):
@@ -83,56 +94,102 @@ def lock(path):
         raise Failure(f"{safe(path)}: {error.strerror.lower()}") from None
 
 
-def readings(source, args):
-    """(time, clock, reading or why there is none), for ever."""
-    begin = time.monotonic()
-    told = None
-    for turn, deadline in enumerate(_times(begin, args)):
-        if turn:
-            wait_until(deadline)
+class Live:
+    """Records the running module."""
+
+    def __init__(self, writer, args):
+        self.writer, self.args, self.source = writer, args, source_of(args)
+        self.names = Anonymous() if args.anonymize else self.source.names
+        self.vms = ()
+        self.told = None        # when debugfs was read; None: nothing is recorded yet
+
+    def _others(self, content):
+        """What is not in /proc/kvmmem, as far as it is time to look."""
+        found = {}
+        due = self.told is None or time.monotonic() - self.told >= (self.args.detail or DETAIL)
+        if content:
+            self.vms = Snapshot(content).vms.values()
+        if content or due:
+            # A process that had no name yet may have got one.
+            self.names.give(self.vms)
+            found[store.NAMES] = store.names_text(self.vms)
+        if due:
+            self.told = time.monotonic()
+            if self.args.detail:
+                found |= self.source.detail.texts([vm.id for vm in self.vms])
+        if self.args.anonymize and "ended" in found:
+            found["ended"] = anonymous(found["ended"])
+        return found
+
+    def _reading(self):
+        """One of them; returns its time."""
+        clock, wall = time.monotonic(), time.time()
         try:
-            snapshot = source.read()
-            if args.detail and (told is None or time.monotonic() - told >= args.detail):
-                told = time.monotonic()
-                source.detail.give(snapshot, snapshot.vms.values())
-            yield snapshot.wall, snapshot.clock, snapshot, None
+            data = self.source.read_bytes()
+            self.writer.add(wall, clock, anonymous(data) if self.args.anonymize else data,
+                            self._others)
+        except ValueError as error:
+            self._nothing(wall, clock, str(error))
         except Failure as error:
-            if not source.seen:
+            if not self.source.seen:
                 raise
-            yield time.time(), time.monotonic(), None, str(error)
+            self._nothing(wall, clock, "the module is not loaded" if "gone" in str(error)
+                          else str(error))
+        return wall
+
+    def _nothing(self, wall, clock, why):
+        if self.told is None:
+            raise Failure(f"{safe(self.source.path)}: {why}")
+        self.writer.nothing(wall, clock, why)
+
+    def run(self):
+        """All of them."""
+        begin, kept = time.monotonic(), None
+        for turn, deadline in enumerate(self._times(begin)):
+            if turn:
+                wait_until(deadline)
+            wall = self._reading()
+            if self.args.keep and (kept is None or wall - kept >= FORGET):
+                kept = wall
+                self.writer.forget(wall - self.args.keep * 86400)
+
+    def _times(self, begin):
+        yield begin
+        if self.args.count != 1:
+            yield from deadlines(begin, self.args.interval or INTERVAL,
+                                 self.args.count and self.args.count - 1)
 
 
-def _times(begin, args):
-    yield begin
-    if args.count != 1:
-        yield from deadlines(begin, args.interval or INTERVAL, args.count and args.count - 1)
+class Copy:
+    """Records a recording, or a part of it."""
 
+    def __init__(self, writer, args):
+        self.writer, self.args, self.source = writer, args, source_of(args)
+        self.names = Anonymous()
 
-def _live(writer, args):
-    """Record the running module."""
-    edit = Anonymous() if args.anonymize else lambda snapshot: snapshot
-    source = source_of(args)
-    kept = None
-    for wall, clock, snapshot, why in readings(source, args):
-        if snapshot:
-            writer.add(edit(snapshot))
-        else:
-            writer.nothing(wall, clock, "the module is not loaded" if "gone" in why else why)
-        if args.keep and (kept is None or clock - kept >= FORGET):
-            kept = clock
-            writer.forget(wall - args.keep * 86400)
+    def run(self):
+        """All readings of it."""
+        session, sessions, before = None, self.source.sessions(), {}
+        numbers = self.source.numbers(self.args.interval, self.args.count and self.args.count - 1)
+        for at in numbers:
+            _tick, wall, clock, now, _gone = self.source.there[at]
+            if now != session:
+                session = now
+                self.writer.new_session(sessions.get(now, (None, None, None)))
+            data, texts = self.source.texts_at(at)
+            new = {name: texts[name] for name, packed in texts.packed.items()
+                   if before.get(name) != packed}
+            before = texts.packed
+            if self.args.anonymize:
+                data, new = anonymous(data), self._anonymous(data, new)
+            self.writer.add(wall, clock, data, lambda content, new=new: new)
 
-
-def _copy(writer, args):
-    """Record a recording, or a part of it."""
-    edit = Anonymous() if args.anonymize else lambda snapshot: snapshot
-    source, session = source_of(args), None
-    for snapshot in source.steps(args.interval, args.count and args.count - 1):
-        if snapshot.session != session:
-            session = snapshot.session
-            writer.session += writer.whole != 0
-            writer.about = args.interval, None, VERSION
-        writer.add(edit(snapshot))
+    def _anonymous(self, data, texts):
+        if "ended" in texts:
+            texts["ended"] = anonymous(texts["ended"])
+        vms = Snapshot(parse.proc_file(data)).vms.values()
+        self.names.give(vms)
+        return {**texts, store.NAMES: store.names_text(vms)}
 
 
 def run(args):
@@ -144,7 +201,7 @@ def run(args):
     with store.clear(args.output, "; recording has ended, what was recorded before is kept"):
         writer = store.Writer(args.output, args.interval or INTERVAL, platform.release(), VERSION)
         try:
-            (_copy if args.recording else _live)(writer, args)
+            (Copy if args.recording else Live)(writer, args).run()
         finally:
             try:
                 writer.close()

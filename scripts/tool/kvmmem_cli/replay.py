@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """Readings from a recording."""
 
+import collections
+import contextlib
 import datetime
+import itertools
 import json
 import os
 import re
+import zlib
 
-from . import store
-from .columns import KEYS
+from . import detail, parse, store
 from .errors import Failure
-from .parse import Content
 from .snapshot import Snapshot
 from .units import safe
+from .words import joined, split
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -31,13 +34,29 @@ def moment(text, last):
                       "end") from None
 
 
+class Texts(collections.abc.Mapping):
+    """Texts by name, unpacked when somebody looks at one."""
+
+    def __init__(self, packed):
+        self.packed = packed
+
+    def __getitem__(self, name):
+        return zlib.decompress(self.packed[name])
+
+    def __iter__(self):
+        return iter(self.packed)
+
+    def __len__(self):
+        return len(self.packed)
+
+
 class State:
-    """All values at one reading, and the way to the next."""
+    """All that there was at one reading, and the way to the next."""
 
     def __init__(self, base):
         self.base, self.tick = base, None
-        self.rows, self.series = {}, {}
-        self.headers, self.order = {}, {}
+        self.words, self.shape = [], []     # of /proc/kvmmem
+        self.packed = {}                    # all other texts
 
     def become(self, tick):
         """Become what was at @tick, from the nearest reading that stands for itself."""
@@ -51,70 +70,52 @@ class State:
         if self.tick is not None and whole <= self.tick < tick:
             first = self.tick + 1
         else:
-            self.rows, self.headers, self.order = {}, {}, {}
-        span = (first, tick)
-        values = self.base.execute("SELECT series, value FROM value WHERE tick BETWEEN ? AND ? "
-                                   "ORDER BY tick", span).fetchall()
-        self._learn(number for number, _ in values)
-        for number, value in values:
-            at, name = self.series[number]
-            row = self.rows.get(at)
-            if row is None:
-                row = self.rows[at] = {}
-            if name:
-                row[name] = value
-            elif not value:
-                # Gone; what comes back under its name is another.
-                del self.rows[at]
-        for kind, columns in self.base.execute(
-                "SELECT kind, columns FROM header WHERE tick BETWEEN ? AND ? ORDER BY tick", span):
-            self.headers[kind] = columns.split()
-        for kind, vm, keys in self.base.execute(
-                "SELECT kind, vm, keys FROM arrangement WHERE tick BETWEEN ? AND ? ORDER BY tick",
-                span):
-            self.order[kind, vm] = {key: place for place, key in enumerate(json.loads(keys))}
+            self.packed = {}
+        self.tick = None
+        steps = []
+        for name, places, words in self.base.execute(
+                "SELECT name, places, words FROM text WHERE tick BETWEEN ? AND ? "
+                "ORDER BY tick, rowid", (first, tick)):
+            if name != store.PROC:
+                self.packed[name] = words
+            elif places is None:
+                steps = [(None, words)]
+            else:
+                steps.append((places, words))
+        for places, words in steps:
+            words = zlib.decompress(words)
+            if places is None:
+                lines = split(words)
+                self.words, self.shape = words.split(), list(map(len, lines))
+                continue
+            for place, word in zip(store.unpacked(places), words.split(), strict=True):
+                self.words[place] = word
         self.tick = tick
 
-    def _learn(self, numbers):
-        if any(number not in self.series for number in numbers):
-            self.series = {found[0]: (tuple(found[1:4]), found[4]) for found in self.base.execute(
-                "SELECT id, kind, vm, key, name FROM series")}
-
-    def _sorted(self):
-        """The rows in the order that they had: as they came, or as it was written down."""
-        order, end = self.order, 1 << 60
-        vms = order.get(("vm", ""), {})
-        return sorted(self.rows.items(), key=lambda pair: (
-            vms.get(pair[0][1], end),
-            order.get(pair[0][:2], {}).get(pair[0][2], end) if pair[0][0] in KEYS else 0))
+    def lines(self):
+        """The lines of /proc/kvmmem, in words."""
+        words = iter(self.words)
+        return [list(itertools.islice(words, length)) for length in self.shape]
 
     def snapshot(self, clock, wall):
         """The reading as a view wants it."""
-        content, names, details, settings = Content(), {}, {}, {}
-        content.headers = dict(self.headers)
-        content.rows = {kind: [] for kind in content.headers}
-        for (kind, vm, _key), row in self._sorted():
-            if kind == "host":
-                content.host = dict(row)
-            elif kind == "setting":
-                settings = dict(row)
-            elif kind == "self":
-                names[vm] = row
-            elif kind.startswith(store.DEBUGFS):
-                details.setdefault(vm, {}).setdefault(kind.removeprefix(store.DEBUGFS),
-                                                      []).append(dict(row))
-            else:
-                own = {"id": vm} if kind == "vm" else {"vm": vm or None}
-                content.rows.setdefault(kind, []).append(
-                    {name: own[name] if name in own else row.get(name)
-                     for name in content.headers.get(kind, row)})
-        found = Snapshot(content, clock, wall)
-        found.settings = settings
-        found.rows |= details.pop("", {})
+        found = Snapshot(parse.proc_rows(self.lines()), clock, wall)
+        texts = Texts(dict(self.packed))
+        names = json.loads(texts[store.NAMES]) if store.NAMES in texts else {}
         for vm in found.vms.values():
-            vm.detail = details.get(vm.id, {})
-            vm.name, vm.uuid = (names.get(vm.id, {}).get(name) for name in ("name", "uuid"))
+            vm.name, vm.uuid = names.get(vm.id, (vm.name, None))
+        detail.give(found, found.vms.values(), texts)
         return found
+
+
+@contextlib.contextmanager
+def clear(path):
+    """Errors of SQLite's, and what is not as it was written, in one line."""
+    try:
+        with store.clear(path):
+            yield
+    except (zlib.error, ValueError, IndexError, TypeError):
+        raise Failure(f"{safe(path)}: {store.DAMAGED}") from None
 
 
 class Replay:
@@ -153,8 +154,8 @@ class Replay:
         return datetime.datetime.fromtimestamp(wall).isoformat(" ", "seconds")
 
     def clear(self):
-        """Errors of SQLite's in one line."""
-        return store.clear(self.path)
+        """Errors in one line."""
+        return clear(self.path)
 
     def at(self, number):
         """The reading of that number among those that are there."""
@@ -165,17 +166,37 @@ class Replay:
         found.session = session
         return found
 
+    def texts_at(self, number):
+        """(text of /proc/kvmmem, {name: text} of all else) at the reading of that number."""
+        with self.clear():
+            self.state.become(self.there[number][0])
+            return joined(self.state.words, self.state.shape), Texts(dict(self.state.packed))
+
+    def read_bytes(self):
+        """/proc/kvmmem as it was last, but for the blanks between columns."""
+        return self.texts_at(-1)[0]
+
+    def sessions(self):
+        """{number: (interval, kernel, tool)} of who recorded it."""
+        with self.clear():
+            return {found[0]: found[1:] for found in self.base.execute(
+                "SELECT id, interval_s, kernel, tool FROM session")}
+
     def read(self):
         """The last one."""
         return self.at(-1)
 
     def steps(self, interval=None, count=None):
         """One after the other, at least @interval apart."""
+        return map(self.at, self.numbers(interval, count))
+
+    def numbers(self, interval=None, count=None):
+        """The numbers of those readings."""
         before, done = None, 0
         for number, (_tick, wall, *_) in enumerate(self.there):
             if before is not None and interval and wall - before < interval - 0.01:
                 continue
-            yield self.at(number)
+            yield number
             before, done = wall, done + 1
             if count is not None and done > count:
                 return
@@ -192,19 +213,10 @@ class Replay:
 
     def _events(self):
         yield from self._troubles()
-        times = {one[0]: one[1] for one in self.readings}
-        first, before = self.there[0][0], {}
-        for tick, kind, vm, value in self.base.execute(
-                "SELECT value.tick, kind, vm, value FROM series JOIN value ON value.series = "
-                "series.id WHERE (kind = 'vm' AND name = '') OR (kind = 'dirty' AND name = 'mode')"
-                " ORDER BY value.tick"):
-            was, before[kind, vm] = before.get((kind, vm)), value
-            if tick not in times or tick <= first or was == value:
-                continue
-            if kind == "vm":
-                yield times[tick], vm, "began" if value else "ended"
-            elif {value, was} & {"log", "ring"}:
-                yield times[tick], vm, f"dirty logging: {value or 'off'}"
+        times = {one[0]: one[1] for one in self.readings[1:]}
+        for tick, vm, what in self.base.execute("SELECT tick, vm, what FROM event ORDER BY tick"):
+            if tick in times:
+                yield times[tick], vm, what
 
     def _troubles(self):
         """When nothing could be read, and when it went on."""

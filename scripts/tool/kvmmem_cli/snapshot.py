@@ -2,6 +2,7 @@
 """One reading of the host: its facts, its VMs, and the rows of each."""
 
 import collections
+import functools
 
 from .columns import KINDS, SIZES
 from .errors import Failure
@@ -15,8 +16,13 @@ class Vm:
         self.id, self.name, self.pid = row["id"], row.get("comm"), row.get("pid")
         self.uuid = None
         self.rows = collections.defaultdict(list, {"vm": [row]})
-        # Tables of debugfs, by type of row; only where somebody asked for them.
-        self.detail = {}
+        # Returns tables of debugfs; only where somebody asked for them.
+        self.told = dict
+
+    @functools.cached_property
+    def detail(self):
+        """Tables of debugfs, by type of row."""
+        return self.told()
 
     @property
     def label(self):
@@ -25,9 +31,11 @@ class Vm:
 
     def total(self, kind, name):
         """The sum over the @kind rows, or None if any part of it is unknown."""
-        values = [row.get(name) for row in self.rows[kind]]
+        rows = self.rows[kind]
         try:
-            return sum(values) if values else None
+            if len(rows) == 1:
+                return rows[0].get(name) + 0
+            return sum([row.get(name) for row in rows]) if rows else None
         except TypeError:
             return None     # a dash, or a word
 

@@ -4,33 +4,33 @@
 Documentation/recording.rst describes it for those who read it with other programs.
 """
 
+import array
 import contextlib
+import itertools
 import json
+import operator
 import sqlite3
+import zlib
 
-from .columns import KEYS
 from .errors import Failure
 from .units import safe
+from .words import Words
 
 APPLICATION = 0x6B766D6D        # "kvmm", in the file's header
 FORMAT = 1
 WHOLE = 360                     # readings from one that stands for itself to the next
-DEBUGFS = "debugfs/"            # before the types of rows that are from there
+PROC, NAMES = "kvmmem", "names"  # names of texts
+DAMAGED = "the recording is damaged; 'sqlite3 FILE .recover' may save what is left of it"
 SCHEMA = """
-CREATE TABLE about (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE session (id INTEGER PRIMARY KEY, time REAL, interval_s REAL, kernel TEXT,
                       tool TEXT);
 CREATE TABLE reading (tick INTEGER PRIMARY KEY, time REAL, clock REAL, session INTEGER,
                       whole INTEGER, gone TEXT);
 CREATE INDEX reading_whole ON reading (tick) WHERE whole;
-CREATE TABLE series (id INTEGER PRIMARY KEY, kind TEXT, vm TEXT, key TEXT, name TEXT,
-                     ended INTEGER, UNIQUE (kind, vm, key, name));
-CREATE TABLE value (tick INTEGER, series INTEGER, value, PRIMARY KEY (tick, series))
-    WITHOUT ROWID;
-CREATE TABLE header (tick INTEGER, kind TEXT, columns TEXT, PRIMARY KEY (tick, kind))
-    WITHOUT ROWID;
-CREATE TABLE arrangement (tick INTEGER, kind TEXT, vm TEXT, keys TEXT,
-                          PRIMARY KEY (tick, kind, vm)) WITHOUT ROWID;
+CREATE TABLE text (tick INTEGER, name TEXT, places BLOB, words BLOB);
+CREATE INDEX text_tick ON text (tick);
+CREATE TABLE event (tick INTEGER, vm TEXT, what TEXT);
+CREATE INDEX event_tick ON event (tick);
 """
 
 
@@ -44,7 +44,7 @@ def clear(path, ended=""):
         if "not a database" in text or "no such table" in text:
             text = "this is no recording of kvmmem"
         elif "malformed" in text:
-            text = "the recording is damaged; 'sqlite3 FILE .recover' may save what is left of it"
+            text = DAMAGED
         raise Failure(f"{safe(path)}: {text}{ended}") from None
 
 
@@ -73,42 +73,38 @@ def opened(path, write=False):
     return base
 
 
-def flat(snapshot):
-    """All of a reading by (type, VM, key): {column: value}.
-
-    What tells rows of one VM and type apart is their key: what KEYS says, or the
-    place of a row among its like.
-    """
-    rows = {("host", "", ""): snapshot.host}
-    if snapshot.settings:
-        rows["setting", "", ""] = snapshot.settings
-
-    def take(kind, vm, several):
-        names = KEYS.get(kind)
-        for place, row in enumerate(several):
-            key = "/".join(str(row.get(name)) for name in names) if names else str(place)
-            if (kind, vm, key) in rows:
-                key += f"#{place}"
-            rows[kind, vm, key] = row
-
-    for vm in snapshot.vms.values():
-        rows["self", vm.id, "0"] = {"name": vm.name, "uuid": vm.uuid}
-        for kind, several in vm.rows.items():
-            take(kind, vm.id, several)
-        for kind, several in vm.detail.items():
-            take(DEBUGFS + kind, vm.id, several)
-    for kind, several in snapshot.rows.items():
-        take(DEBUGFS + kind if kind == "hook" else kind, "", several)
-    return rows
+def packed(places):
+    """Places in ascending order as bytes: the gaps between them as numbers of 32 bits."""
+    gaps = map(operator.sub, places, itertools.chain((0,), places))
+    return zlib.compress(array.array("I", gaps), 1)
 
 
-def arranged(rows):
-    """{(type, VM): [key...]}, and the order of VMs, in that of the reading."""
-    found = {("vm", ""): [vm for kind, vm, _key in rows if kind == "vm"]}
-    for kind, vm, key in rows:
-        if kind in KEYS:
-            found.setdefault((kind, vm), []).append(key)
-    return found
+def unpacked(data):
+    """The same backwards."""
+    return itertools.accumulate(array.array("I", zlib.decompress(data)))
+
+
+class Life:
+    """VMs that come and go, and their dirty logging: what is worth a mark."""
+
+    def __init__(self):
+        self.vms = self.modes = None
+
+    def events(self, content):
+        """(VM, what happened to it) since the last time."""
+        vms = {row["id"] for row in content.rows["vm"]}
+        modes = {row["vm"]: row.get("mode") for row in content.rows.get("dirty", ())}
+        before, were = self.vms, self.modes
+        self.vms, self.modes = vms, modes
+        if before is None:
+            return
+        for name, idents in (("began", vms - before), ("ended", before - vms)):
+            for ident in sorted(idents):
+                yield ident, name
+        for ident in sorted(vms):
+            now, was = (some.get(ident) or "off" for some in (modes, were))
+            if now != was:
+                yield ident, f"dirty logging: {now}"
 
 
 class Writer:
@@ -125,13 +121,11 @@ class Writer:
                                f"PRAGMA user_version = {FORMAT}; {SCHEMA} COMMIT;")
         base.execute("PRAGMA journal_mode = WAL")
         base.execute("PRAGMA synchronous = NORMAL")
-        self.rows, self.order, self.headers = {}, {}, {}
+        self.proc, self.life = Words(), Life()
+        self.texts = {}         # all others as they were last written, by name
         self.session, = base.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM session").fetchone()
         self.tick, = base.execute("SELECT COALESCE(MAX(tick), 0) FROM reading").fetchone()
-        self.series = {tuple(found[1:]): found[0] for found in base.execute(
-            "SELECT id, kind, vm, key, name FROM series")}
-        # Without an interval of its own it copies another recording.
-        self.about = None if interval is None else (interval, kernel, tool)
+        self.about = interval, kernel, tool     # of a session that is not written yet
         self.whole = 0          # the last one; 0: none of this session
 
     def close(self):
@@ -148,9 +142,10 @@ class Writer:
         elif self.base.in_transaction:
             self.base.execute("ROLLBACK")
 
-    def begin_session(self, session, time, about):
-        """Who records from here on."""
-        self.base.execute("INSERT INTO session VALUES (?, ?, ?, ?, ?)", (session, time, *about))
+    def new_session(self, about):
+        """Somebody else recorded what comes now."""
+        self.session += self.about is None
+        self.about, self.whole = about, 0
 
     def nothing(self, time, clock, why):
         """A reading that failed."""
@@ -160,88 +155,58 @@ class Writer:
 
     def _reading(self, time, clock, whole, gone=None):
         if self.about:
-            self.begin_session(self.session, time, self.about)
+            self.base.execute("INSERT INTO session VALUES (?, ?, ?, ?, ?)",
+                              (self.session, time, *self.about))
             self.about = None
         self.tick += 1
         self.base.execute("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?)",
                           (self.tick, time, clock, self.session, whole, gone))
 
-    def add(self, snapshot):
-        """One reading, in one transaction: after it all of it is there, before it nothing."""
-        rows = flat(snapshot)
+    def add(self, time, clock, data, others=lambda content: {}):
+        """One reading, in one transaction: after it all of it is there, before it nothing.
+
+        @data is /proc/kvmmem's; ValueError if it is none. @others is called with its
+        content, or with None if that has the VMs that it had, and returns texts by name.
+        """
+        change = self.proc.take(data)
+        texts = others(change.content)
         with self:
             whole = not self.whole or self.tick + 1 - self.whole >= WHOLE
-            self._reading(snapshot.wall, snapshot.clock, whole)
-            if not self.whole:
-                self.rows, self.order, self.headers = {}, {}, {}
-            rows |= {at: row for at, row in self.rows.items() if self._stays(at, rows, snapshot)}
-            self._headers(snapshot.headers, whole)
-            self._arrangement(rows, whole)
-            self.base.executemany("INSERT INTO value VALUES (?, ?, ?)",
-                                  list(self._changes(rows, whole)))
+            self._reading(time, clock, whole)
+            if change.content:
+                self._vms(change.content)
+            self._proc(change, whole)
+            self._others(texts, whole)
         if whole:
             self.whole = self.tick
-        self.rows = {at: dict(row) for at, row in rows.items()}
 
-    @staticmethod
-    def _stays(at, rows, snapshot):
-        """Is a row still valid that was read before? debugfs is not read each time."""
-        kind, vm, _key = at
-        if at in rows or not (kind == "setting" or kind.startswith(DEBUGFS)):
-            return False
-        return not vm or vm in snapshot.vms and not snapshot.vms[vm].detail
+    def _text(self, name, places, words):
+        self.base.execute("INSERT INTO text VALUES (?, ?, ?, ?)",
+                          (self.tick, name, places, words))
 
-    def _headers(self, headers, whole):
-        for kind, columns in headers.items():
-            if whole or self.headers.get(kind) != columns:
-                self.base.execute("INSERT INTO header VALUES (?, ?, ?)",
-                                  (self.tick, kind, " ".join(columns)))
-        self.headers = dict(headers)
+    def _proc(self, change, whole):
+        if whole or change.places is None:
+            self._text(PROC, None, zlib.compress(self.proc.text(), 1))
+        elif change.places:
+            words = b" ".join(map(change.words.__getitem__, change.places))
+            self._text(PROC, packed(change.places), zlib.compress(words, 1))
 
-    def _arrangement(self, rows, whole):
-        """The order of rows, where it is not that in which they came."""
-        order = arranged(rows)
-        for at, keys in order.items():
-            before, there = self.order.get(at, ()), set(keys)
-            known = set(before)
-            expected = [key for key in before if key in there] + \
-                [key for key in keys if key not in known]
-            if whole or keys != expected:
-                self.base.execute("INSERT INTO arrangement VALUES (?, ?, ?, ?)",
-                                  (self.tick, *at, json.dumps(keys)))
-        self.order = order
+    def _vms(self, content):
+        for vm, what in self.life.events(content):
+            self.base.execute("INSERT INTO event VALUES (?, ?, ?)", (self.tick, vm, what))
+        # Files of a VM that has ended are no longer written.
+        self.texts = {name: data for name, data in self.texts.items()
+                      if not name.startswith("vms/") or name.split("/")[1] in self.life.vms}
 
-    def _changes(self, rows, whole):
-        for at, row in rows.items():
-            before = self.rows.get(at)
-            if before == row and not whole:
-                continue
-            if before is None or whole:
-                yield self._value(at, "", 1)
-            for name, value in row.items():
-                if name in ("vm", "id") and at[0] not in ("host", "setting"):
-                    continue
-                if whole or before is None or before.get(name, self) != value:
-                    yield self._value(at, name, value)
-        for at in self.rows:
-            if at not in rows:
-                yield self._value(at, "", 0)
-                self.base.execute("UPDATE series SET ended = ? WHERE kind = ? AND vm = ? AND "
-                                  "key = ?", (self.tick, *at))
-
-    def _value(self, at, name, value):
-        number = self.series.get((*at, name))
-        if number is None:
-            number = self.base.execute(
-                "INSERT INTO series (kind, vm, key, name) VALUES (?, ?, ?, ?)",
-                (*at, name)).lastrowid
-            self.series[(*at, name)] = number
-        elif name == "" and value:
-            self.base.execute("UPDATE series SET ended = NULL WHERE kind = ? AND vm = ? AND "
-                              "key = ? AND ended NOT NULL", at)
-        if isinstance(value, int) and value >= 1 << 63:
-            value = str(value)      # more than SQLite's numbers hold
-        return self.tick, number, value
+    def _others(self, texts, whole):
+        for name, data in texts.items():
+            data = zlib.compress(data)
+            if self.texts.get(name) != data:
+                self.texts[name] = data
+                if not whole:
+                    self._text(name, None, data)
+        for name, data in self.texts.items() if whole else ():
+            self._text(name, None, data)
 
     def forget(self, time):
         """Drop what is older than @time, down to a reading that stands for itself."""
@@ -251,9 +216,11 @@ class Writer:
                 "SELECT 1 FROM reading WHERE tick < ? LIMIT 1", (first,)).fetchone():
             return
         with self:
-            for table in ("reading", "value", "header", "arrangement"):
+            for table in ("reading", "text", "event"):
                 self.base.execute(f"DELETE FROM {table} WHERE tick < ?", (first,))
-            self.base.execute("DELETE FROM series WHERE ended < ?", (first,))
-        self.series = {tuple(found[1:]): found[0] for found in self.base.execute(
-            "SELECT id, kind, vm, key, name FROM series")}
         self.base.execute("PRAGMA incremental_vacuum").fetchall()
+
+
+def names_text(vms):
+    """Names and UUIDs of VMs, as they are recorded."""
+    return json.dumps({vm.id: [vm.name, vm.uuid] for vm in vms}).encode()

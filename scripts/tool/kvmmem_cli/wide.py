@@ -159,8 +159,12 @@ def json_text(snapshot, vms):
         rows = {kind: of(vm, kind) for kind in snapshot.kinds()}
         return {**rows.pop("vm")[0], "name": vm.name, "uuid": vm.uuid, **rows}
 
-    return json.dumps({"schema": SCHEMA, "time": stamp(snapshot.wall), "host": snapshot.host,
-                       "rows": snapshot.rows, "vms": [record(vm) for vm in vms]}, indent=2)
+    facts = {"schema": SCHEMA, "time": stamp(snapshot.wall), "host": snapshot.host,
+             "rows": snapshot.rows}
+    # A line each, as an indented one is made ten times as slowly.
+    parts = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in facts.items()]
+    parts.append('"vms": [' + ",".join("\n" + json.dumps(record(vm)) for vm in vms) + "]")
+    return "{" + ",\n".join(parts) + "}"
 
 
 def stamp(wall):

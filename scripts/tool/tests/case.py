@@ -85,6 +85,14 @@ def render(host=None, schema=1, kinds=("vm", "fault"), headers=None, **rows):
     return "\n".join(lines) + "\n"
 
 
+def table(kind, *rows):
+    """A file in debugfs with one table; all rows have the same columns."""
+    lines = [f"# {kind} " + " ".join(rows[0])]
+    lines += [f"{kind} " + " ".join("-" if value is None else str(value)
+                                    for value in values.values()) for values in rows]
+    return "\n".join(lines) + "\n"
+
+
 def two_vms(**more):
     """The usual host with two VMs."""
     return render(**{"vm": [WEB, DB], "fault": [WEB_FAULTS, DB_FAULTS], **more})

@@ -23,19 +23,25 @@ import case
 from kvmmem_cli import parse, replay, store
 from kvmmem_cli.errors import Failure
 from kvmmem_cli.snapshot import Snapshot
+from kvmmem_cli.wide import json_text
 
 FIRST = 1e9         # the time of the first reading
 LAST = 7            # readings in a small recording
 
 
-def reading(number):
+def text(number):
     """The reading of that number: counters grow, a VM and tags come and go."""
-    vms = [case.WEB, case.DB][:1 + number % 2]
-    text = case.full(
+    vms = [case.WEB, case.DB][:1 + number // 2 % 2]
+    return case.full(
         vm=vms, fault=[case.row(vm["id"], read=number * 7, write=number) for vm in vms],
         vpid=[case.row("4121-11", vcpu=vcpu, vpid=vcpu + number // 3, entries=number)
               for vcpu in range(3)])
-    return Snapshot(parse.proc_file(text.encode()), number, FIRST + number)
+
+
+def same(found, number):
+    """Is this what was read?"""
+    wanted = Snapshot(parse.proc_file(text(number).encode()), number, FIRST + number)
+    return json_text(found, found.vms.values()) == json_text(wanted, wanted.vms.values())
 
 
 def record(path, last, committed):
@@ -44,7 +50,7 @@ def record(path, last, committed):
     writer.base.execute("PRAGMA wal_autocheckpoint = 6")
     before = writer.tick
     for number in range(before, last):
-        writer.add(reading(number))
+        writer.add(FIRST + number, number, text(number).encode())
         if number % 5 == 4:
             writer.forget(FIRST + number - 3)
         os.write(committed, b".")
@@ -62,8 +68,7 @@ def complaint(path, committed):
     if not committed <= last <= committed + 1:
         return f"{committed} readings were committed, the last one there is {last}"
     for number, (tick, *_) in enumerate(source.there):
-        found, wanted = source.at(number), reading(tick - 1)
-        if store.flat(found) != store.flat(wanted) or list(found.vms) != list(wanted.vms):
+        if not same(source.at(number), tick - 1):
             return f"reading {tick} is not as it was"
     source.base.close()
     return None

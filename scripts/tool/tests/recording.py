@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """A recording of two hours in which something happens, for tests of reports."""
 
+import json
+
 from case import BACKING, DB, HOST, WEB, full, row, vm_row
-from kvmmem_cli import parse, store
-from kvmmem_cli.snapshot import Snapshot
+from kvmmem_cli import store
 
 SPIKE = 80          # the reading in which much happens
 READINGS = 120
@@ -11,6 +12,7 @@ HEADERS = {"time": "vm served total_us kvm_us asleep_us user_us".split(),
            "inval": "vm calls vmm reclaim ksm thp migrate numa_scan in_run fork protect other "
                     "refaults".split(),
            "dirty": "vm mode since_ms split_2m recovered_2m".split()}
+NAMES = json.dumps({WEB["id"]: ["web", None], DB["id"]: ["db", None]}).encode()
 EVIL = vm_row("7-1", "<script>window.owned=1</script>")
 
 
@@ -32,10 +34,7 @@ def reading(at):
         inval=[row(vm, calls=count, ksm=count - at * 200 if vm == DB["id"] else 0,
                    vmm=at * 200 if vm == DB["id"] else count) for vm, count in grown.items()],
         dirty=[row(DB["id"], mode="log" if 90 <= at < 100 else "off")])
-    found = Snapshot(parse.proc_file(text.encode()), at * 60.0, 1.79e9 + at * 60)
-    for vm, name in zip(found.vms.values(), ("web", "db")):
-        vm.name = name
-    return found
+    return text.encode()
 
 
 def write(path):
@@ -44,5 +43,5 @@ def write(path):
     for at in range(READINGS):
         if at == 110:
             writer.nothing(1.79e9 + at * 60 - 30, at * 60 - 30.0, "the module is not loaded")
-        writer.add(reading(at))
+        writer.add(1.79e9 + at * 60, at * 60.0, reading(at), lambda content: {"names": NAMES})
     writer.close()

@@ -4,9 +4,9 @@
 import json
 import re
 
-from case import (BACKING, DB_FAULTS, FLUSHES, HUGE, TAGS, WEB, WEB_FAULTS, Tool, full, row)
-from kvmmem_cli import parse, rules, store
-from kvmmem_cli.snapshot import Snapshot
+from case import (BACKING, DB_FAULTS, FLUSHES, HUGE, TAGS, WEB, WEB_FAULTS, Tool, full, row,
+                  table)
+from kvmmem_cli import rules, store
 
 NEW = {kind: columns.split() for kind, columns in {
     "time": "vm served total_us kvm_us asleep_us user_us p50_ns p99_ns max_ns async stuck",
@@ -37,11 +37,11 @@ class Explain(Tool):
         for at, rows in enumerate(({**HEALTHY, **more, **(before or {})}, {**HEALTHY, **more})):
             host = {**HEALTHY["host"], **rows.pop("host", {})}
             text = full(**{"kinds": tuple(HEALTHY)[1:], "headers": NEW, **rows, "host": host})
-            found = Snapshot(parse.proc_file(text.encode()), at * 10.0, 1e9 + at * 10)
-            for vm in found.vms.values():
-                vm.detail = {"slot": [{**SLOT, **(slot or {})}, {**SLOT, "slot": "total"}]}
-            found.settings = {"cpus": 8, **(settings or {})}
-            writer.add(found)
+            texts = {f"vms/{ID}/backing": table("slot", {**SLOT, **(slot or {})},
+                                                {**SLOT, "slot": "total"}).encode(),
+                     "settings": json.dumps({"cpus": 8, **(settings or {})}).encode()}
+            writer.add(1e9 + at * 10, at * 10.0, text.encode(),
+                       lambda content, texts=texts: texts)
         writer.close()
         status, out, errors = self.inside("explain", "--from", path, "--json")
         self.assertEqual((status, errors), (0, ""))

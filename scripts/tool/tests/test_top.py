@@ -8,8 +8,7 @@ import sys
 import time
 
 from case import BACKING, DB, DB_FAULTS, TOOL, WEB, WEB_FAULTS, Tool, full, render, row, vm_row
-from kvmmem_cli import parse, store
-from kvmmem_cli.snapshot import Snapshot
+from kvmmem_cli import store
 
 
 class Top(Tool):
@@ -178,7 +177,7 @@ class Top(Tool):
         for at in range(40):
             text = full(fault=[{**WEB_FAULTS, "read": at * 6000, "ept_violations": at * 6000},
                                DB_FAULTS], vm=[WEB, DB][:1 + at % 2])
-            writer.add(Snapshot(parse.proc_file(text.encode()), at * 60.0, 1e9 + at * 60))
+            writer.add(1e9 + at * 60, at * 60.0, text.encode())
         writer.close()
         self.start(100, 24, "--from", path)
         self.wait(r"kvmmem 2001-09-09 01:4\d:40 \d+/40")

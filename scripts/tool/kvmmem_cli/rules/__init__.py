@@ -39,11 +39,13 @@ class Seen:
         """How much <kind>.<name> grows a second."""
         if not self.rated:
             raise Unseen("rates, which take two readings")
-        return self.need(self.change.called(name), self._why(name))
+        value = self.change.called(name)
+        return self.need(None, self._why(name)) if value is None else value
 
     def now(self, kind, name):
         """The sum of a column over the VM's rows."""
-        return self.need(self.vm.total(kind, name), self._why(f"{kind}.{name}"))
+        value = self.vm.total(kind, name)
+        return self.need(None, self._why(f"{kind}.{name}")) if value is None else value
 
     def _why(self, name):
         kind, column = name.split(".")
@@ -72,17 +74,14 @@ def loaded():
 
 def _judge(scope, seen, unseen):
     found = []
-    for rule in RULES:
-        if rule.SCOPE != scope or (getattr(rule, "DEEP", False) and not seen.deep):
-            continue
-        name = rule.__name__.rpartition(".")[2]
+    for name, rule in CHOSEN[scope, seen.deep]:
         try:
             found += [Finding(name, one.word or rule.WORD, rule.WEIGHT, *one[:3])
                       for one in rule.check(seen)]
         except Unseen as why:
             if unseen is not None:
                 unseen.setdefault((rule.ABOUT, str(why)), []).append(seen.vm)
-    return sorted(found, key=lambda one: -one.weight)
+    return sorted(found, key=lambda one: -one.weight) if found else found
 
 
 def of_vm(change, snapshot, deep=False, unseen=None):
@@ -99,3 +98,7 @@ def of_host(change, snapshot, unseen=None):
 
 
 RULES = loaded()
+# By what they are about, and whether debugfs may be looked at.
+CHOSEN = {(scope, deep): [(name, rule) for name, rule in zip(NAMES, RULES)
+                          if rule.SCOPE == scope and (deep or not getattr(rule, "DEEP", False))]
+          for scope in ("vm", "host") for deep in (False, True)}

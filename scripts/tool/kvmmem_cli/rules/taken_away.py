@@ -30,12 +30,14 @@ REMEDIES = {
 def check(seen):
     """Initiators that take much, while the guest faults it back in."""
     refaults = seen.rate("inval.refaults")
+    if refaults < BACK:
+        return
     for name, (who, remedy) in REMEDIES.items():
         try:
             rate = seen.rate(f"inval.{name}")
         except Unseen:
             continue
-        if rate >= THRESHOLD and refaults >= BACK:
+        if rate >= THRESHOLD:
             yield Found(
                 f"{who} takes away memory that the guest uses.",
                 [f"{show_rate(rate)} invalidations a second by {name}",
