@@ -64,7 +64,7 @@ def unseen_lines(unseen, vms):
             f" (of {', '.join(labels[:3])}{', ...' if len(labels) > 3 else ''})"
         by_lack.setdefault(lack, []).append(about + whose)
     for lack, abouts in by_lack.items():
-        yield f"{', '.join(abouts)}: for want of {lack}"
+        yield f"{', '.join(abouts)}: unknown without {lack}"
 
 
 class Judgement:

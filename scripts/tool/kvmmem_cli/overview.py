@@ -6,7 +6,7 @@ import shutil
 import sys
 import textwrap
 
-from . import rules
+from . import ended, rules
 from .columns import find
 from .interval import Change, Interval, total
 from .options import interval, sort_column, source_of
@@ -14,7 +14,7 @@ from .units import RATES, clip, safe, show
 from .wide import cut_line, host_lines, json_text, sorted_by, table_lines
 
 # Of the options before a command, those that no command takes.
-OPTIONS = ("sort", "wide", "json", "raw", "sample", "all")
+OPTIONS = ("sort", "wide", "json", "raw", "ended", "sample", "all")
 SAMPLE = 0.3        # seconds, long enough for a rate that says something
 
 # Titles, and where each value is.
@@ -40,6 +40,8 @@ def add(parser):
                       help="all columns in groups; counts are since the module saw the VM")
     form.add_argument("--json", dest="home_json", action="store_true",
                       help="exact values, for programs")
+    form.add_argument("--ended", dest="home_ended", action="store_true",
+                      help="the last VMs that ended, with what they had then")
     form.add_argument("--raw", dest="home_raw", action="store_true",
                       help="/proc/kvmmem as it is; of a recording, as it was at its --end")
 
@@ -48,6 +50,8 @@ def check(args):
     """Do the options go together?"""
     if args.home_raw and (args.vm or args.home_sort):
         args.error("--raw prints the whole file; it does not go with --vm and --sort")
+    if args.home_ended and (args.vm or args.home_sort or args.file):
+        args.error("--ended does not go with --vm, --sort and --file")
 
 
 def _raw(source):
@@ -157,6 +161,12 @@ def run(args):
     if args.home_raw:
         _raw(source)
         return
+    if args.home_ended:
+        snapshot = source.read()
+        if source.detail:
+            source.detail.give(snapshot, [])
+        print("\n".join(ended.lines(snapshot)))
+        return
     limit, height = shutil.get_terminal_size((120, 24))
     if args.home_json or args.home_wide:
         snapshot = source.read()
@@ -171,7 +181,7 @@ def run(args):
     rated = new is not old
     changes = Interval(old, new, args.vm).changes if rated else \
         [Change(vm, None, 1, False) for vm in new.select(args.vm)]
-    for line in host_lines(new.host):
+    for line in host_lines(new):
         print(line)
     print()
     if not changes:

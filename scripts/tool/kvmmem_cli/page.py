@@ -4,10 +4,11 @@
 import textwrap
 
 from . import rules
-from .columns import CAUSES, INITIATORS, find
+from .columns import CAUSES, INITIATORS, made
 from .units import RATES, safe, show, show_count, show_size
 
 LAYERS = (("host", "host"), ("ept", "KVM"))
+INDENT = 14             # of what is said, below its title
 FILL = {"4k": ".", "2m": "=", "1g": "#"}
 
 
@@ -29,7 +30,7 @@ def _rates(change, kind, names):
     """[(name, value as people read it)] of what is known."""
     found = []
     for name in names:
-        column = find(f"{kind}.{name}")
+        column = made(kind, name)
         value = change.value(column) if change.rated else change.vm.value(column)
         if value is not None:
             found.append((name, show(RATES[column.form] if change.rated else column.form, value)))
@@ -38,6 +39,15 @@ def _rates(change, kind, names):
 
 def _line(title, pairs):
     return f"  {title:12}" + "  ".join(f"{name.replace('_', ' ')} {text}" for name, text in pairs)
+
+
+def _folded(line, width):
+    """A line of pairs that is too long, in several."""
+    while len(line) > width and "  " in line[INDENT:width + 1].strip():
+        at = line.rindex("  ", 0, width + 1)
+        yield line[:at].rstrip()
+        line = " " * INDENT + line[at:].strip()
+    yield line[:width].rstrip()
 
 
 def _memory(vm, width):
@@ -61,15 +71,33 @@ def _memory(vm, width):
                f"{row.get('cause') or '-'}")
     if vm.nodes:
         yield f"  {'NUMA nodes':12}{vm.nodes}"
+    yield from _logging(vm)
+
+
+def _logging(vm):
     mode = vm.one("dirty", "mode")
-    if mode not in (None, "off"):
-        yield _line("dirty log", [(mode, ""), ("since", show("age", vm.one("dirty", "since_ms"))),
-                                  ("dirty", show("size", vm.one("dirty", "dirty_kb")))])
+    if mode is None:
+        return
+    pairs = [("since", "since_ms", "age"), ("dirty", "dirty_kb", "size")] if mode != "off" else []
+    pairs += [("huge pages split", "split_2m", "count"), ("back", "recovered_2m", "count")]
+    yield _line("dirty log", [(safe(mode), "")] + [(what, show(form, vm.one("dirty", name)))
+                                                   for what, name, form in pairs])
+
+
+def _huge(change):
+    pairs = _rates(change, "huge", ("installed", "recovered", "nx_split", "dirty_log_split",
+                                    "zapped"))
+    if any(text != "0" for _, text in pairs):
+        yield f"Huge pages in KVM's tables{_unit(change)}"
+        yield _line("", pairs)
+
+
+def _unit(change):
+    return " (a second)" if change.rated else " (since kvmmem saw it)"
 
 
 def _faults(change):
-    unit = " (a second)" if change.rated else " (since kvmmem saw it)"
-    yield f"Faults{unit}"
+    yield f"Faults{_unit(change)}"
     for kind, title, names in (
             ("fault", "", ("ept_violations", "read", "write", "exec")),
             ("fault", "of these", ("protection", "page_walk")),
@@ -92,6 +120,11 @@ def _time(change, width):
         yield _line("", [(name.removesuffix("_us"), text) for name, text in lost])
         each = [(name.removesuffix("_ns"), vm.one("time", name)) for name in
                 ("p50_ns", "p99_ns", "max_ns")]
+        pairs = _rates(change, "time", ("served", "async", "stuck"))
+        if pairs:
+            yield _line("faults", [(name, text) for name, text in pairs if name != "stuck"] +
+                        [(name, show("count", vm.one("time", name)))
+                         for name, _ in pairs if name == "stuck"])
         if any(value is not None for _, value in each):
             yield _line("each", [(name, show("busy", None if value is None else value / 1000))
                                  for name, value in each])
@@ -142,19 +175,20 @@ def _invalidations(change, width):
     calls = _rates(change, "inval", ("calls", "refaults"))
     if not calls:
         return
-    yield "Memory taken away"
+    yield f"Memory taken away{_unit(change)}"
     yield _line("", calls)
     amounts = {}
     for name in INITIATORS:
-        column = find(f"inval.{name}")
+        column = made("inval", name)
         amounts[name] = (change.grown(column) if change.rated else
                          change.vm.value(column)) or 0
     most = max(amounts.values())
     texts = dict(_rates(change, "inval", INITIATORS))
+    sizes = dict(_rates(change, "inval_kb", INITIATORS))
     for name, amount in sorted(amounts.items(), key=lambda pair: -pair[1]):
         if amount:
-            room = max(10, width - 32)
-            yield (f"  {name.replace('_', ' '):12}{texts[name]:>8} "
+            room = max(10, width - 40)
+            yield (f"  {name.replace('_', ' '):12}{texts[name]:>8} {sizes.get(name, ''):>7} "
                    f"{drawn([(1, '#')], max(1, round(room * amount / most)))}")
 
 
@@ -167,7 +201,7 @@ def lines(change, snapshot, width):
     for finding in rules.of_vm(change, snapshot, bool(vm.detail)):
         found += textwrap.wrap(finding.text[:1].upper() + finding.text[1:], max(20, width - 4),
                                initial_indent="! ", subsequent_indent="! ")
-    for part in (_memory(vm, width), _faults(change), _time(change, width), _flushes(change),
+    for part in (_memory(vm, width), _huge(change), _faults(change), _time(change, width), _flushes(change),
                  _invalidations(change, width)):
         found += part
-    return [line[:width].rstrip() for line in found]
+    return [part for line in found for part in _folded(line, width)]

@@ -13,6 +13,7 @@ from .columns import find
 from .errors import Failure
 from .feed import Now, Then
 from .interval import Change, Interval, total
+from .listing import COLUMNS, Listing, title, value
 from .options import add_source, interval, sort_column, source_of
 from .units import RATES, clip, safe, show
 
@@ -26,9 +27,6 @@ KEYS = (("up, down, PgUp, PgDn", "choose a VM"), ("Enter", "the page of that VM;
         ("+ -", "refresh more often, less often"), ("q", "quit"))
 REPLAY_KEYS = (("left, right", "one reading back, one on"), ("[ ]", "ten minutes back, on"),
                ("Home, End", "to the beginning, to the end"))
-COLUMNS = [find(name) for name in (
-    "name", "vcpus", "mem", "swap", "host-huge", "ept-huge", "lost", "violations", "write",
-    "inval", "refaults", "flushes", "vpid.remote", "vpid.guest", "mmio", "id")]
 
 
 def add(parser):
@@ -37,8 +35,8 @@ def add(parser):
     parser.epilog = HELP
     parser.add_argument("-i", dest="interval", metavar="SECONDS", type=interval, default=2.0,
                         help="from one refresh to the next (2)")
-    parser.add_argument("--sort", metavar="COLUMN", type=sort_column, default=find("lost"),
-                        help="what the VMs are sorted by at first (lost)")
+    parser.add_argument("--sort", metavar="COLUMN", type=sort_column,
+                        help="what the VMs are sorted by at first (time lost, or violations)")
     add_source(parser, file=False)
 
 
@@ -54,7 +52,9 @@ class Screen:
     def __init__(self, window, feed, args):
         self.window, self.feed, self.args = window, feed, args
         self.bad = _bad()
-        self.sort, self.reverse = args.sort, False
+        lost = find("lost")
+        self.sort = args.sort or (lost if feed.new.has(lost) else find("violations"))
+        self.reverse = False
         self.marked, self.first = 0, 0              # a VM's line, and the first on the screen
         self.filter, self.typing = "", False
         self.hide_idle, self.help, self.vm = False, False, None
@@ -69,22 +69,19 @@ class Screen:
         self.changes = Interval(old, new, self.args.vm).changes if old else \
             [Change(vm, None, 1, False) for vm in new.select(self.args.vm)]
 
-    def _value(self, change, column):
-        return change.value(column) if change.rated or column.form not in RATES else None
-
     def _order(self):
         marked = self.shown[self.marked].vm.id if 0 < self.marked < len(self.shown) else None
         wanted = self.filter.lower()
         found = [ch for ch in self.changes if wanted in safe(ch.vm.label).lower()]
         if self.hide_idle:
             found = [ch for ch in found
-                     if any(self._value(ch, c) for c in COLUMNS if c.form in RATES)]
-        keys = [(self._value(ch, self.sort), ch) for ch in found]
+                     if any(value(ch, c) for c in COLUMNS if c.form in RATES)]
+        keys = [(value(ch, self.sort), ch) for ch in found]
         known = [pair for pair in keys if pair[0] is not None]
         text = self.sort.form == "text"
         known.sort(key=lambda pair: str(pair[0]).lower() if text else pair[0],
                    reverse=self.reverse == text)
-        self.shown = [ch for _, ch in known] + [ch for value, ch in keys if value is None]
+        self.shown = [ch for _, ch in known] + [ch for number, ch in keys if number is None]
         ids = [ch.vm.id for ch in self.shown]
         # The mark stays on its VM, wherever that goes; but on top it stays on top.
         self.marked = ids.index(marked) if marked in ids else min(self.marked,
@@ -102,61 +99,39 @@ class Screen:
             except curses.error:
                 pass        # it became smaller just now
 
-    def _columns(self, width):
-        room, found = width - 16, []
-        for column in COLUMNS[1:]:
-            if not self.feed.new.has(column):
-                continue
-            needs = max(7, len(column.short or column.title) + 1)
-            if room < needs:
-                break
-            room -= needs
-            found.append((column, needs))
-        return 16 + min(room, 24), found
-
     def _list(self, height, width):
         self._order()
-        name_width, columns = self._columns(width)
-        title = f"{'NAME':{name_width - 1}}"
-        for column, needs in columns:
-            text = (">" if column == self.sort else "") + (column.short or column.title)
-            title += f"{text:>{needs}}"
-        self._put(3, title.ljust(width), curses.A_REVERSE)
+        listing = Listing(self.changes, self.feed.new, width)
+        self._put(3, listing.titles(self.sort).ljust(width), curses.A_REVERSE)
         room = max(1, height - 6)
         self.first = min(max(self.first, self.marked - room + 1), self.marked)
-        for line, ch in enumerate(self.shown[self.first:self.first + room]):
-            text = f"{clip(safe(ch.vm.label), name_width - 1):{name_width - 1}}" + "".join(
-                f"{self._cell(ch, column):>{needs}}" for column, needs in columns)
-            found = rules.of_vm(ch, self.feed.new)
-            words = ", ".join(dict.fromkeys(one.word for one in found))
-            if words:
-                text = f"{text}  {words}"
-            attribute = self.bad if found else 0
+        for line, change in enumerate(self.shown[self.first:self.first + room]):
+            text, wrong = listing.line(change)
+            attribute = self.bad if wrong else 0
             if self.first + line == self.marked:
                 attribute |= curses.A_REVERSE
-            self._put(4 + line, text.ljust(width) if attribute & curses.A_REVERSE else text,
-                      attribute)
+                text = text.ljust(width)
+            self._put(4 + line, text, attribute)
         if not self.shown:
             self._put(4, "no VM" if not self.changes else "no VM of those is shown")
         self._put(height - 2, f"{len(self.shown)} of {len(self.changes)} VMs" + (
             f", names with '{safe(self.filter)}'" if self.filter else ""))
 
-    def _cell(self, change, column):
-        form = RATES.get(column.form, column.form)
-        return show(form, self._value(change, column))
-
     def _head(self, width):
         new = self.feed.new
-        used, whole = new.host.get("mem_available_kb"), new.host.get("mem_total_kb")
-        parts = [f"kvmmem {self.feed.status()}", f"{len(new.vms)} VMs",
-                 f"memory {show('size', whole)}, {show('size', used)} available"]
-        for name in ("time.total_us", "fault.ept_violations", "flush.vcpu"):
+        parts = [f"kvmmem {self.feed.status()}", f"{len(new.vms)} VMs"]
+        for name in ("time.total_us", "fault.ept_violations", "inval.calls", "flush.vcpu"):
             column = find(name)
-            value = total(self.changes, column) if self.feed.old else None
-            if value is not None:
-                parts.append(f"{(column.short or column.title).lower().rstrip('%')} "
-                             f"{show(RATES[column.form], value)}"
+            number = total(self.changes, column) if self.feed.old else None
+            if number is not None:
+                parts.append(f"{title(column).lower().rstrip('%')} "
+                             f"{show(RATES[column.form], number)}"
                              f"{'' if column.form == 'busy' else '/s'}")
+        memory = [show("size", new.host.get(name)) for name in ("mem_available_kb",
+                                                                "mem_total_kb")]
+        parts.insert(2, f"{memory[0]} of {memory[1]} available")
+        while len("  ".join(parts)) > width and len(parts) > 2:
+            parts.pop()
         self._put(0, clip("  ".join(parts), width), curses.A_BOLD)
         words = [one.text for one in rules.of_host(Change(None, None, 1, False), new)]
         self._put(1, clip(self.feed.trouble or "  ".join(words), width),
@@ -181,7 +156,8 @@ class Screen:
         else:
             self._list(height, width)
         bottom = f"/{safe(self.filter)}_" if self.typing else \
-            "Esc: back  q: quit" if self.help or self.vm else \
+            "Esc: back  q: quit" if self.help else \
+            "up, down: scroll  Esc: back  ?: help  q: quit" if self.vm else \
             "?: help  Enter: a VM's page  < >: sort  /: filter  space: pause  q: quit"
         self._put(height - 1, clip(bottom, width - 1))
         self.window.refresh()

@@ -10,25 +10,28 @@ from .columns import COLUMNS, FAULTS, FLUSHES, HUGE, INVAL, LOST, SCHEMA, SINGLE
 from .units import clip, show
 
 
-def host_lines(host):
+def host_lines(snapshot):
     """What to know of the host before looking at its VMs."""
+    host, total = snapshot.host, (snapshot.rows.get("total") or [{}])[0]
+
     def word(key, form="text"):
         return show(form, host.get(key))
 
     ept, vpid = ("NPT", "ASIDs") if host.get("isa") == "svm" else ("EPT", "VPID")
     yield (f"Host      {word('isa')}, {ept} {word('ept')}, {vpid} {word('vpid')}, "
            f"THP {word('thp')}, KSM {word('ksm')}")
-    total, used = host.get("swap_total_kb"), host.get("swap_used_kb")
-    swap = "none" if total == 0 else word("swap_total_kb", "size")
-    if total:
-        swap += f", {show('percent', None if used is None else used / total)} used"
+    space, used = host.get("swap_total_kb"), host.get("swap_used_kb")
+    swap = "none" if space == 0 else word("swap_total_kb", "size")
+    if space:
+        swap += f", {show('percent', None if used is None else used / space)} used"
     yield (f"Memory    {word('mem_total_kb', 'size')}, {word('mem_available_kb', 'size')} "
            f"available; swap {swap}")
     guest, memory = host.get("guest_kb"), host.get("mem_total_kb")
     ratio = None if guest is None or not memory else guest / memory
     yield (f"VMs       {word('vms')} with {word('guest_kb', 'size')}, overcommit "
            f"{'-' if ratio is None else format(ratio, '.2f')}"
-           f"{' (more than the host has)' if ratio and ratio > 1 else ''}")
+           f"{' (more than the host has)' if ratio and ratio > 1 else ''}"
+           f"{'; ' + str(total['vms_ended']) + ' ended' if total.get('vms_ended') else ''}")
     if host.get("lost") != 0:
         yield (f"LOST      !!! {word('lost')} events were not counted: the counts below are too "
                "low, see /sys/kernel/debug/kvmmem/hooks !!!")
@@ -60,7 +63,7 @@ def by_group(columns):
 
 def blocks(columns, widths, limit):
     """@columns in as few tables as the width allows, groups whole if they fit."""
-    again, block = [c for c in columns if c.kind == "self"], []
+    again, block = [c for c in columns if c.kind == "self" and not c.group], []
     for group in by_group(columns):
         fits = span(again + group, widths) <= limit
         for part in [group] if fits else [[c] for c in group]:
@@ -123,7 +126,7 @@ def cut_line(snapshot):
 
 def table_lines(snapshot, vms, limit):
     """All that kvmmem --wide prints."""
-    yield from host_lines(snapshot.host)
+    yield from host_lines(snapshot)
     yield ""
     if not vms:
         yield "No VM is known to the module."

@@ -90,6 +90,7 @@ def table(kind, *rows):
     lines = [f"# {kind} " + " ".join(rows[0])]
     lines += [f"{kind} " + " ".join("-" if value is None else str(value)
                                     for value in values.values()) for values in rows]
+    assert all(list(values) == list(rows[0]) for values in rows)
     return "\n".join(lines) + "\n"
 
 

@@ -16,7 +16,8 @@ NEW = {kind: columns.split() for kind, columns in {
     "numa": "vm node mem_kb table_kb vcpu_pct"}.items()}
 ID = "4121-11"
 SLOT = {"slot": 1, "gpa": "0x100000000", "size_kb": 4194304, "flags": None, "gap_kb": 0,
-        "gap_misaligned_kb": 0, "gap_dirty_log_kb": 0, "gap_nx_split_kb": 0}
+        "gap_misaligned_kb": 0, "gap_dirty_log_kb": 0, "gap_nx_split_kb": 0,
+        "gap_write_tracked_kb": 0, "gap_unknown_kb": 0}
 HEALTHY = {"host": {"thp": "always", "swap_used_kb": 0, "vms": 1}, "vm": [WEB],
            "fault": [WEB_FAULTS], "flush": FLUSHES[:1], "vpid": TAGS[:2], "huge": HUGE[:1],
            "backing": [{**BACKING[0], "host_2m_kb": 2097152}], "time": [row(ID)],
@@ -104,6 +105,14 @@ class Explain(Tool):
         self.rule("nx_splits", "204800 of .*nx_huge_pages is Y", slot={"gap_nx_split_kb": 204800},
                   settings={"nx_huge_pages": "Y"})
 
+    def test_gap(self):
+        self.rule("gap", "ept_4k_kb is 40960.*gap_unknown_kb is 30720",
+                  slot={"gap_unknown_kb": 30720})
+        # A migration that is under way, and what other rules tell.
+        self.assertEqual(self.explain(slot={"gap_unknown_kb": 30720},
+                                      dirty=[row(ID, mode="log", since_ms=60000)]), {})
+        self.assertEqual(self.explain(slot={"gap_unknown_kb": 3072}), {})
+
     def test_thp(self):
         for thp in ("never", "madvise"):
             self.rule("thp", f"thp is {thp}", host={"thp": thp},
@@ -148,12 +157,12 @@ class Explain(Tool):
         self.put(full())
         text = " ".join(self.output("explain", "--sample", "0.05").split())
         self.assertIn("Not seen:", text)
-        self.assertIn("stuck vCPUs, time lost to faults: for want of 'time' rows", text)
+        self.assertIn("stuck vCPUs, time lost to faults: unknown without 'time' rows", text)
         self.assertIn("memory slots (debugfs)", text)
         self.put(full(fault=[WEB_FAULTS, DB_FAULTS],
                       vpid=[row("4121-11", vcpu=0, vpid=1, remote="-"), *TAGS[1:]]))
         text = " ".join(self.output("explain", "--sample", "0.05").split())
-        self.assertIn("(of qemu-system-x86): for want of vpid.remote, which is '-' here", text)
+        self.assertIn("(of qemu-system-x86): unknown without vpid.remote, which is '-' here", text)
 
     def test_debugfs(self):
         self.put(full())

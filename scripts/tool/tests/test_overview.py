@@ -5,7 +5,7 @@ import time
 import types
 from unittest import mock
 
-from case import DB, WEB, WEB_FAULTS, Tool, full, render, row, two_vms, vm_row
+from case import DB, WEB, WEB_FAULTS, Tool, full, render, row, table, two_vms, vm_row
 from kvmmem_cli import names
 from kvmmem_cli.snapshot import Vm
 
@@ -40,6 +40,33 @@ class Overview(Tool):
         self.assertIn("lost: 3 events were not counted", text)
         self.assertIn("swap: 95% of the swap space is in use: the OOM killer is near", text)
         self.assertIn("kvmmem explain", text)
+
+    def test_ended(self):
+        self.env["KVMMEM_SYS"] = str(self.proc / "sys")
+        self.put(full(kinds=("vm", "fault", "total"), headers={"total": ["vms", "vms_ended"]},
+                      total=[{"vms": 2, "vms_ended": 7}]))
+        self.assertRegex(self.output("--wide"), r"(?m)^VMs .*; 7 ended$")
+        self.fails(1, "VMs that ended are not told here", "--ended")
+        place = self.proc / "sys/kernel/debug/kvmmem"
+        place.mkdir(parents=True)
+        self.put("# ended vm comm\n", "sys/kernel/debug/kvmmem/ended")
+        self.assertEqual(self.output("--ended"), "No VM has ended.\n")
+        ended = table("ended", {"vm": "9-1", "comm": "x\\033y", "read": 1500, "mem_kb": 2048,
+                                "mmio": 0, "ago_ms": None},
+                      {"vm": "10-1", "comm": "qemu", "read": 0, "mem_kb": 1024, "mmio": 0,
+                       "ago_ms": 90000})
+        self.put(ended, "sys/kernel/debug/kvmmem/ended")
+        wanted = ("VM    COMM     READ   MEM  AGO-MS\n"
+                  "9-1   x\\x1by  1.50k  2.0M       -\n"
+                  "10-1  qemu        0  1.0M      1m\n")
+        self.assertEqual(self.output("--ended"), wanted)
+        path = str(self.proc / "recording")
+        self.output("record", "-o", path, "-n", "1")
+        self.assertEqual(self.output("--ended", "--from", path), wanted)
+        hidden = str(self.proc / "hidden")
+        self.output("record", "--from", path, "--anonymize", "-o", hidden)
+        self.assertRegex(self.output("--ended", "--from", hidden),
+                         r"(?m)^9-1 +vmm +1.50k.*\n10-1 +vmm +0 ")
 
     def test_order(self):
         self.put(two_vms(fault=[{**WEB_FAULTS, "ept_violations": 1}, row("5210-14",

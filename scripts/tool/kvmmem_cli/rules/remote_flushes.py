@@ -3,6 +3,7 @@
 
 from ..units import show_rate
 from . import Found
+from .taken_away import REMEDIES
 
 WORD, WEIGHT, SCOPE = "flush storm", 4, "vm"
 ABOUT = "storms of remote flushes"
@@ -17,11 +18,11 @@ def check(seen):
     if not vcpus or rate < THRESHOLD * vcpus:
         return
     evidence = [f"{show_rate(rate)} remote flushes a second on {vcpus} vCPUs"]
-    causes = {name: seen.change.called(f"inval.{name}") or 0
-              for name in ("vmm", "reclaim", "ksm", "thp", "migrate", "numa_scan", "in_run")}
+    causes = {name: seen.change.called(f"inval.{name}") or 0 for name in REMEDIES}
     worst = max(causes, key=causes.get)
+    remedy = "find out who changes its memory: the balloon, KSM, NUMA balancing"
     if causes[worst]:
         evidence.append(f"most invalidations are by {worst}: {show_rate(causes[worst])} a second")
+        remedy = REMEDIES[worst][1]
     yield Found("its vCPUs are interrupted all the time to flush their TLBs.", evidence,
-                "pin its memory to a node and switch NUMA balancing off for it, keep KSM away "
-                "from it, deflate the balloon in larger steps; during a migration it is normal")
+                f"{remedy}; during a migration it is normal")

@@ -22,8 +22,8 @@ def check(seen):
     local = sum(row["mem_kb"] / memory * row["vcpu_pct"] / running for row in rows)
     if local < 1 - THRESHOLD:
         yield Found(
-            f"{1 - local:.0%} of its memory accesses go to another NUMA node.",
+            f"on average a vCPU has {1 - local:.0%} of the memory on another NUMA node.",
             [f"node {row.get('node')}: {row['mem_kb'] / memory:.0%} of the memory, "
-             f"{row['vcpu_pct'] / running:.0%} of the vCPUs' time" for row in rows],
+             f"{row['vcpu_pct'] / running:.0%} of the vCPUs" for row in rows],
             "pin vCPUs and memory to one node (libvirt: numatune and vcpupin), or move its "
             "memory: migratepages")
