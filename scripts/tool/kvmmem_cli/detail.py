@@ -7,8 +7,9 @@ import os
 
 from . import parse
 
-# The files of a VM that are read, and the type of row that each is read for.
-FILES = {"backing": ("slot",), "latency": ("latency", "untimed"), "stuck": ("stuck",)}
+# The files of a VM that are read, and the types of rows that each is read for.
+FILES = {"backing": ("slot",), "latency": ("latency", "untimed", "access", "service"),
+         "stuck": ("stuck",)}
 # The same of the host.
 HOST_FILES = {"hooks": ("hook",), "ended": ("ended",)}
 

@@ -8,6 +8,7 @@ from .columns import CAUSES, INITIATORS, made
 from .units import RATES, safe, show, show_count, show_size
 
 LAYERS = (("host", "host"), ("ept", "KVM"))
+MOST = 4                # that are named of many
 INDENT = 14             # of what is said, below its title
 FILL = {"4k": ".", "2m": "=", "1g": "#"}
 
@@ -66,7 +67,7 @@ def _memory(vm, width):
         yield f"  {name:12}[{shape:{room}}] {text}"
     rows = [row for row in vm.detail.get("slot", ()) if row.get("slot") != "total" and
             row.get("gap_kb")]
-    for row in rows[:4]:
+    for row in rows[:MOST]:
         yield (f"  {'gap':12}slot {row['slot']} at {row.get('gpa')}: {show_size(row['gap_kb'])}, "
                f"{row.get('cause') or '-'}")
     if vm.nodes:
@@ -128,12 +129,24 @@ def _time(change, width):
         if any(value is not None for _, value in each):
             yield _line("each", [(name, show("busy", None if value is None else value / 1000))
                                  for name, value in each])
+    yield from _of_each(vm)
     most = max((row["count"] for row in buckets), default=0)
     for row in buckets:
         room = max(10, width - 36)
         yield (f"  {'from ' + show('busy', row['from_ns'] / 1000):>16} "
                f"{show_count(row['count']):>8} "
                f"{drawn([(1, '#')], max(1, round(room * row['count'] / most)))}")
+
+
+def _of_each(vm):
+    """By access and by vCPU, since kvmmem saw the VM."""
+    for kind, key, title, called in (("access", "access", "by access", "{}"),
+                                     ("service", "vcpu", "by vCPU", "vCPU {}")):
+        rows = [row for row in vm.detail.get(kind, ()) if row.get("total_ns")]
+        rows = sorted(rows, key=lambda row: -row["total_ns"])[:MOST]
+        if rows:
+            yield _line(title, [(called.format(row.get(key)), show("busy", row["total_ns"] / 1000))
+                                for row in rows])
 
 
 def _flushes(change):

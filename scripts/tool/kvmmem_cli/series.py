@@ -68,13 +68,14 @@ class History:
     def _take(self, at, step):
         for name, fact in HOST.items():
             self.host[name].append(step.new.host.get(fact))
+        rates = [(key, column) for key, column in RATES.items() if step.new.has(column)]
         for change in step.changes:
             vm = change.vm
             series = self.vms.get(vm.id)
             if series is None:
                 series = self.vms[vm.id] = Series(vm, len(self.times))
             series.vm = vm
-            for key, column in RATES.items():
+            for key, column in rates:
                 series.put(at, key, change.rate(column))
             for key, column in MEMORY.items():
                 series.put(at, key, vm.value(column))

@@ -133,6 +133,13 @@ class Tool(unittest.TestCase):
         new.rename(self.proc / name)
         return str(self.proc / name)
 
+    def put_debugfs(self, name, text, vm="4121-11"):
+        """Write a file of a VM in debugfs."""
+        place = self.proc / "sys/kernel/debug/kvmmem/vms" / vm
+        place.mkdir(parents=True, exist_ok=True)
+        self.env["KVMMEM_SYS"] = str(self.proc / "sys")
+        return self.put(text, place / name)
+
     def command_line(self, pid, *argv):
         """Give a pid a command line."""
         (self.proc / str(pid)).mkdir()

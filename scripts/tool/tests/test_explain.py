@@ -73,6 +73,15 @@ class Explain(Tool):
 
     def test_stuck(self):
         self.rule("stuck", "time.stuck is 1", time=[row(ID, stuck=1)])
+        self.assertIn("1 of its vCPUs does not get on", self.text)
+        self.put(full(kinds=("vm", "time"), headers=NEW, vm=[WEB], time=[row(ID, stuck=2)]))
+        self.put_debugfs("stuck", table("stuck", {"vcpu": 1, "gpa": "0x7000", "repeats": 5000,
+                                                  "since_ms": 6100},
+                                        {"vcpu": 3, "gpa": None, "repeats": 0, "since_ms": 9000}))
+        text = self.output("explain", "--sample", "0.05")
+        self.assertIn("2 of its vCPUs do not get on", text)
+        self.assertIn("- vCPU 1 at 0x7000: 5000 faults in 6.1 s", text)
+        self.assertIn("- vCPU 3 at -: one fault that has not ended for 9.0 s", text)
 
     def test_time_lost(self):
         # 4 s of 40 s that four vCPUs have.
@@ -166,17 +175,13 @@ class Explain(Tool):
 
     def test_debugfs(self):
         self.put(full())
-        place = self.proc / "sys/kernel/debug/kvmmem/vms/4121-11"
-        place.mkdir(parents=True)
-        (place / "backing").write_text(
-            "# slot slot gpa size_kb kind flags gap_kb gap_misaligned_kb\n"
-            "slot 1 0x1000 65536 anon - 65536 65536\nslot total - 65536 - - 65536 65536\n",
-            encoding="utf-8")
-        (place / "latency").write_bytes(b"\xff\x00 not a table\n# x\n")
-        (place.parents[1] / "hooks").write_text(
-            "# hook name state events why_not purpose\n"
-            "hook kvm_exit failed 0 no-memory to know when\n", encoding="utf-8")
-        self.env["KVMMEM_SYS"] = str(self.proc / "sys")
+        self.put_debugfs("backing",
+                         "# slot slot gpa size_kb kind flags gap_kb gap_misaligned_kb\n"
+                         "slot 1 0x1000 65536 anon - 65536 65536\n"
+                         "slot total - 65536 - - 65536 65536\n")
+        self.put_debugfs("latency", b"\xff\x00 not a table\n# x\n")
+        self.put_debugfs("../../hooks", "# hook name state events why_not purpose\n"
+                         "hook kvm_exit failed 0 no-memory to know when\n")
         text = self.output("explain", "--sample", "0.05", "4121")
         self.assertIn("- slot 1 at 0x1000: 65536 KiB huge in the host", text)
         self.put(full(host={"lost": 1}))

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 
-from case import BACKING, DB, DB_FAULTS, TOOL, WEB, WEB_FAULTS, Tool, full, render, row, vm_row
+from case import (BACKING, DB, DB_FAULTS, TOOL, WEB, WEB_FAULTS, Tool, full, render, row, table,
+                  vm_row)
 from kvmmem_cli import store
 
 
@@ -102,13 +103,15 @@ class Top(Tool):
         self.wait("ended with 0")
 
     def test_page(self):
-        place = self.proc / "sys/kernel/debug/kvmmem/vms/4121-11"
-        place.mkdir(parents=True)
-        (place / "backing").write_text(
-            "# slot slot gpa size_kb kind flags gap_kb gap_misaligned_kb cause\n"
-            "slot 1 0x1000 65536 anon - 65536 65536 misaligned-slot\n", encoding="utf-8")
-        (place / "latency").write_text("# latency from_ns to_ns count\nlatency 256 512 10\n"
-                                       "latency 512 1024 1000\n", encoding="utf-8")
+        self.put_debugfs("backing", table(
+            "slot", {"slot": 1, "gpa": "0x1000", "size_kb": 65536, "kind": "anon", "flags": None,
+                     "gap_kb": 65536, "gap_misaligned_kb": 65536, "cause": "misaligned-slot"}))
+        self.put_debugfs("latency", table("latency", {"from_ns": 256, "to_ns": 512, "count": 10},
+                                          {"from_ns": 512, "to_ns": 1024, "count": 1000}) +
+                         table("access", {"access": "read", "total_ns": 2000000},
+                               {"access": "write", "total_ns": 3000000}) +
+                         table("service", {"vcpu": 0, "total_ns": 0},
+                               {"vcpu": 1, "total_ns": 5000000}))
         headers = {"inval": "vm calls vmm reclaim ksm refaults".split(),
                    "time": "vm total_us kvm_us asleep_us user_us p50_ns p99_ns max_ns".split()}
         self.put(full(kinds=("vm", "fault", "flush", "vpid", "backing", "inval", "time"),
@@ -124,6 +127,8 @@ class Top(Tool):
         self.assertIn("! KVM can never map 64.0M of its memory by huge pages", text)
         self.assertRegex(text, r"from 256ns +10 #\n +from 512ns +1.00k #####")
         self.assertRegex(text, r" +vCPU +remote +guest +nested +tag +other +single\n +0 ")
+        self.assertRegex(text, r"(?m)^  by access +write 3.0ms  read 2.0ms$\n"
+                               r"  by vCPU +vCPU 1 5.0ms$")
         self.assertIn("p50 ", text)
         self.keys("Escape")
         self.wait("1 of 1")

@@ -9,15 +9,20 @@ THRESHOLD = 0
 SOURCE = "the module's own judgement: a fault that repeats on one page, or does not end"
 
 
+def _told(row):
+    where, seconds = row.get("gpa") or "-", (row.get("since_ms") or 0) / 1000
+    if row.get("repeats"):
+        return f"vCPU {row.get('vcpu')} at {where}: {row['repeats']} faults in {seconds:.1f} s"
+    return f"vCPU {row.get('vcpu')} at {where}: one fault that has not ended for {seconds:.1f} s"
+
+
 def check(seen):
     """Each one is told."""
     stuck = seen.now("time", "stuck")
     if stuck > THRESHOLD:
-        rows = seen.vm.detail.get("stuck", ())
         yield Found(
-            f"{stuck} of its vCPUs fault{'s' if stuck == 1 else ''} without getting on.",
-            [f"time.stuck is {stuck}"] +
-            [f"vCPU {row.get('vcpu')} at {row.get('gpa')}: {row.get('repeats')} faults in "
-             f"{(row.get('since_ms') or 0) / 1000:.1f} s" for row in rows],
+            f"{stuck} of its vCPUs do{'es' if stuck == 1 else ''} not get on: "
+            "faults repeat, or one does not end.",
+            [f"time.stuck is {stuck}"] + [_told(row) for row in seen.vm.detail.get("stuck", ())],
             "if a userfaultfd handler or a swapping VMM serves this memory, look at its log; "
             "else it is a bug of KVM: keep the output of 'kvmmem --json' and the kernel's log")
