@@ -3,11 +3,12 @@
 
 columns, units   what there is to see, and how people read it
 parse            bytes of /proc/kvmmem to rows
+words            which of them changed since the reading before
 snapshot         one reading of the host, its VMs
 interval         two readings, and what happened between them
 names, detail    names from libvirt and command lines; more from debugfs
-source, replay   where readings come from: the module, copies, a recording
 store            the recording
+source, replay   where readings come from: the module, copies, a recording
 feed             readings for a screen that is refreshed
 all others       a view each, with its parts
 """

@@ -46,6 +46,8 @@ class Completion(Tool):
         self.assertEqual([word for word in self.words("") if word[:1].isalpha()], list(VIEWS))
         self.assertEqual(self.words("stat", "--ex"), ["--exact"])
         self.assertEqual(self.words("--ex"), [""])
+        self.assertNotIn("-i", self.words("-"))     # which is in an example
+        self.assertIn("-i", self.words("stat", "-"))
         self.assertEqual(self.words("--sort", "vio"), ["violations"])
         self.assertEqual(self.words("--vm", "d"), ["db"])
         self.assertEqual(self.words("explain", "4"), ["4121-11"])
