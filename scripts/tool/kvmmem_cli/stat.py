@@ -3,20 +3,20 @@
 
 import argparse
 import collections
-import csv
 import itertools
-import json
 import re
 import shutil
 import sys
+import textwrap
 import time
 
-from .columns import COUNTERS, GROWING, TITLES, find, made
+from .columns import COUNTERS, TITLES, find, made
 from .interval import Change, Interval, total
 from .options import add_source, count, interval, sort_column, source_of
 from .source import hold_ends
+from .stat_data import CsvReport, JsonReport
 from .units import RATES, clip, safe, show
-from .wide import group_line, stamp
+from .wide import group_line
 
 HELP = f"""\
 The lines with "total" are counts since kvmmem first saw each VM (vmstat, too,
@@ -81,69 +81,6 @@ def check(args):
         args.error("-e and --rows do not go together")
 
 
-def _name(column):
-    """What programs call a column."""
-    name = column.name if column.kind == "fault" else f"{column.kind}_{column.name}"
-    return f"{name}_per_s" if column.form in GROWING else name
-
-
-def _raw(change, column):
-    """A value for programs: growth a second, or what is there now."""
-    if column.form not in GROWING:
-        return change.vm.value(column)
-    grown = change.grown(column)
-    return None if grown is None else grown / change.seconds
-
-
-class Data:
-    """What is for programs."""
-
-    def __init__(self, columns):
-        # Those of the first version first, for whoever counts them.
-        self.columns = columns or sorted(
-            COUNTERS, key=lambda c: c.kind not in ("fault", "flush", "vpid"))
-
-    def start(self, _snapshot, _changes):
-        """Before the first interval."""
-
-    def interval(self, new, seconds, changes, _gone):
-        """A line for each VM."""
-        for change in changes:
-            self.line(stamp(new.wall), seconds, change.vm,
-                      {_name(c): _raw(change, c) for c in self.columns})
-
-    def line(self, when, seconds, vm, values):
-        """One VM's line."""
-        raise NotImplementedError
-
-
-class CsvReport(Data):
-    """A line for each VM and interval, with commas."""
-
-    def __init__(self, columns):
-        super().__init__(columns)
-        self.out = csv.writer(sys.stdout, lineterminator="\n")
-
-    def start(self, _snapshot, _changes):
-        self.out.writerow(["time", "interval_s", "id", "name"] +
-                          [_name(c) for c in self.columns] + ["uuid"])
-
-    def line(self, when, seconds, vm, values):
-        self.out.writerow([when, f"{seconds:.6f}", safe(vm.id), safe(vm.name or "")] +
-                          ["" if v is None else f"{v:.3f}" if isinstance(v, float) else safe(v)
-                           for v in values.values()] + [vm.uuid or ""])
-
-
-class JsonReport(Data):
-    """The same as objects."""
-
-    def line(self, when, seconds, vm, values):
-        print(json.dumps({"time": when, "interval_s": round(seconds, 6), "id": vm.id,
-                          "name": vm.name, "uuid": vm.uuid,
-                          **{name: round(value, 3) if isinstance(value, float) else value
-                             for name, value in values.items()}}))
-
-
 class TextReport:
     """Lines for a person, like vmstat's."""
 
@@ -154,6 +91,7 @@ class TextReport:
         self.args, self.wanted = args, columns
         self.width = 12 if args.exact else 6
         self.columns, self.hidden = [], []
+        self.told = []  # the hidden ones that the reader knows of
         self.used = 0   # lines since the header, and with it
 
     def start(self, snapshot, changes):
@@ -189,15 +127,19 @@ class TextReport:
         return "".join(f" {show(form, value):>{self.width}}"
                        for form, value in zip(forms, values))
 
-    def _header(self):
-        if self.hidden:
-            print("Too narrow for:", *(c.short or c.title for c in self.hidden))
+    def _header(self, width):
+        told = []
+        if self.hidden and self.hidden != self.told:
+            told = textwrap.wrap("Too narrow for (-e chooses): " + " ".join(
+                c.short or c.title for c in self.hidden), max(width, 40))
+            print("\n".join(told))
+            self.told = self.hidden
         groups = group_line(self.columns, dict.fromkeys(self.columns, self.width), 1)
         if groups:
             print(" " * self.LEFT, groups)
         print(f"{'TIME':8} {'VM, per second':{self.NAME}}",
               *(f"{clip(c.short or c.title, self.width):>{self.width}}" for c in self.columns))
-        self.used = 1 + bool(groups) + bool(self.hidden)
+        self.used = 1 + bool(groups) + len(told)
 
     def _labels(self, vms):
         """What to call each of @vms: its id where a name is not one VM's alone."""
@@ -226,7 +168,7 @@ class TextReport:
         labels = self._labels([*snapshot.vms.values(), *gone])
         height = max(1, len(shown) + len(gone) + (len(changes) > 1))
         if self.columns and (changed or size and self.used + height >= size.lines):
-            self._header()
+            self._header(size.columns if size else 80)
         self.used += height
         for ch in shown:
             print(f"{when:8} {labels[ch.vm]}"
