@@ -74,6 +74,7 @@ COLUMNS = [
     Column(INVAL, "PROTECT", "inval", "protect", "count", "MPROT", 38),
     Column(INVAL, "ELSE", "inval", "other", "count", "", 39),
     Column(INVAL, "REFAULTS", "inval", "refaults", "count", "REFLT", 10),
+    Column(INVAL, "DISCARD", "inval", "discard", "count", "DISCRD", 47),
     Column(INVAL, "TAKEN", "inval_kb", "calls", "grown", "", 29),
     Column(DIRTY, "LOGGING", "dirty", "mode", "text"),
     Column(DIRTY, "SINCE", "dirty", "since_ms", "age"),
@@ -102,7 +103,8 @@ SEVERAL = ("vpid", "numa")
 KINDS = ("vm", *SINGLE, *SEVERAL)
 # Of those, types and columns that a module may lack: no error where they are not.
 OPTIONAL = ("outcome", "time", "inval", "inval_kb", "dirty", "older", "numa")
-OPTIONAL_COLUMNS = {("vm", "device_kb"), ("vm", "private_kb"), ("vpid", "range")}
+OPTIONAL_COLUMNS = {("vm", "device_kb"), ("vm", "private_kb"), ("vpid", "range"),
+                    ("inval", "discard")}
 # What tells rows of one VM and type apart.
 KEYS = {"vpid": ("vcpu", "vpid"), "numa": ("node",)}
 

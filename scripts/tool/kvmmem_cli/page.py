@@ -189,7 +189,8 @@ def _invalidations(change, width):
     if not calls:
         return
     yield f"Memory taken away{_unit(change)}"
-    yield _line("", calls)
+    yield _line("", calls + [("given back by the VMM", text) for _, text in
+                             _rates(change, "inval", ("discard",))])
     amounts = {}
     for name in INITIATORS:
         column = made("inval", name)

@@ -111,7 +111,7 @@ def notes(columns, dropped, cells):
                "IN-USER.")
     if INVAL in groups:
         yield ("INVAL: invalidations that touched the VM's memory, by initiator VMM to ELSE; "
-               "TAKEN: how much; REFAULTS: of that, came back.")
+               "DISCARD: of VMM's, given back; TAKEN: how much; REFAULTS: of that, came back.")
     if any("-" in column for column in cells.values()):
         yield "-: unknown on this kernel or host, not 0."
     if dropped:

@@ -149,8 +149,8 @@ class Explain(Tool):
 
     def test_remote_memory(self):
         self.rule("remote_memory", "node 0: 10% of the memory, 90%",
-                  numa=[row(ID, node=0, mem_kb=100, vcpu_pct=90),
-                        row(ID, node=1, mem_kb=900, vcpu_pct=10)])
+                  numa=[row(ID, node=0, mem_kb=10000, vcpu_pct=90),
+                        row(ID, node=1, mem_kb=90000, vcpu_pct=10)])
 
     def test_every_rule_is_tested_and_has_a_source(self):
         with open(__file__, encoding="utf-8") as file:

@@ -6,6 +6,7 @@ from . import Found
 WORD, WEIGHT, SCOPE = "remote memory", 3, "vm"
 ABOUT = "memory on the wrong NUMA node"
 THRESHOLD = 0.5
+LEAST = 4096                # KiB
 SOURCE = "more than half of all accesses leave the node, if the guest touches all alike"
 
 
@@ -17,7 +18,7 @@ def check(seen):
             if row.get("mem_kb") is not None and row.get("vcpu_pct") is not None]
     memory = sum(row["mem_kb"] for row in rows)
     running = sum(row["vcpu_pct"] for row in rows)
-    if len(rows) < 2 or not memory or not running:
+    if len(rows) < 2 or memory < LEAST or not running:
         return
     local = sum(row["mem_kb"] / memory * row["vcpu_pct"] / running for row in rows)
     if local < 1 - THRESHOLD:
