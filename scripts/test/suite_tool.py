@@ -42,6 +42,7 @@ keep() {
     cat $dir/registry >/dev/null        # until all directories are there
     section "$1 proc" cat /proc/kvmmem
     section "$1 hooks" cat $dir/hooks
+    [ ! -e $dir/ended ] || section "$1 ended" cat $dir/ended
     for id in $(ls $dir/vms); do
         for file in backing latency stuck; do
             [ ! -e $dir/vms/$id/$file ] || section "$1 $id $file" cat $dir/vms/$id/$file
@@ -86,7 +87,9 @@ class Files:
         debugfs = self.root / "sys/kernel/debug/kvmmem"
         (debugfs / "vms").mkdir(parents=True, exist_ok=True)
         (self.root / "kvmmem").write_text(self.out[f"{name} proc"] + "\n")
-        (debugfs / "hooks").write_text(self.out[f"{name} hooks"])
+        for file in ("hooks", "ended"):
+            if f"{name} {file}" in self.out:
+                (debugfs / file).write_text(self.out[f"{name} {file}"])
         for row in ProcFile(self.out[f"{name} proc"]).all("vm"):
             place = debugfs / "vms" / row["id"]
             place.mkdir(exist_ok=True)
@@ -178,6 +181,7 @@ STORMS = FUNCTIONS + """
 load_kvm
 load_kvmmem
 keep before
+section gone kvmguest --pages 300
 run quiet --pages 64
 run flushed --pages 32 --vcpus 2 --pin 0,1 --drop-thread 50
 run preempted --pages 8 --vcpus 4 --steal-time --op pvflush --ops 200
@@ -211,6 +215,10 @@ def check_storms(out):
             wanted.add(("flushed", "time_lost"))
         missing = [f"{rule} of {name}" for name, rule in wanted if rule not in found[name]]
         assert not missing, f"explain does not say {', '.join(missing)}: {found}"
+        if "after ended" in out:
+            files.put("after")
+            text = files.tool("--ended")
+            assert re.search(r"(?m)^\d+-\d+ +kvmguest .* 3\d\d ", text), f"--ended:\n{text}"
         # Nothing of that is said of the other one; it was born in this short while.
         too_much = found["quiet"] - {"time_lost"}
         assert not too_much, f"of a quiet VM it says {too_much}"

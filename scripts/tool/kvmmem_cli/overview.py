@@ -161,13 +161,13 @@ def run(args):
     if args.home_raw:
         _raw(source)
         return
+    limit, height = shutil.get_terminal_size((120, 24))
     if args.home_ended:
         snapshot = source.read()
         if source.detail:
             source.detail.give(snapshot, [])
-        print("\n".join(ended.lines(snapshot)))
+        print("\n".join(ended.lines(snapshot, limit)))
         return
-    limit, height = shutil.get_terminal_size((120, 24))
     if args.home_json or args.home_wide:
         snapshot = source.read()
         vms = snapshot.must_select(args.vm)

@@ -60,6 +60,9 @@ class Overview(Tool):
                   "9-1   x\\x1by  1.50k  2.0M       -\n"
                   "10-1  qemu        0  1.0M      1m\n")
         self.assertEqual(self.output("--ended"), wanted)
+        self.assertEqual(self.output("--ended", env={"COLUMNS": "28"}),
+                         "VM    COMM     READ   MEM\n9-1   x\\x1by  1.50k  2.0M\n"
+                         "10-1  qemu        0  1.0M\n\nToo narrow for: AGO-MS\n")
         path = str(self.proc / "recording")
         self.output("record", "-o", path, "-n", "1")
         self.assertEqual(self.output("--ended", "--from", path), wanted)
