@@ -469,7 +469,7 @@ void kvmmem_backing_node(struct kvmmem_vm *vm, int nid, struct kvmmem_node *node
 	raw_spin_lock(&vm->lock);
 	counted = kvmmem_nodes_get(vm, nid, node);
 	raw_spin_unlock(&vm->lock);
-	if (!counted && num_online_nodes() == 1) {
+	if (!counted && nr_online_nodes == 1) {
 		node->mem_kb = 0;
 		for (i = 0; i < KVMMEM_NR_SIZES; i++)
 			node->mem_kb += levels.host.host_kb[i];

@@ -37,7 +37,7 @@ void kvmmem_nodes_begin(struct kvmmem_vm *vm)
 {
 	u64 *nodes = vm->nodes;
 
-	if (!nodes && num_online_nodes() > 1) {
+	if (!nodes && nr_online_nodes > 1) {
 		nodes = kcalloc(NR_PARTS * nr_node_ids, sizeof(u64), GFP_KERNEL);
 		if (nodes)	/* nothing is known until a walk has ended */
 			memset(nodes_part(nodes, PAGES), 0xff, 2 * nr_node_ids * sizeof(u64));

@@ -26,27 +26,17 @@ bool kvmmem_vm_alive(const struct kvmmem_vm *vm)
 	return READ_ONCE(vm->kvm);
 }
 
-/*
- * Pages of all memory slots. There can be thousands, so they are counted a few at a
- * time, and only when they have changed.
- */
-static u64 info_slot_pages(struct kvmmem_vm *vm)
+/* Pages of all memory slots. There can be thousands: a few at a time. */
+static u64 info_count_pages(struct kvmmem_vm *vm)
 {
 	struct kvmmem_slot slots[SLOTS];
 	u64 generation = 0, gfn = 0, pages = 0;
 	unsigned int i, n;
-	bool known;
 
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm)
 		generation = kvmmem_slots_generation(vm->kvm);
-	/* 0 is the generation of no slots. */
-	known = vm->slot_generation == generation;
-	if (known)
-		pages = vm->slot_pages;
 	raw_spin_unlock(&vm->lock);
-	if (known)
-		return pages;
 
 	do {
 		n = 0;
@@ -69,6 +59,13 @@ static u64 info_slot_pages(struct kvmmem_vm *vm)
 	return pages;
 }
 
+/* Under vm->lock. */
+static u64 info_device_kb(const struct kvmmem_vm *vm)
+{
+	return vm->backing.walked && vm->backing.generation == vm->slot_generation ?
+	       vm->backing.device_kb : KVMMEM_UNKNOWN;
+}
+
 /**
  * kvmmem_vm_mem_kb - memory of a VM: its memory slots but for those of devices
  * @vm: its record
@@ -83,14 +80,27 @@ static u64 info_slot_pages(struct kvmmem_vm *vm)
  */
 u64 kvmmem_vm_mem_kb(struct kvmmem_vm *vm, u64 *device_kb)
 {
-	u64 all_kb = info_slot_pages(vm) << (PAGE_SHIFT - 10);
+	u64 pages, all_kb;
+	bool known;
 
-	*device_kb = KVMMEM_UNKNOWN;
 	raw_spin_lock(&vm->lock);
-	if (vm->backing.walked && vm->backing.generation == vm->slot_generation)
-		*device_kb = min(vm->backing.device_kb, all_kb);
+	/* They are counted when they have changed. 0 is the generation of no slots. */
+	known = vm->slot_generation == (vm->kvm ? kvmmem_slots_generation(vm->kvm) : 0);
+	pages = vm->slot_pages;
+	*device_kb = info_device_kb(vm);
 	raw_spin_unlock(&vm->lock);
-	return *device_kb == KVMMEM_UNKNOWN ? all_kb : all_kb - *device_kb;
+	if (!known) {
+		pages = info_count_pages(vm);
+		raw_spin_lock(&vm->lock);
+		*device_kb = info_device_kb(vm);
+		raw_spin_unlock(&vm->lock);
+	}
+
+	all_kb = pages << (PAGE_SHIFT - 10);
+	if (*device_kb == KVMMEM_UNKNOWN)
+		return all_kb;
+	*device_kb = min(*device_kb, all_kb);
+	return all_kb - *device_kb;
 }
 
 /**

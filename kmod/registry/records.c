@@ -95,6 +95,9 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	/* KVM could not make a directory (a duplicate name): a name of ours. */
 	if (!kvmmem_kvm_debugfs_name(kvm, vm->id, sizeof(vm->id)))
 		snprintf(vm->id, sizeof(vm->id), "%d-x%u", vm->tgid, slot);
+	vm->id_len = strlen(vm->id);
+	memset(vm->padded_id, ' ', sizeof(vm->padded_id));
+	memcpy(vm->padded_id, vm->id, vm->id_len);
 
 	hlist_add_head_rcu(&vm->node, &vm_hash[hash_ptr(kvm, VM_HASH_BITS)]);
 	kvmmem_process_add(vm);
@@ -304,7 +307,7 @@ void kvmmem_records_top_up(void)
 	kvmmem_pool_fill(&vcpu_pool);
 }
 
-static void records_free_vm(struct kvmmem_vm *vm)
+static noinline void records_free_vm(struct kvmmem_vm *vm)
 {
 	struct kvmmem_vcpu *rec, *next;
 
@@ -348,6 +351,9 @@ unsigned int kvmmem_vm_slots(void)
  */
 int kvmmem_vm_next(unsigned int from)
 {
+	/* Most slots up to the last VM's are in use. */
+	if (from < max_vms && test_bit(from, used))
+		return from;
 	return find_next_bit(used, max_vms, from);
 }
 

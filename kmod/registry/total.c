@@ -43,6 +43,9 @@ static void total_add_tags(struct kvmmem_tag *sum, const struct kvmmem_vcpu *rec
 		seq = read_seqcount_begin(&rec->tags_seq);
 		memset(&one, 0, sizeof(one));
 		for (tag = 0; tag < KVMMEM_TAGS; tag++) {
+			/* Only the first has flushes without having been come to. */
+			if (tag && !READ_ONCE(rec->tags[tag].moves))
+				continue;
 			one.entries += READ_ONCE(rec->tags[tag].entries);
 			one.single += READ_ONCE(rec->tags[tag].single);
 			for (i = 0; i < KVMMEM_NR_CAUSES; i++)

@@ -74,6 +74,8 @@ struct kvmmem_backing {
  * @mode: enum kvmmem_mode
  * @is_tdx: its vCPUs have no VMCS that the host could read
  * @id: "<pid>-<fd>", the key of all rows
+ * @padded_id: the same for rows, with blanks behind and no end
+ * @id_len: characters of it
  * @comm: name of the process when the record was born
  * @tgid: process id
  * @pid: the process, to look its present name up
@@ -118,6 +120,8 @@ struct kvmmem_vm {
 	enum kvmmem_mode mode;
 	bool is_tdx;
 	char id[KVMMEM_ID_LEN];
+	char padded_id[KVMMEM_ID_LEN];
+	unsigned int id_len;
 	char comm[TASK_COMM_LEN];
 	pid_t tgid;
 	struct pid *pid;

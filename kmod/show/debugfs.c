@@ -82,9 +82,11 @@ static int tlb_show(struct seq_file *seq, void *unused)
 		n = kvmmem_tlb_tags(rec, tags, range);
 		for (i = 0; i < n; i++) {
 			struct kvmmem_row row = kvmmem_row_begin(seq, &tlb_table);
+			u64 values[KVMMEM_TAG_VALUES];
 
 			kvmmem_row_u64(&row, rec->id);
-			kvmmem_row_tag(&row, &tags[i], range[i]);
+			kvmmem_tag_values(values, &tags[i], range[i]);
+			kvmmem_row_u64s(&row, values, KVMMEM_TAG_VALUES);
 			kvmmem_row_end(&row);
 		}
 	}

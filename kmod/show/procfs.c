@@ -7,6 +7,7 @@
  * in slot n of the registry. So a read may stop anywhere and go on later, with
  * no allocation that grows with the number of VMs.
  */
+#include <linux/bits.h>
 #include <linux/capability.h>
 #include <linux/module.h>
 #include <linux/proc_fs.h>
@@ -33,6 +34,7 @@
 #include "show/procfs_total.h"
 #include "show/table.h"
 #include "show/tagrow.h"
+#include "show/vmrow.h"
 
 #define PROC_MODE	0400
 
@@ -178,12 +180,8 @@ static int vm_row(struct seq_file *seq, struct kvmmem_vm *vm)
 	kvmmem_row_text(&row, comm);
 	kvmmem_row_u64(&row, info.vcpus);
 	kvmmem_row_text(&row, vm_mode_name(vm->mode));
-	kvmmem_row_u64(&row, info.mem_kb);
-	kvmmem_row_u64(&row, resident);
-	kvmmem_row_u64(&row, host.swap_kb);
-	kvmmem_row_u64(&row, host.ksm_kb);
-	kvmmem_row_u64(&row, info.device_kb);
-	kvmmem_row_u64(&row, host.private_kb);
+	kvmmem_row_numbers(&row, info.mem_kb, resident, host.swap_kb, host.ksm_kb,
+			   info.device_kb, host.private_kb);
 	kvmmem_row_end(&row);
 	return 0;
 }
@@ -197,20 +195,10 @@ static int fault_head(struct seq_file *seq)
 static int fault_row(struct seq_file *seq, struct kvmmem_vm *vm)
 {
 	struct kvmmem_fault_sum sum;
-	struct kvmmem_row row;
 
 	kvmmem_fault_of_vm(vm, &sum);
-	row = kvmmem_row_begin(seq, &fault_table);
-	kvmmem_row_text(&row, vm->id);
-	kvmmem_row_u64(&row, sum.violations);
-	kvmmem_row_u64(&row, sum.read);
-	kvmmem_row_u64(&row, sum.write);
-	kvmmem_row_u64(&row, sum.exec);
-	kvmmem_row_u64(&row, sum.protection);
-	kvmmem_row_u64(&row, sum.walk);
-	kvmmem_row_u64(&row, sum.mmio);
-	kvmmem_row_u64(&row, sum.shadow);
-	kvmmem_row_end(&row);
+	kvmmem_vm_row(seq, fault_table, vm, sum.violations, sum.read, sum.write, sum.exec,
+		      sum.protection, sum.walk, sum.mmio, sum.shadow);
 	return 0;
 }
 
@@ -223,16 +211,10 @@ static int flush_head(struct seq_file *seq)
 static int flush_row(struct seq_file *seq, struct kvmmem_vm *vm)
 {
 	struct kvmmem_flush_totals totals;
-	struct kvmmem_row row;
 
 	if (!kvmmem_flush_totals(vm, &totals))
 		return SEQ_SKIP;
-	row = kvmmem_row_begin(seq, &flush_table);
-	kvmmem_row_text(&row, vm->id);
-	kvmmem_row_u64(&row, totals.requests);
-	kvmmem_row_u64(&row, totals.remote);
-	kvmmem_row_u64(&row, totals.vcpu);
-	kvmmem_row_end(&row);
+	kvmmem_vm_row(seq, flush_table, vm, totals.requests, totals.remote, totals.vcpu);
 	return 0;
 }
 
@@ -254,12 +236,11 @@ static int vpid_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 	kvmmem_vm_for_each_vcpu(rec, vm) {
 		n = kvmmem_tlb_tags(rec, tags, range);
 		for (i = 0; i < n; i++) {
-			struct kvmmem_row row = kvmmem_row_begin(seq, &vpid_table);
+			u64 values[1 + KVMMEM_TAG_VALUES] = { rec->id };
 
-			kvmmem_row_text(&row, vm->id);
-			kvmmem_row_u64(&row, rec->id);
-			kvmmem_row_tag(&row, &tags[i], range[i]);
-			kvmmem_row_end(&row);
+			static_assert(ARRAY_SIZE(values) == ARRAY_SIZE(vpid_table_columns) - 1);
+			kvmmem_tag_values(values + 1, &tags[i], range[i]);
+			kvmmem_table_row(seq, &vpid_table, vm->padded_id, vm->id_len, values);
 		}
 	}
 	return 0;
@@ -274,20 +255,12 @@ static int backing_head(struct seq_file *seq)
 static int backing_row(struct seq_file *seq, struct kvmmem_vm *vm)
 {
 	struct kvmmem_levels levels;
-	struct kvmmem_row row;
-	int i;
+	const u64 *host = levels.host.host_kb, *ept = levels.ept_kb;
 
 	if (!kvmmem_backing_levels(vm, &levels))
 		return SEQ_SKIP;
-	row = kvmmem_row_begin(seq, &backing_table);
-	kvmmem_row_text(&row, vm->id);
-	for (i = 0; i < KVMMEM_NR_SIZES; i++)
-		kvmmem_row_u64(&row, levels.host.host_kb[i]);
-	for (i = 0; i < KVMMEM_NR_SIZES; i++)
-		kvmmem_row_u64(&row, levels.ept_kb[i]);
-	kvmmem_row_u64(&row, levels.table_kb);
-	kvmmem_row_u64(&row, levels.age_ms);
-	kvmmem_row_end(&row);
+	kvmmem_vm_row(seq, backing_table, vm, host[0], host[1], host[2], ept[0], ept[1], ept[2],
+		      levels.table_kb, levels.age_ms);
 	return 0;
 }
 
@@ -299,15 +272,13 @@ static int huge_head(struct seq_file *seq)
 
 static int huge_row(struct seq_file *seq, struct kvmmem_vm *vm)
 {
-	struct kvmmem_row row = kvmmem_row_begin(seq, &huge_table);
 	u64 flows[KVMMEM_NR_FLOWS];
-	bool known = kvmmem_flow_of_vm(vm, flows);
-	int i;
 
-	kvmmem_row_text(&row, vm->id);
-	for (i = 0; i < KVMMEM_NR_FLOWS; i++)
-		kvmmem_row_u64(&row, known ? flows[i] : KVMMEM_UNKNOWN);
-	kvmmem_row_end(&row);
+	static_assert(ARRAY_SIZE(flows) == ARRAY_SIZE(huge_table_columns) - 1);
+	/* All bits: every one is unknown while nobody counts. */
+	if (!kvmmem_flow_of_vm(vm, flows))
+		memset(flows, 0xff, sizeof(flows));
+	kvmmem_table_row(seq, &huge_table, vm->padded_id, vm->id_len, flows);
 	return 0;
 }
 
@@ -337,26 +308,30 @@ static const struct section sections[] = {
 	{ kvmmem_proc_time_head, kvmmem_proc_time_row },
 };
 
+/* A position: the section, and the place in it. */
+#define PLACE_BITS	17	/* max_vms is 65536 at most */
+#define PLACE_MASK	GENMASK(PLACE_BITS - 1, 0)
+
 /* The first position at or after this one where something is. */
 static void *proc_seek(loff_t *pos)
 {
-	u64 stride = kvmmem_vm_slots() + 1;
 	u64 section, place;
 
 	for (;;) {
-		section = div64_u64_rem(*pos, stride, &place);
+		section = *pos >> PLACE_BITS;
+		place = *pos & PLACE_MASK;
 		if (section >= ARRAY_SIZE(sections))
 			return NULL;
 		if (!place)
 			return pos;
 		if (sections[section].row) {
 			place = kvmmem_vm_next(place - 1) + 1;
-			if (place < stride) {
-				*pos = section * stride + place;
+			if (place <= kvmmem_vm_slots()) {
+				*pos = section << PLACE_BITS | place;
 				return pos;
 			}
 		}
-		*pos = (section + 1) * stride;
+		*pos = (section + 1) << PLACE_BITS;
 	}
 }
 
@@ -375,23 +350,52 @@ static void proc_stop(struct seq_file *seq, void *v)
 {
 }
 
-static int proc_show(struct seq_file *seq, void *v)
+static int proc_row(struct seq_file *seq, const struct section *section, unsigned int slot)
 {
-	u64 section, place;
 	struct kvmmem_vm *vm;
 	int ret;
 
-	section = div64_u64_rem(*(loff_t *)v, kvmmem_vm_slots() + 1, &place);
-	if (!place)
-		return sections[section].head(seq);
-
-	vm = kvmmem_vm_get(place - 1);
+	if (!(slot % 16))
+		cond_resched();
+	vm = kvmmem_vm_get(slot);
 	if (!vm)
 		return SEQ_SKIP;
-	ret = sections[section].row(seq, vm);
+	ret = section->row(seq, vm);
 	kvmmem_vm_put(vm);
-	if (!(place % 16))
-		cond_resched();
+	return ret;
+}
+
+/* A row that finds so much room will nearly always do with it. */
+#define ROOM	256
+
+/*
+ * What seq_file does between two rows costs as much as a row does. So there are as
+ * many in one go as the buffer has room for; the position is moved on with each.
+ */
+static int proc_show(struct seq_file *seq, void *v)
+{
+	loff_t *pos = v;
+	const struct section *section = &sections[*pos >> PLACE_BITS];
+	unsigned int slot = *pos & PLACE_MASK;
+	int ret;
+
+	if (!slot--)
+		return section->head(seq);
+	ret = proc_row(seq, section, slot);
+	while (!ret && seq->size - seq->count > ROOM) {
+		size_t count = seq->count;
+
+		slot = kvmmem_vm_next(slot + 1);
+		if (slot >= kvmmem_vm_slots())
+			break;
+		ret = proc_row(seq, section, slot);
+		/* As if it had not been tried: seq_file will ask for it. */
+		if (ret || seq_has_overflowed(seq)) {
+			seq->count = count;
+			return 0;
+		}
+		*pos = (*pos & ~PLACE_MASK) + slot + 1;
+	}
 	return ret;
 }
 

@@ -10,6 +10,7 @@
 #include "memory/older.h"
 #include "show/procfs_memory.h"
 #include "show/table.h"
+#include "show/vmrow.h"
 
 /* So many nodes need no memory of their own. */
 #define FEW_NODES	8
@@ -45,7 +46,7 @@ int kvmmem_proc_numa_head(struct seq_file *seq)
  */
 int kvmmem_proc_numa_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 {
-	unsigned int few[FEW_NODES] = {}, *vcpus = few, sum;
+	unsigned int few[FEW_NODES] = {}, *vcpus = few, left = nr_online_nodes, sum;
 	int nid;
 
 	if (nr_node_ids > FEW_NODES)
@@ -54,17 +55,15 @@ int kvmmem_proc_numa_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 		return -ENOMEM;
 	sum = kvmmem_nodes_vcpus(vm, vcpus);
 	for_each_online_node(nid) {
-		struct kvmmem_row row = kvmmem_row_begin(seq, &numa_table);
 		struct kvmmem_node node;
 
 		kvmmem_backing_node(vm, nid, &node);
-		kvmmem_row_text(&row, vm->id);
-		kvmmem_row_u64(&row, nid);
-		kvmmem_row_u64(&row, node.mem_kb);
-		kvmmem_row_u64(&row, node.table_kb);
-		kvmmem_row_u64(&row, sum ? DIV_ROUND_CLOSEST_ULL(100ULL * vcpus[nid], sum) :
-					   KVMMEM_UNKNOWN);
-		kvmmem_row_end(&row);
+		kvmmem_vm_row(seq, numa_table, vm, nid, node.mem_kb, node.table_kb,
+			      sum ? DIV_ROUND_CLOSEST_ULL(100ULL * vcpus[nid], sum) :
+				    KVMMEM_UNKNOWN);
+		/* The rest of the mask is long, and empty. */
+		if (!--left)
+			break;
 	}
 	if (vcpus != few)
 		kfree(vcpus);
@@ -93,17 +92,10 @@ int kvmmem_proc_older_head(struct seq_file *seq)
 int kvmmem_proc_older_row(struct seq_file *seq, struct kvmmem_vm *vm)
 {
 	struct kvmmem_older older;
-	struct kvmmem_row row;
-	int i;
 
 	if (!kvmmem_older_of_vm(vm, &older))
 		return SEQ_SKIP;
-	row = kvmmem_row_begin(seq, &older_table);
-	kvmmem_row_text(&row, vm->id);
-	kvmmem_row_u64(&row, older.unsync);
-	for (i = 0; i < KVMMEM_NR_OLDER; i++)
-		kvmmem_row_u64(&row, older.events[i]);
-	kvmmem_row_u64(&row, older.rmap_kb);
-	kvmmem_row_end(&row);
+	kvmmem_vm_row(seq, older_table, vm, older.unsync, older.events[0], older.events[1],
+		      older.events[2], older.events[3], older.rmap_kb);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "count/outcome.h"
 #include "show/procfs_outcome.h"
 #include "show/table.h"
+#include "show/vmrow.h"
 
 KVMMEM_TABLE(outcome_table, "outcome",
 	     { "vm", -10 }, { "fixed", 10 }, { "fast", 9 }, { "spurious", 9 },
@@ -38,21 +39,13 @@ int kvmmem_outcome_head(struct seq_file *seq)
 int kvmmem_outcome_row(struct seq_file *seq, struct kvmmem_vm *vm)
 {
 	u64 sums[KVMMEM_NR_OUTCOMES], retried, l2, reflected;
-	struct kvmmem_row row;
 
 	if (!kvmmem_outcome_of_vm(vm, sums, &retried))
 		return SEQ_SKIP;
 	kvmmem_fault_nested(vm, &l2, &reflected);
-	row = kvmmem_row_begin(seq, &outcome_table);
-	kvmmem_row_text(&row, vm->id);
-	kvmmem_row_u64(&row, sums[KVMMEM_OUTCOME_FIXED]);
-	kvmmem_row_u64(&row, sums[KVMMEM_OUTCOME_FAST]);
-	kvmmem_row_u64(&row, sums[KVMMEM_OUTCOME_SPURIOUS]);
-	kvmmem_row_u64(&row, sums[KVMMEM_OUTCOME_EMULATED]);
-	kvmmem_row_u64(&row, sums[KVMMEM_OUTCOME_MMIO]);
-	kvmmem_row_u64(&row, retried);
-	kvmmem_row_u64(&row, l2);
-	kvmmem_row_u64(&row, reflected);
-	kvmmem_row_end(&row);
+	kvmmem_vm_row(seq, outcome_table, vm, sums[KVMMEM_OUTCOME_FIXED],
+		      sums[KVMMEM_OUTCOME_FAST], sums[KVMMEM_OUTCOME_SPURIOUS],
+		      sums[KVMMEM_OUTCOME_EMULATED], sums[KVMMEM_OUTCOME_MMIO], retried, l2,
+		      reflected);
 	return 0;
 }

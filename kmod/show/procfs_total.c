@@ -33,7 +33,7 @@ int kvmmem_proc_total(struct seq_file *seq)
 	bool faults = kvmmem_fault_on(), flushes = kvmmem_tlb_on();
 	struct kvmmem_total total;
 	struct kvmmem_row row;
-	u64 all;
+	u64 all, causes[KVMMEM_NR_CAUSES];
 
 	kvmmem_total_read(&total);
 	/* All bits: what nobody counts is unknown. */
@@ -46,20 +46,13 @@ int kvmmem_proc_total(struct seq_file *seq)
 	all = flushes ? kvmmem_tag_flushes(&total.tags) : KVMMEM_UNKNOWN;
 	kvmmem_table_header(seq, &total_table);
 	row = kvmmem_row_begin(seq, &total_table);
-	kvmmem_row_u64(&row, total.vms);
-	kvmmem_row_u64(&row, total.vms_ended);
-	kvmmem_row_u64(&row, total.vcpus_ended);
-	kvmmem_row_u64(&row, total.faults.violations);
-	kvmmem_row_u64(&row, all);
-	kvmmem_row_u64(&row, total.faults.read);
-	kvmmem_row_u64(&row, total.faults.write);
-	kvmmem_row_u64(&row, total.faults.exec);
-	kvmmem_row_u64(&row, total.faults.protection);
-	kvmmem_row_u64(&row, total.faults.walk);
-	kvmmem_row_u64(&row, total.faults.mmio);
-	kvmmem_row_u64(&row, total.faults.shadow);
-	kvmmem_row_u64(&row, total.tags.entries);
-	kvmmem_row_causes(&row, &total.tags, all);
+	kvmmem_row_numbers(&row, total.vms, total.vms_ended, total.vcpus_ended,
+			   total.faults.violations, all, total.faults.read,
+			   total.faults.write, total.faults.exec, total.faults.protection,
+			   total.faults.walk, total.faults.mmio, total.faults.shadow,
+			   total.tags.entries);
+	kvmmem_tag_causes(causes, &total.tags, all);
+	kvmmem_row_u64s(&row, causes, KVMMEM_NR_CAUSES);
 	kvmmem_row_u64(&row, total.tags.single);
 	kvmmem_row_end(&row);
 	return 0;

@@ -68,11 +68,26 @@ struct kvmmem_row {
 };
 
 void kvmmem_table_header(struct seq_file *seq, const struct kvmmem_table *table);
+void kvmmem_table_row(struct seq_file *seq, const struct kvmmem_table *table,
+		      const char *word, unsigned int len, const u64 *values);
 struct kvmmem_row kvmmem_row_begin(struct seq_file *seq, const struct kvmmem_table *table);
 void kvmmem_row_text(struct kvmmem_row *row, const char *text);
+void kvmmem_row_u64s(struct kvmmem_row *row, const u64 *values, unsigned int n);
 void kvmmem_row_u64(struct kvmmem_row *row, u64 value);
 void kvmmem_row_s64(struct kvmmem_row *row, s64 value);
 void kvmmem_row_end(struct kvmmem_row *row);
+
+/**
+ * kvmmem_row_numbers - print several numbers, which is cheaper than one by one
+ * @_row: the row
+ * @...: the numbers, or KVMMEM_UNKNOWN
+ */
+#define kvmmem_row_numbers(_row, ...)						\
+do {										\
+	const u64 _values[] = { __VA_ARGS__ };					\
+										\
+	kvmmem_row_u64s(_row, _values, ARRAY_SIZE(_values));			\
+} while (0)
 
 size_t kvmmem_escape(char *dst, size_t size, const char *src);
 unsigned int kvmmem_digits(u64 value);

@@ -5,55 +5,54 @@
 #ifndef _KVMMEM_TAGROW_H
 #define _KVMMEM_TAGROW_H
 
+#include <linux/string.h>
+
 #include "count/requests.h"
 #include "count/tlb.h"
 #include "count/tlb_hooks.h"
 #include "show/table.h"
 
+/* vpid, entries, flushes, the causes, single, moves, range */
+#define KVMMEM_TAG_VALUES	(6 + KVMMEM_NR_CAUSES)
+
 /**
- * kvmmem_row_causes - print the causes of the flushes under a tag
- * @row: the row
+ * kvmmem_tag_causes - the causes of the flushes under a tag
+ * @causes: where to, by enum kvmmem_cause
  * @tag: the tag, or a sum of tags
  * @flushes: all of them
  *
- * Where causes cannot be told apart their columns are unknown and all flushes
- * are other.
+ * Where causes cannot be told apart they are unknown and all flushes are other.
  */
-static inline void kvmmem_row_causes(struct kvmmem_row *row, const struct kvmmem_tag *tag,
-				     u64 flushes)
+static inline void kvmmem_tag_causes(u64 *causes, const struct kvmmem_tag *tag, u64 flushes)
 {
-	bool known = kvmmem_tlb_causes_known();
-	int i;
-
-	for (i = 0; i < KVMMEM_NR_CAUSES; i++) {
-		u64 of_cause = tag->flushes[i];
-
-		if (!known)
-			of_cause = i == KVMMEM_CAUSE_OTHER ? flushes : KVMMEM_UNKNOWN;
-		else if (i == KVMMEM_CAUSE_REMOTE && !kvmmem_requests_reach_vcpus())
-			of_cause = KVMMEM_UNKNOWN;
-		kvmmem_row_u64(row, of_cause);
+	if (!kvmmem_tlb_causes_known()) {
+		memset(causes, 0xff, sizeof(tag->flushes));
+		causes[KVMMEM_CAUSE_OTHER] = flushes;
+		return;
 	}
+	memcpy(causes, tag->flushes, sizeof(tag->flushes));
+	if (!kvmmem_requests_reach_vcpus())
+		causes[KVMMEM_CAUSE_REMOTE] = KVMMEM_UNKNOWN;
 }
 
 /**
- * kvmmem_row_tag - print vpid, entries, flushes, the causes, single, moves, range
- * @row: the row
+ * kvmmem_tag_values - what the rows of a tag have in common
+ * @values: where to, KVMMEM_TAG_VALUES numbers in the order of the columns
  * @tag: the tag
  * @range: flushes of address ranges under it
  */
-static inline void kvmmem_row_tag(struct kvmmem_row *row, const struct kvmmem_tag *tag,
-				  u64 range)
+static inline void kvmmem_tag_values(u64 *values, const struct kvmmem_tag *tag, u64 range)
 {
 	u64 flushes = kvmmem_tag_flushes(tag);
 
-	kvmmem_row_u64(row, tag->tag == KVMMEM_TAG_UNKNOWN ? KVMMEM_UNKNOWN : tag->tag);
-	kvmmem_row_u64(row, tag->entries);
-	kvmmem_row_u64(row, flushes);
-	kvmmem_row_causes(row, tag, flushes);
-	kvmmem_row_u64(row, tag->single);
-	kvmmem_row_u64(row, tag->moves);
-	kvmmem_row_u64(row, range);
+	*values++ = tag->tag == KVMMEM_TAG_UNKNOWN ? KVMMEM_UNKNOWN : tag->tag;
+	*values++ = tag->entries;
+	*values++ = flushes;
+	kvmmem_tag_causes(values, tag, flushes);
+	values += KVMMEM_NR_CAUSES;
+	*values++ = tag->single;
+	*values++ = tag->moves;
+	*values = range;
 }
 
 #endif /* _KVMMEM_TAGROW_H */

@@ -3,6 +3,7 @@
 #include <linux/seq_file.h>
 #include <linux/string.h>
 
+#include "kvmmem.h"
 #include "show/table.h"
 
 KVMMEM_TABLE(sample, "vm",
@@ -104,6 +105,48 @@ static void every_size_of_buffer(struct kunit *test)
 	}
 	KUNIT_EXPECT_GT(test, fits, 100);
 	KUNIT_EXPECT_LT(test, fits, 400 - sizeof(row));
+}
+
+static const char padded[KVMMEM_ID_LEN] = "4121-11                 ";
+
+KVMMEM_TABLE(numbers, "vm",
+	     { "id", -6 }, { "vcpus", 5 }, { "mem_kb", 11 }, { "far", 40 }, { "farther", 60 },
+	     { "last", -3 });
+
+/* A row in one go is the same as cell by cell, wherever the buffer ends. */
+static void whole_row_is_the_same(struct kunit *test)
+{
+	static const u64 values[][5] = {
+		{ 0, 9, 10, 99, 100 },
+		{ 99999, 99999999999, 1, KVMMEM_UNKNOWN, 12 },
+		{ 100000, 100000000000, U64_MAX - 1, 7, 1234 },
+		{ KVMMEM_UNKNOWN, 4194304, 101, 1000, KVMMEM_UNKNOWN },
+	};
+	struct seq_file cells, whole;
+	size_t size, i, k, len;
+
+	for (size = 64; size < 512; size += 7) {
+		for (i = 0; i < ARRAY_SIZE(values); i++) {
+			struct kvmmem_row row;
+
+			len = i % 2 ? 7 : 3;
+			begin(test, &cells, size + 1);
+			begin(test, &whole, size + 1);
+			cells.size = size;
+			whole.size = size;
+			row = kvmmem_row_begin(&cells, &numbers);
+			kvmmem_row_text(&row, len == 7 ? "4121-11" : "412");
+			for (k = 0; k < 5; k++)
+				kvmmem_row_u64(&row, values[i][k]);
+			kvmmem_row_end(&row);
+			kvmmem_table_row(&whole, &numbers, len == 7 ? padded :
+					 "412                     ", len, values[i]);
+			KUNIT_EXPECT_EQ(test, seq_has_overflowed(&whole),
+					seq_has_overflowed(&cells));
+			if (!seq_has_overflowed(&cells))
+				KUNIT_EXPECT_STREQ(test, text_of(&whole), text_of(&cells));
+		}
+	}
 }
 
 static void full_buffer_overflows(struct kunit *test)
@@ -208,6 +251,7 @@ static struct kunit_case table_cases[] = {
 	KUNIT_CASE(widths_to_the_brim),
 	KUNIT_CASE(every_power_of_ten),
 	KUNIT_CASE(every_size_of_buffer),
+	KUNIT_CASE(whole_row_is_the_same),
 	KUNIT_CASE(full_buffer_overflows),
 	KUNIT_CASE(signed_numbers),
 	KUNIT_CASE(digits),
