@@ -16,6 +16,7 @@
 #include <linux/tracepoint.h>
 #include <linux/workqueue.h>
 
+#include "registry/ended.h"
 #include "registry/reaper.h"
 #include "registry/records.h"
 #include "registry/total.h"
@@ -27,8 +28,10 @@ static DECLARE_WORK(reaper, reaper_run);
 
 static void reaper_run(struct work_struct *work)
 {
-	struct llist_node *list = llist_del_all(&dead_vms);
+	/* In the order in which they died. */
+	struct llist_node *list = llist_reverse_order(llist_del_all(&dead_vms));
 	struct kvmmem_vm *vm, *next;
+	struct kvmmem_total total;
 
 	if (!list)
 		return;
@@ -36,7 +39,8 @@ static void reaper_run(struct work_struct *work)
 	tracepoint_synchronize_unregister();
 	synchronize_rcu();
 	llist_for_each_entry_safe(vm, next, list, dead) {
-		kvmmem_total_ended(vm);
+		kvmmem_total_ended(vm, &total);
+		kvmmem_ended_add(vm, &total);
 		kvmmem_vm_put(vm);
 		cond_resched();
 	}
@@ -55,6 +59,7 @@ void kvmmem_reaper_bury(struct kvmmem_vm *vm)
 	raw_spin_lock(&vm->lock);
 	WRITE_ONCE(vm->kvm, NULL);
 	raw_spin_unlock(&vm->lock);
+	kvmmem_ended_note(vm);
 	llist_add(&vm->dead, &dead_vms);
 	schedule_work(&reaper);
 }

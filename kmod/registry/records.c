@@ -16,6 +16,7 @@
 #include <linux/rculist.h>
 
 #include "decode/param.h"
+#include "registry/born.h"
 #include "registry/pool.h"
 #include "registry/process.h"
 #include "registry/records.h"
@@ -57,10 +58,9 @@ static struct kvmmem_vm *records_find_vm(const struct kvm *kvm)
 
 static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *task)
 {
-	u64 older[KVMMEM_NR_OLDER];
 	struct kvmmem_user *user;
 	struct kvmmem_vm *vm;
-	unsigned int slot, i;
+	unsigned int slot;
 
 	lockdep_assert_held(&registry_lock);
 	slot = find_first_zero_bit(used, max_vms);
@@ -79,25 +79,8 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	vm->kvm = kvm;
 	vm->key = kvm;
 	vm->slot = slot;
-	vm->tgid = task_tgid_nr(task);
-	vm->pid = get_pid(task_tgid(task));
-	strscpy(vm->comm, task->group_leader->comm, sizeof(vm->comm));
-	vm->requested.seen = kvmmem_kvm_requests(kvm);
-	vm->remote.seen = kvmmem_remote_flushes(kvm);
-	kvmmem_older_events(kvm, older);
-	for (i = 0; i < KVMMEM_NR_OLDER; i++)
-		vm->older[i].seen = older[i];
 	vm->user = user;
-	vm->mm = kvm->mm;
-	vm->is_tdx = kvmmem_kvm_is_tdx(kvm);
-	INIT_LIST_HEAD(&vm->vcpus);
-	mutex_init(&vm->outcome_lock);
-	/* KVM could not make a directory (a duplicate name): a name of ours. */
-	if (!kvmmem_kvm_debugfs_name(kvm, vm->id, sizeof(vm->id)))
-		snprintf(vm->id, sizeof(vm->id), "%d-x%u", vm->tgid, slot);
-	vm->id_len = strlen(vm->id);
-	memset(vm->padded_id, ' ', sizeof(vm->padded_id));
-	memcpy(vm->padded_id, vm->id, vm->id_len);
+	kvmmem_vm_born(vm, kvm, task);
 
 	hlist_add_head_rcu(&vm->node, &vm_hash[hash_ptr(kvm, VM_HASH_BITS)]);
 	kvmmem_process_add(vm);

@@ -11,6 +11,7 @@
 #include <linux/rculist.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 
 #include "registry/total.h"
 
@@ -83,11 +84,14 @@ static void total_add_vm(struct kvmmem_total *total, struct kvmmem_vm *vm)
 /**
  * kvmmem_total_ended - keep the counts of a VM that is gone
  * @vm: its record, which no hook can find any more
+ * @total: where to put them, too
  *
  * Context: may sleep.
  */
-void kvmmem_total_ended(struct kvmmem_vm *vm)
+void kvmmem_total_ended(struct kvmmem_vm *vm, struct kvmmem_total *total)
 {
+	memset(total, 0, sizeof(*total));
+	total_add_vm(total, vm);
 	mutex_lock(&total_mutex);
 	total_add_vm(&ended, vm);
 	raw_spin_lock(&counted_lock);

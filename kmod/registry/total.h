@@ -24,7 +24,7 @@ struct kvmmem_total {
 };
 
 void kvmmem_total_born(struct kvmmem_vm *vm);
-void kvmmem_total_ended(struct kvmmem_vm *vm);
+void kvmmem_total_ended(struct kvmmem_vm *vm, struct kvmmem_total *total);
 void kvmmem_total_read(struct kvmmem_total *total);
 
 #endif /* _KVMMEM_TOTAL_H */

@@ -77,6 +77,9 @@ struct kvmmem_backing {
  * @padded_id: the same for rows, with blanks behind and no end
  * @id_len: characters of it
  * @comm: name of the process when the record was born
+ * @born: when the record was, ktime_get_ns()
+ * @ended: when the VM ended, likewise
+ * @last_comm: name of the process at that time
  * @tgid: process id
  * @pid: the process, to look its present name up
  * @requests: remote flushes asked for, where KVM does not count them
@@ -123,6 +126,9 @@ struct kvmmem_vm {
 	char padded_id[KVMMEM_ID_LEN];
 	unsigned int id_len;
 	char comm[TASK_COMM_LEN];
+	u64 born;
+	u64 ended;
+	char last_comm[TASK_COMM_LEN];
 	pid_t tgid;
 	struct pid *pid;
 	atomic64_t requests;

@@ -23,6 +23,7 @@
 #include "show/audit.h"
 #include "show/debugfs.h"
 #include "show/debugfs_backing.h"
+#include "show/debugfs_ended.h"
 #include "show/debugfs_time.h"
 #include "show/file.h"
 #include "show/table.h"
@@ -296,6 +297,7 @@ void kvmmem_debugfs_init(void)
 	debugfs_create_file("hooks", 0400, root, NULL, &hooks_fops);
 	debugfs_create_file("audit", 0400, root, NULL, &audit_fops);
 	debugfs_create_file("registry", 0400, root, NULL, &registry_fops);
+	kvmmem_debugfs_ended(root);
 	kvmmem_watch_by(&debugfs_watch);
 }
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The row of all VMs since load: what ends is not lost, and counted once."""
+"""The row of all VMs since load: what ends is not lost, and counted once. What those
+had that ended last.
+"""
 
 import kmod
+import procfile
 from host import Scenario
 from procfile import ProcFile
 from suite_lab import equal
@@ -48,8 +51,45 @@ def check_sums(out):
                        if one.get(column) is not None], [])
 
 
+def newest_first(rows):
+    """Are these the rows of VMs of which the first ended last?"""
+    ages = [row["ago_ms"] for row in rows]
+    return ages == sorted(ages) and len({row["id"] for row in rows}) == len(rows)
+
+
+def check_ended(out):
+    """Of 70 VMs the 64 that ended last, each with its own counts."""
+    equal("before any", procfile.table(out["none"]), [])
+    rows = procfile.table(out["ended"])
+    guests = out.records("guests", "expect")
+    equal("guests", len(guests), 70)
+    equal("rows", len(rows), 64)
+    assert newest_first(rows), "not the newest first"
+    equal("ids", [row["id"] for row in rows], [one["id"] for one in guests[:5:-1]])
+    for row, guest in zip(rows, reversed(guests)):
+        for column, key in (("ept_violations", "violations"), ("read", "read"),
+                            ("write", "write"), ("exec", "exec"), ("mmio", "mmio")):
+            equal(f"{row['id']}: {column}", row[column], guest[key])
+        equal("comm", row["comm"], "kvmguest")
+        assert 0 < row["lived_ms"] < 30000, row
+    # The last one had more of everything, and was seen just before.
+    alive = ProcFile(out["last"])
+    mine, = [row for row in alive.rows["fault"] if row["vm"] == rows[0]["id"]]
+    for column in FAULTS:
+        equal(f"last: {column}", rows[0][column], mine[column])
+    for column in TAGS:
+        values = [row[column] for row in alive.rows["vpid"] if row["vm"] == rows[0]["id"]]
+        equal(f"last: {column}", rows[0][column], None if None in values else sum(values))
+    equal("last: vcpus", rows[0]["vcpus"], 2)
+    assert rows[0]["flushes"] > 0 and rows[0]["mmio"] == 3 * 8, rows[0]
+    equal("vms_ended", total(ProcFile(out["over"]))["vms_ended"], 70)
+
+
 def check_shadow(out):
     """Faults of shadow paging are apart in the total, too."""
+    ended, = procfile.table(out["ended"])
+    equal("ended: ept_violations", ended["ept_violations"], None)
+    equal("ended: shadow", ended["shadow"], ProcFile(out["now"]).rows["fault"][0]["shadow"])
     row = total(ProcFile(out["over"]))
     equal("shadow", row["shadow"], ProcFile(out["now"]).rows["fault"][0]["shadow"])
     equal("ept_violations", row["ept_violations"], 0)
@@ -65,6 +105,11 @@ def check_growing(out):
                 assert after[column] >= before[column], \
                     f"{column} fell from {before[column]} to {after[column]}"
     assert rows[0]["vms_ended"] < rows[-1]["vms_ended"], "no VM ended meanwhile"
+    for text in out.all("ended"):
+        ended = procfile.table(text)
+        assert len(ended) <= 64 and newest_first(ended), text
+        assert all(row["ept_violations"] >= 64 for row in ended), text
+    assert len(ended) == 64, "fewer than there were"
     last = total(ProcFile(out["over"]))
     equal("vms_ended", last["vms_ended"], 2 * 40)
     equal("vcpus_ended", last["vcpus_ended"], 2 * 40)
@@ -82,6 +127,14 @@ def check_off(out):
     equal("again", again, on)
 
 
+# Reading 'registry' waits until those that have ended so far are counted.
+ENDED = """
+ended() {
+    cat /sys/kernel/debug/kvmmem/registry >/dev/null
+    cat /sys/kernel/debug/kvmmem/ended
+}
+"""
+
 SCENARIOS = [
     Scenario("total_sums", """
 load_kvm
@@ -93,13 +146,28 @@ kvmguest --pages 128 --vms 2 --vcpus 2 --turns --mmio 16 --rounds 3 --drop \\
     --then 'section three cat /proc/kvmmem'
 section "three over" cat /proc/kvmmem
 """, check_sums, limit=60),
-    Scenario("total_shadow", """
+    Scenario("total_ended", ENDED + """
+load_kvm
+load_kvmmem
+section none ended
+for i in $(seq 66); do kvmguest --pages $((16 + i)) --access read,write,exec; done >guests
+kvmguest --pages 32 --vms 3 >>guests
+kvmguest --pages 64 --vcpus 2 --turns --mmio 8 --rounds 3 --drop \\
+    --then 'section last cat /proc/kvmmem' >last
+grep '^expect' last >>guests
+cat last
+section guests cat guests
+section ended ended
+section over cat /proc/kvmmem
+""", check_ended, limit=100),
+    Scenario("total_shadow", ENDED + """
 load_kvm_shadow
 load_kvmmem
 kvmguest --pages 64 --then 'section now cat /proc/kvmmem'
+section ended ended
 section over cat /proc/kvmmem
 """, check_shadow, limit=60),
-    Scenario("total_grows", """
+    Scenario("total_grows", ENDED + """
 load_kvm
 load_kvmmem
 run() {
@@ -111,8 +179,10 @@ run >first.out & first=$!
 run >second.out & second=$!
 while kill -0 $first 2>/dev/null || kill -0 $second 2>/dev/null; do
     section round cat /proc/kvmmem
+    section ended cat /sys/kernel/debug/kvmmem/ended
 done
 wait $first $second
+section ended ended
 section over cat /proc/kvmmem
 section first cat first.out
 section second cat second.out

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a record knows of its VM from the beginning.
+ */
+#include <linux/ktime.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+
+#include "registry/born.h"
+
+/**
+ * kvmmem_vm_born - fill in a record
+ * @vm: the record, zeroed, with its slot
+ * @kvm: the VM, which cannot be destroyed during the call
+ * @task: a thread of the process that has it
+ *
+ * Context: the registry's lock.
+ */
+void kvmmem_vm_born(struct kvmmem_vm *vm, struct kvm *kvm, struct task_struct *task)
+{
+	u64 older[KVMMEM_NR_OLDER];
+	unsigned int i;
+
+	vm->born = ktime_get_ns();
+	vm->tgid = task_tgid_nr(task);
+	vm->pid = get_pid(task_tgid(task));
+	strscpy(vm->comm, task->group_leader->comm, sizeof(vm->comm));
+	vm->requested.seen = kvmmem_kvm_requests(kvm);
+	vm->remote.seen = kvmmem_remote_flushes(kvm);
+	kvmmem_older_events(kvm, older);
+	for (i = 0; i < KVMMEM_NR_OLDER; i++)
+		vm->older[i].seen = older[i];
+	vm->mm = kvm->mm;
+	vm->is_tdx = kvmmem_kvm_is_tdx(kvm);
+	INIT_LIST_HEAD(&vm->vcpus);
+	mutex_init(&vm->outcome_lock);
+	/* KVM could not make a directory (a duplicate name): a name of ours. */
+	if (!kvmmem_kvm_debugfs_name(kvm, vm->id, sizeof(vm->id)))
+		snprintf(vm->id, sizeof(vm->id), "%d-x%u", vm->tgid, vm->slot);
+	vm->id_len = strlen(vm->id);
+	memset(vm->padded_id, ' ', sizeof(vm->padded_id));
+	memcpy(vm->padded_id, vm->id, vm->id_len);
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * debugfs: the VMs that ended last.
+ */
+#include <linux/debugfs.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+
+#include "count/fault.h"
+#include "count/mmio.h"
+#include "count/tlb.h"
+#include "count/tlb_hooks.h"
+#include "registry/ended.h"
+#include "show/debugfs_ended.h"
+#include "show/file.h"
+#include "show/table.h"
+#include "show/tagrow.h"
+
+KVMMEM_TABLE(ended_table, "ended",
+	     { "id", -10 }, { "comm", -15 }, { "lived_ms", 9 }, { "ago_ms", 9 },
+	     { "vcpus", 5 }, { "ept_violations", 14 }, { "flushes", 11 }, { "read", 10 },
+	     { "write", 10 }, { "exec", 8 }, { "protection", 10 }, { "page_walk", 9 },
+	     { "mmio", 8 }, { "shadow", 8 }, { "entries", 11 }, { "remote", 8 },
+	     { "guest", 8 }, { "nested", 6 }, { "tag", 6 }, { "other", 6 },
+	     { "single", 6 });
+
+static void ended_row(struct seq_file *seq, const struct kvmmem_ended *one)
+{
+	struct kvmmem_fault_sum faults = one->total.faults;
+	const struct kvmmem_tag *tags = &one->total.tags;
+	u64 values[KVMMEM_TAG_VALUES], now = ktime_get_ns();
+	char comm[4 * TASK_COMM_LEN + 1];
+	struct kvmmem_row row;
+
+	/* All bits: what nobody counts is unknown. */
+	if (!kvmmem_fault_on())
+		memset(&faults, 0xff, sizeof(faults));
+	else
+		kvmmem_fault_mask(&faults, one->mode, one->mode == KVMMEM_MODE_SHADOW ||
+				  (!one->is_tdx && kvmmem_mmio_on()));
+	memset(values, 0xff, sizeof(values));
+	if (kvmmem_tlb_on())
+		kvmmem_tag_values(values, tags, 0);
+	kvmmem_escape(comm, sizeof(comm), one->comm);
+
+	row = kvmmem_row_begin(seq, &ended_table);
+	kvmmem_row_text(&row, one->id);
+	kvmmem_row_text(&row, comm);
+	kvmmem_row_numbers(&row, div_u64(one->lived_ns, NSEC_PER_MSEC),
+			   div_u64(now - one->at, NSEC_PER_MSEC), one->total.vcpus_ended,
+			   faults.violations, values[2], faults.read, faults.write,
+			   faults.exec, faults.protection, faults.walk, faults.mmio,
+			   faults.shadow, values[1]);
+	/* The causes, and single. */
+	kvmmem_row_u64s(&row, values + 3, KVMMEM_NR_CAUSES + 1);
+	kvmmem_row_end(&row);
+}
+
+/* The newest first. They may be overtaken by others that end meanwhile. */
+static int ended_show(struct seq_file *seq, void *unused)
+{
+	u64 nr = kvmmem_ended_count();
+	struct kvmmem_ended one;
+
+	kvmmem_table_header(seq, &ended_table);
+	while (nr-- && kvmmem_ended_get(nr, &one))
+		ended_row(seq, &one);
+	return 0;
+}
+
+KVMMEM_SHOW_FILE(ended);
+
+/**
+ * kvmmem_debugfs_ended - make the file
+ * @dir: where
+ *
+ * Context: may sleep.
+ */
+void kvmmem_debugfs_ended(struct dentry *dir)
+{
+	debugfs_create_file("ended", 0400, dir, NULL, &ended_fops);
+}
