@@ -36,6 +36,7 @@
 #include <linux/pgtable.h>
 #include <linux/rcupdate.h>
 #include <linux/rwsem.h>
+#include <linux/sched.h>
 #include <linux/shmem_fs.h>
 
 #include "compat/memory.h"
@@ -43,6 +44,9 @@
 
 /* Entries that may be looked at in one go, the mmap lock held: about 100 us. */
 #define CHUNK	8192
+
+/* Places of a file that are looked at in one RCU section; one takes some 100 instructions. */
+#define SHMEM_BATCH	256
 
 /**
  * struct piece - the part of the walk that lies in one VMA
@@ -278,6 +282,7 @@ static void host_walk_shmem(struct piece *piece, struct inode *inode)
 	pgoff_t first = linear_page_index(piece->vma, from);
 	pgoff_t last = first + ((piece->end - from) >> PAGE_SHIFT) - 1;
 	XA_STATE(xas, &inode->i_mapping->i_pages, first);
+	unsigned int n = 0;
 	void *entry;
 
 	rcu_read_lock();
@@ -296,6 +301,12 @@ static void host_walk_shmem(struct piece *piece, struct inode *inode)
 			walk->shmem = min(from + ((end - first + 1) << PAGE_SHIFT),
 					  piece->end);
 			break;
+		}
+		if (++n % SHMEM_BATCH == 0) {
+			xas_pause(&xas);
+			rcu_read_unlock();
+			cond_resched();
+			rcu_read_lock();
 		}
 	}
 	rcu_read_unlock();

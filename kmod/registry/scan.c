@@ -28,7 +28,7 @@
 #include "registry/scan.h"
 
 #define SCAN_CHUNK	2048	/* places of files that are looked at in one go */
-#define SCAN_BIRTH	64	/* as many of them as long as making a record takes */
+#define SCAN_BIRTH	256	/* as many of them as long as making a record takes */
 #define SCAN_TASKS	32	/* processes that are collected in one go */
 #define SCAN_RESTARTS	16
 
