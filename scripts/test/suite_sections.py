@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0
+"""No section of kvmmem's with preemption off, under RCU or in a probe is long.
+
+kvmmem is built with sections.h, which times each by a clock that counts
+instructions, and meets whoever makes things large (scripts/tenant). On Debian's own
+kernel, so that nothing but kvmmem and what it calls there is counted.
+"""
+
+import hashlib
+import pathlib
+import re
+
+import image
+import kmod
+import suite_backing
+import suite_tenant
+from host import Scenario
+from suite_tenant import HELPERS
+
+HEADER = pathlib.Path(__file__).resolve().parent / "sections.h"
+TENANT = HEADER.parents[1] / "tenant"
+LONGEST = 50000
+# Places that must have been there, or the trial was none.
+PLACES = ("memory/hostwalk.c", "memory/eptwalk.c", "memory/backing.c", "memory/budget.c",
+          "registry/records.c", "registry/scan.c", "registry/info.c", "registry/reaper.c",
+          "registry/total.c", "registry/users.c", "count/tlb.c", "count/flow.c",
+          "show/audit.c", "probe ")
+
+
+def prepare(picture, kernel, vendor):
+    """The module that times its sections in place of the plain one."""
+    suite_tenant.prepare(picture, kernel, vendor)
+    suite_backing.prepare(picture, kernel, vendor)
+    digest = hashlib.sha256(HEADER.read_bytes()).hexdigest()[:8]
+    built = kmod.build(kernel, f"KCFLAGS=-include {HEADER} -DSECTIONS={digest}")
+    picture.add_file(built / "kvmmem.ko", "lab/kvmmem.ko")
+    picture.add("lab/bin/tenant", image.program("tenant", TENANT).read_bytes(), 0o755)
+
+
+def lengths(text):
+    """{place: instructions} of the spans in a trace."""
+    longest = {}
+    for place, length in re.findall(r"span ((?:probe \w+)|(?:\S+:\d+ \w+)) (\d+)$", text, re.M):
+        place = re.sub(r"^\S*kmod/", "", place)
+        longest[place] = max(longest.get(place, 0), int(length))
+    return longest
+
+
+def check(out):
+    """Each place that was reached, and what it took at the most."""
+    assert "span lost" not in out["trace"], "more sections at once than are followed"
+    longest = lengths(out["trace"])
+    for place in PLACES:
+        assert any(one.startswith(place) for one in longest), f"no section in {place}: {longest}"
+    order = sorted(longest.items(), key=lambda item: -item[1])
+    assert order[0][1] <= LONGEST, \
+        f"longer than {LONGEST} instructions: {[one for one in order if one[1] > LONGEST]}"
+    # A clock that stands still would pass, too.
+    assert order[0][1] > 1000, f"the longest is {order[0]}"
+
+
+SCENARIOS = [
+    Scenario("sections", suite_backing.LOOK + HELPERS + "load_kvm\n" +
+             suite_backing.swap_on() + r"""
+echo 20000 >/sys/kernel/tracing/buffer_size_kb
+mkdir -p /tmp/bin
+cat >/tmp/bin/read_all <<'END'
+#!/bin/sh
+for path in /proc/kvmmem /sys/kernel/debug/kvmmem/vms/*/* /sys/kernel/debug/kvmmem/[a-u]*; do
+    [ ! -f $path ] || cat $path >/dev/null 2>&1 || true
+done
+END
+chmod 755 /tmp/bin/read_all
+PATH=$PATH:/tmp/bin
+# They are older than kvmmem: it has to find them among the descriptors.
+tenant_on wide hold 512 wide.fifo
+tenant_on dups dups 20000 64 dups.fifo
+load_kvmmem backing_max_age_ms=0 walk_share=100 huge_flows=1
+read_all
+tenant_on slots slots 8000 4 slots.fifo
+tenant_on other hold 512 other.fifo
+tenant births 60 2 >/dev/null
+for number in 1 2 3 4 5 6 7 8; do tenant_on vm$number hold 1 vm$number.fifo; done
+kvmguest --pages 2048 --rounds 2 --drop --then read_all >/dev/null
+kvmguest --pages 24576 --backing shmem --advise pageout --then read_all >/dev/null
+kvmguest --pages 8192 --page-size 2m --rounds 3 --dirty-log --then read_all >/dev/null
+read_all
+for name in flush_accounting service_time huge_flows; do
+    for value in 0 1; do echo $value >/sys/module/kvmmem/parameters/$name; done
+done
+read_all
+tenant_off wide
+tenant_off dups
+tenant_off other
+read_all
+# It goes while VMs are there, whose records go with it.
+unload_kvmmem
+load_kvmmem
+read_all
+for number in 1 2 3 4 5 6 7 8; do tenant_off vm$number; done
+tenant_off slots
+read_all
+unload_kvmmem
+section trace cat /sys/kernel/tracing/trace
+""", check, vendors=("amd",), kernels=("6.1",), limit=300,
+             host={"icount": True, "memory_mb": 1536}),
+]
