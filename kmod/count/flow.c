@@ -26,7 +26,6 @@
 
 static bool huge_flows;
 static struct kvmmem_hook spte_hook;
-static DEFINE_PER_CPU(u64, unattributed);
 
 /* A slot that is being logged is split for it, any other for the mitigation. */
 static bool flow_is_logged(struct kvmmem_vm *vm, u64 gfn)
@@ -65,9 +64,7 @@ static void flow_count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gf
 		return;
 	rcu_read_lock();
 	vm = mm ? kvmmem_vm_of_mm(mm) : NULL;
-	if (!vm) {
-		this_cpu_inc(unattributed);
-	} else {
+	if (vm) {
 		if (flow == KVMMEM_FLOW_SPLIT && flow_is_logged(vm, gfn))
 			flow = KVMMEM_FLOW_SPLIT_LOGGED;
 		atomic64_inc(&vm->flows[flow]);
@@ -150,7 +147,8 @@ void kvmmem_flow_init(void)
  *
  * Context: any.
  *
- * Return: false when they are not being counted.
+ * Return: false when they are not being counted, or are of a process with several
+ * VMs, where nobody can say whose they are.
  */
 bool kvmmem_flow_of_vm(struct kvmmem_vm *vm, u64 *flows)
 {
@@ -158,20 +156,5 @@ bool kvmmem_flow_of_vm(struct kvmmem_vm *vm, u64 *flows)
 
 	for (i = 0; i < KVMMEM_NR_FLOWS; i++)
 		flows[i] = atomic64_read(&vm->flows[i]);
-	return kvmmem_hook_attached(&spte_hook);
-}
-
-/**
- * kvmmem_flow_unattributed - flows that no VM could be found for
- *
- * Return: how many, since load.
- */
-u64 kvmmem_flow_unattributed(void)
-{
-	u64 sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu(unattributed, cpu));
-	return sum;
+	return kvmmem_hook_attached(&spte_hook) && !READ_ONCE(vm->mm_shared);
 }

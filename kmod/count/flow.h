@@ -9,6 +9,5 @@
 
 void kvmmem_flow_init(void);
 bool kvmmem_flow_of_vm(struct kvmmem_vm *vm, u64 *flows);
-u64 kvmmem_flow_unattributed(void);
 
 #endif /* _KVMMEM_FLOW_H */

@@ -221,6 +221,16 @@ def one_node(seen):
                         "table_kb": seen.vm["ept_table_kb"], "vcpu_pct": 100})
 
 
+def check_flows(out):
+    """What a process does to huge mappings is no one VM's doing where it has several."""
+    text = ProcFile(out["proc"])
+    rows = [text.find("huge", vm=row["id"]) for row in text.all("vm")]
+    equal("VMs", len(rows), 2)
+    for row in rows:
+        told = {key: value for key, value in row.items() if key != "vm" and value is not None}
+        equal(f"what is told of {row['vm']}", told, {})
+
+
 CLEAR = """
 for field in mmu_shadow_zapped mmu_pte_write mmu_flooded mmu_recycled; do
     echo 0 >/sys/kernel/debug/kvm/$KVMGUEST_ID/$field
@@ -241,6 +251,10 @@ SCENARIOS = [
     guest("tdp_mmu_off", "plain", older_mmu, before="load_kvm kvm.tdp_mmu=N", then=STATS + CLEAR,
           kernels=("6.1", "6.12", "7.3")),
     guest("older_shadow", "obsolete", shadow, before="load_kvm_shadow", then=STATS + CLEAR),
+    Scenario("flows_of_two", """
+load_kvm; load_kvmmem huge_flows=1
+kvmguest --pages 1024 --backing thp --vms 2 --then 'section proc cat /proc/kvmmem'
+""", check_flows),
     guest("device", "device", device),
     guest("guest_memfd", "memfd", memfd, kernels=("7.3",)),
     guest("numa_one_node", "plain", one_node),
