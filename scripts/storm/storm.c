@@ -24,7 +24,7 @@
 #include "storm.h"
 
 static const struct kind *const groups[] = {
-	module_kinds, read_kinds, vm_kinds, memory_kinds, host_kinds, fuzz_kinds
+	module_kinds, read_kinds, vm_kinds, memory_kinds, share_kinds, host_kinds, fuzz_kinds
 };
 
 static struct shared {

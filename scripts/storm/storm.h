@@ -31,7 +31,7 @@ struct kind {
 };
 
 extern const struct kind module_kinds[], read_kinds[], vm_kinds[], memory_kinds[],
-			 host_kinds[], fuzz_kinds[];
+			 share_kinds[], host_kinds[], fuzz_kinds[];
 
 /* The value of KEY=N on the command line, or what it is otherwise. */
 unsigned long argument(const char *key, unsigned long otherwise);
