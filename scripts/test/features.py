@@ -161,10 +161,12 @@ _NEEDS = {
 # scenario's name, or what its script does.
 _SLAB = "freed objects are held back, so that their use is seen; storms look at caches"
 _COST = "the instructions of checkers are counted, too"
+_DEVMEM = "it has no /dev/mem"
 _STAYS = "KVM is part of the kernel, and stays as it was started"
 _UNFIT = (
     (("kasan", "builtin"), r"life_many_vms", r"", _SLAB),
     (("debug", "kasan", "kcsan", "builtin"), r"cost(_of_nothing)?", r"", _COST),
+    (("debug", "kasan", "kcsan", "builtin"), r"device", r"", _DEVMEM),
     (("builtin",), r".*", r"unload_kvm\b|load_kvm_shadow|load_kvm [\w.]+=|storm reload", _STAYS),
 )
 

@@ -66,7 +66,8 @@ run small --pages 4096
 echo 4 >/proc/sys/vm/nr_hugepages
 run hugetlb --pages 2048 --backing hugetlb2m
 section swap sh -c "
-    insert brd rd_nr=1 rd_size=8192 max_part=0 && mkswap /dev/ram0 && swapon /dev/ram0 || true"
+    [ -b /dev/ram0 ] || insert brd rd_nr=1 rd_size=8192 max_part=0 &&
+        mkswap /dev/ram0 8192 && swapon /dev/ram0 || true"
 run away --pages 1000 --advise pageout
 keep sick
 unload_kvmmem
