@@ -5,6 +5,11 @@
 Runs suites as run.py does, with kvmmem.ko built for the kernel's gcov, adds up what
 all boots counted, and prints a row a file and the lines that were not reached. The
 last line is that of a test: a file passes with --least percent of its lines.
+
+    coverage.py --vendor amd --sum FILE
+    coverage.py --vendor intel --sum FILE faults tlb nested
+
+is the sum of both: --sum adds what is in FILE, and leaves the sum there.
 """
 
 import argparse
@@ -31,6 +36,7 @@ import run
 from host import Output, Scenario
 
 PROFILED = "GCOV_PROFILE=y"
+SUITES = (*features.SUITES, "gust", "kunit")
 # The kernel keeps the counts of modules that have left.
 COLLECT = Scenario("coverage", """
 cd /sys/kernel/debug/gcov
@@ -44,9 +50,15 @@ section gcov files
 """, limit=60)
 
 
+def build(kernel):
+    """The modules that count."""
+    return kmod.build(kernel, PROFILED, "KVMMEM_KUNIT=1")
+
+
 def prepare(image, kernel, _vendor):
-    """The module that counts in place of the plain one."""
-    image.add_file(kmod.build(kernel, PROFILED) / "kvmmem.ko", "lab/kvmmem.ko")
+    """Those in place of the plain ones."""
+    for name in ("kvmmem.ko", "kvmmem-kunit.ko"):
+        image.add_file(build(kernel) / name, f"lab/{name}")
 
 
 class Runner(run.Runner):
@@ -100,6 +112,18 @@ def add_up(all_lines):
     return total
 
 
+def earlier(path, built):
+    """What runs with the same module have left in a file."""
+    if not path or not path.exists():
+        return []
+    left = json.loads(path.read_text())
+    if left["built"] != str(built):
+        print(f"# {path} is of another module, and not added")
+        return []
+    return [{file: {int(number): count for number, count in counts.items()}
+             for file, counts in left["lines"].items()}]
+
+
 def ranges(numbers):
     """"3-5,9" of [3, 4, 5, 9]."""
     spans = []
@@ -115,19 +139,23 @@ def main():
     """The command line; the result is the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("suites", nargs="*", metavar="SUITE", default=features.SUITES)
+    parser.add_argument("suites", nargs="*", metavar="SUITE", default=SUITES)
     parser.add_argument("--kernel", default="kasan", choices=debugkernel.NAMES[1:])
     parser.add_argument("--vendor", default="both", choices=("amd", "intel", "both"))
     parser.add_argument("--filter", default="", metavar="TEXT")
     parser.add_argument("--least", type=int, default=90, metavar="PERCENT")
+    parser.add_argument("--sum", type=pathlib.Path, metavar="FILE")
     args = parser.parse_args()
     runner = Runner()
     suites = [importlib.import_module(f"suite_{name}") for name in args.suites]
     for vendor in ("amd", "intel") if args.vendor == "both" else (args.vendor,):
         runner.run(vendor, args.kernel,
                    run.selected(suites, vendor, args.kernel, args.filter))
-    built = kmod.build(run.get_kernel(args.kernel), PROFILED)
-    total = add_up(lines_of(built, found) for found in runner.found)
+    built = build(run.get_kernel(args.kernel))
+    total = add_up([*(lines_of(built, found) for found in runner.found),
+                    *earlier(args.sum, built)])
+    if args.sum:
+        args.sum.write_text(json.dumps({"built": str(built), "lines": total}))
     passed, failed = runner.passed, runner.failed
     for file, counts in sorted(total.items()):
         missed = [number for number, count in counts.items() if not count]

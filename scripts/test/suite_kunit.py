@@ -52,6 +52,7 @@ def check_failed_loads(out):
     assert seen["failed"] >= 4, f"only {seen['failed']} loads failed"
     equal("errors", seen["errors"], 0)
     equal("left behind", out["left"], "")
+    equal("load without /proc/kvmmem", out["no proc"], "error=12")
     assert "# kvmmem 1" in out["proc"], out["proc"]
 
 
@@ -93,14 +94,27 @@ loads() {
     done
     echo first=$first last=$last failed=$failed loaded=$loaded errors=$errors tried=$tried
 }
+# One that comes so late that what has been started has to be stopped.
+no_proc() {
+    echo 1 >/sys/kernel/slab/proc_dir_entry/failslab
+    echo Y >/sys/kernel/debug/failslab/cache-filter
+    echo 100 >/sys/kernel/debug/failslab/probability
+    echo -1 >/sys/kernel/debug/failslab/times
+    load 0 /lab/kvmmem.ko
+    echo 0 >/sys/kernel/slab/proc_dir_entry/failslab
+    echo 0 >/sys/kernel/debug/failslab/probability
+    echo N >/sys/kernel/debug/failslab/cache-filter
+    echo error=$error
+}
 section loads loads
+section "no proc" no_proc
 section left left
 load_kvmmem
 section proc cat /proc/kvmmem
 """
 
 # What the kernel itself reports, with a stack, when a cache cannot be made.
-NO_CACHE = r"(?s)\S*kmem_cache_create\S*\(kvmmem_\w+\) failed with error -12\n.*?</TASK>"
+NO_CACHE = r"(?s)\S*kmem_cache_create\S*\(kvmmem_\w+\) failed with error -(?:12|22)\n.*?</TASK>"
 
 
 def check_failed_reads(out):
@@ -194,6 +208,8 @@ section guest cat tenant.out
 section again cat /proc/kvmmem
 : >held
 wait $guest
+# What was lost shall not be seen by the next one, that keeps what is loaded.
+unload_kvmmem
 """
 
 # Those that are held over loops. That of the budget is not; it is taken so often that
@@ -247,19 +263,22 @@ for round in 1 2 3 4 5 6; do
 done
 """
 
+# Where they run, too, for the sake of scripts/test/coverage.py.
+KERNELS = (debugkernel.NAME, "kasan")
+
 SCENARIOS = [
     Scenario("kunit", """
 dmesg -c >/dev/null
 insmod /lab/kvmmem-kunit.ko max_vms=64
 section ktap dmesg
 rmmod kvmmem-kunit
-""", check_kunit, kernels=(debugkernel.NAME,), vendors=("amd",), limit=120),
+""", check_kunit, kernels=KERNELS, vendors=("amd",), limit=120),
     Scenario("failed_loads", FAILED_LOADS, check_failed_loads,
-             kernels=(debugkernel.NAME,), vendors=("amd",), limit=600, expected=NO_CACHE),
+             kernels=KERNELS, vendors=("amd",), limit=600, expected=NO_CACHE),
     Scenario("failed_reads", FAILED_READS, check_failed_reads,
-             kernels=(debugkernel.NAME,), vendors=("amd",), limit=300),
+             kernels=KERNELS, vendors=("amd",), limit=300),
     Scenario("failed_births", FAILED_BIRTHS, check_failed_births,
-             kernels=(debugkernel.NAME,), vendors=("amd",), limit=120),
+             kernels=KERNELS, vendors=("amd",), limit=120),
     Scenario("held_locks", HELD_LOCKS, check_locks, kernels=(debugkernel.NAME,),
              vendors=("amd",), limit=300, host={"icount": True, "memory_mb": 768}),
 ]
