@@ -27,17 +27,15 @@
 DEFINE_STATIC_KEY_FALSE(kvmmem_latency_key);
 
 static bool service_time = true;
-static u32 ticks_short __read_mostly;
+static u64 ticks_short __read_mostly;
 
 /* Bits of the TSC that are all 0 at one fault of KVMMEM_SAMPLE; the lowest may stand still. */
 #define SAMPLED		((KVMMEM_SAMPLE - 1) << 6)
 
-/* The last thing that is done for a fault: whoever calls it need not come back. */
-static __always_inline void latency_count(struct kvmmem_vcpu *rec, u64 ticks, unsigned long bucket,
-					  u64 away, bool sample)
+static __always_inline void latency_count(struct kvmmem_vcpu *rec, u64 ticks,
+					  unsigned long bucket, u64 away)
 {
 	struct kvmmem_served *served = &rec->served[kvmmem_access_of(rec->fault_class)];
-	u64 taken = kvmmem_vcpu_pf_taken(rec->vcpu);
 
 	served->kvm += ticks - away;
 	served->away += away;
@@ -45,19 +43,22 @@ static __always_inline void latency_count(struct kvmmem_vcpu *rec, u64 ticks, un
 		served->longest = ticks;
 	rec->bucket[bucket]++;
 	served->count++;
-	if (unlikely(sample))
-		rec->special |= KVMMEM_VCPU_SAMPLE;
-	if (unlikely(taken < rec->pf_top))
+}
+
+/*
+ * What is rare: the thread was elsewhere, it took long, the clock went back, or this is
+ * the one of KVMMEM_SAMPLE at which more is looked at.
+ */
+static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 ticks)
+{
+	u64 taken = kvmmem_vcpu_pf_taken(rec->vcpu);
+	u64 asleep, user;
+
+	if (taken < rec->pf_top)
 		kvmmem_fault_cleared(rec, taken);
 	else
 		rec->pf_top = taken;
-}
-
-/* What is rare: the thread was elsewhere, it took long, or the clock went back. */
-static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 ticks)
-{
-	u64 asleep, user;
-
+	rec->special |= KVMMEM_VCPU_SAMPLE;
 	if (exit == KVMMEM_NO_EXIT)
 		return;
 	if ((s64)ticks < 0) {
@@ -68,7 +69,7 @@ static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 
 	rec->away.asleep_sum += asleep;
 	rec->away.user_sum += user;
 	latency_count(rec, ticks, kvmmem_latency_bucket(kvmmem_ticks_to_ns(ticks)),
-		      asleep + user, true);
+		      asleep + user);
 }
 
 /**
@@ -84,10 +85,10 @@ noinline void kvmmem_latency_served(struct kvmmem_vcpu *rec)
 	u64 ticks = now - exit, ns = kvmmem_tsc_short_to_ns(ticks, kvmmem_ticks_mult);
 
 	rec->fault_tsc = 0;
-	if (unlikely(kvmmem_away_was(rec, exit) || ticks > ticks_short))
+	if (unlikely(kvmmem_away_was(rec, exit) || ticks > ticks_short || !(now & SAMPLED)))
 		latency_served_rare(rec, exit, ticks);
 	else
-		latency_count(rec, ticks, kvmmem_latency_short_bucket(ns), 0, !(now & SAMPLED));
+		latency_count(rec, ticks, kvmmem_latency_short_bucket(ns), 0);
 }
 
 /* Faults whose service time is measured, or should be. */

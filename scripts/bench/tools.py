@@ -87,7 +87,7 @@ BUDGETS = (
 NOISE = 2
 
 WALK_PERCENT = 20
-READ_PER_VM = 6800                     # with a row of each type there is now
-READ_PER_VCPU = 1600
+READ_PER_VM = 10000                    # with a row of each type
+READ_PER_VCPU = 2000
 BYTES_PER_VM = 4096
 BYTES_PER_VCPU = 1536
