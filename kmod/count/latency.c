@@ -183,9 +183,21 @@ void kvmmem_latency_init(void)
 		latency_switch_on();
 }
 
+/**
+ * kvmmem_latency_on - is service time being measured?
+ *
+ * Context: any.
+ *
+ * Return: true while what that needs is attached, and the TSC is good.
+ */
+bool kvmmem_latency_on(void)
+{
+	return kvmmem_run_attached(KVMMEM_RUN_TIME) && !check_tsc_unstable();
+}
+
 static bool latency_known(struct kvmmem_latency *sum)
 {
-	if (kvmmem_run_attached(KVMMEM_RUN_TIME) && !check_tsc_unstable()) {
+	if (kvmmem_latency_on()) {
 		memset(sum, 0, sizeof(*sum));
 		return true;
 	}
@@ -287,7 +299,7 @@ u64 kvmmem_latency_no_exit(struct kvmmem_vm *vm)
 	struct kvmmem_vcpu *rec;
 	u64 sum = 0;
 
-	if (!kvmmem_run_attached(KVMMEM_RUN_TIME) || check_tsc_unstable())
+	if (!kvmmem_latency_on())
 		return KVMMEM_UNKNOWN;
 	kvmmem_vm_for_each_vcpu(rec, vm) {
 		/* Ends before beginnings, so that there are never more of them. */

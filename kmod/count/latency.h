@@ -50,6 +50,7 @@ DECLARE_STATIC_KEY_FALSE(kvmmem_latency_key);
 
 void kvmmem_latency_init(void);
 void kvmmem_latency_served(struct kvmmem_vcpu *rec);
+bool kvmmem_latency_on(void);
 void kvmmem_latency_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_latency *sum);
 void kvmmem_latency_of_vm(struct kvmmem_vm *vm, struct kvmmem_latency *sum);
 u64 kvmmem_latency_no_exit(struct kvmmem_vm *vm);

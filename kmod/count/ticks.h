@@ -22,4 +22,15 @@ static __always_inline u64 kvmmem_ticks_to_ns(u64 ticks)
 	return kvmmem_tsc_to_ns(ticks, kvmmem_ticks_mult);
 }
 
+/**
+ * kvmmem_ticks_to_us - the same, in microseconds
+ * @ticks: the sum
+ *
+ * Return: microseconds.
+ */
+static inline u64 kvmmem_ticks_to_us(u64 ticks)
+{
+	return div_u64(kvmmem_ticks_to_ns(ticks), NSEC_PER_USEC);
+}
+
 #endif /* _KVMMEM_TICKS_H */

@@ -35,28 +35,42 @@ void kvmmem_total_born(struct kvmmem_vm *vm)
 	raw_spin_unlock(&counted_lock);
 }
 
-static void total_add_tags(struct kvmmem_tag *sum, const struct kvmmem_vcpu *rec)
+static void total_add_tags(struct kvmmem_total *total, const struct kvmmem_vcpu *rec)
 {
-	struct kvmmem_tag one;
+	struct kvmmem_tag one, *sum = &total->tags;
+	u64 range;
 	unsigned int seq, tag, i;
 
 	do {
 		seq = read_seqcount_begin(&rec->tags_seq);
 		memset(&one, 0, sizeof(one));
+		range = 0;
 		for (tag = 0; tag < KVMMEM_TAGS; tag++) {
 			/* Only the first has flushes without having been come to. */
 			if (tag && !READ_ONCE(rec->tags[tag].moves))
 				continue;
 			one.entries += READ_ONCE(rec->tags[tag].entries);
 			one.single += READ_ONCE(rec->tags[tag].single);
+			range += READ_ONCE(rec->range[tag]);
 			for (i = 0; i < KVMMEM_NR_CAUSES; i++)
 				one.flushes[i] += READ_ONCE(rec->tags[tag].flushes[i]);
 		}
 	} while (read_seqcount_retry(&rec->tags_seq, seq));
 	sum->entries += one.entries;
 	sum->single += one.single;
+	total->range += range;
 	for (i = 0; i < KVMMEM_NR_CAUSES; i++)
 		sum->flushes[i] += one.flushes[i];
+}
+
+static void total_add_service(struct kvmmem_total *total, const struct kvmmem_vcpu *rec)
+{
+	unsigned int i;
+
+	for (i = 0; i < KVMMEM_NR_ACCESSES; i++) {
+		total->served += READ_ONCE(rec->served[i].count);
+		total->ticks += READ_ONCE(rec->served[i].kvm) + READ_ONCE(rec->served[i].away);
+	}
 }
 
 static void total_add_vm(struct kvmmem_total *total, struct kvmmem_vm *vm)
@@ -67,7 +81,8 @@ static void total_add_vm(struct kvmmem_total *total, struct kvmmem_vm *vm)
 
 	kvmmem_vm_for_each_vcpu(rec, vm) {
 		kvmmem_fault_add(&total->faults, rec->fault);
-		total_add_tags(&total->tags, rec);
+		total_add_tags(total, rec);
+		total_add_service(total, rec);
 		if (++vcpus % 64 == 0)
 			cond_resched();
 	}

@@ -14,6 +14,9 @@
  * @vcpus_ended: their vCPUs
  * @faults: of all, as counted
  * @tags: of all vCPUs and tags; @tag and @moves mean nothing
+ * @range: flushes of address ranges
+ * @served: faults that were served
+ * @ticks: time that they took, by the TSC
  */
 struct kvmmem_total {
 	u64 vms;
@@ -21,6 +24,9 @@ struct kvmmem_total {
 	u64 vcpus_ended;
 	struct kvmmem_fault_sum faults;
 	struct kvmmem_tag tags;
+	u64 range;
+	u64 served;
+	u64 ticks;
 };
 
 void kvmmem_total_born(struct kvmmem_vm *vm);

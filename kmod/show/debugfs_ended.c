@@ -9,7 +9,9 @@
 #include <linux/seq_file.h>
 
 #include "count/fault.h"
+#include "count/latency.h"
 #include "count/mmio.h"
+#include "count/ticks.h"
 #include "count/tlb.h"
 #include "count/tlb_hooks.h"
 #include "registry/ended.h"
@@ -24,7 +26,8 @@ KVMMEM_TABLE(ended_table, "ended",
 	     { "write", 10 }, { "exec", 8 }, { "protection", 10 }, { "page_walk", 9 },
 	     { "mmio", 8 }, { "shadow", 8 }, { "entries", 11 }, { "remote", 8 },
 	     { "guest", 8 }, { "nested", 6 }, { "tag", 6 }, { "other", 6 },
-	     { "single", 6 });
+	     { "single", 6 }, { "range", 6 },
+	     { "served", 9 }, { "time_us", 10 });
 
 static void ended_row(struct seq_file *seq, const struct kvmmem_ended *one)
 {
@@ -32,6 +35,7 @@ static void ended_row(struct seq_file *seq, const struct kvmmem_ended *one)
 	const struct kvmmem_tag *tags = &one->total.tags;
 	u64 values[KVMMEM_TAG_VALUES], now = ktime_get_ns();
 	char comm[4 * TASK_COMM_LEN + 1];
+	bool timed = kvmmem_latency_on();
 	struct kvmmem_row row;
 
 	/* All bits: what nobody counts is unknown. */
@@ -55,6 +59,9 @@ static void ended_row(struct seq_file *seq, const struct kvmmem_ended *one)
 			   faults.shadow, values[1]);
 	/* The causes, and single. */
 	kvmmem_row_u64s(&row, values + 3, KVMMEM_NR_CAUSES + 1);
+	kvmmem_row_numbers(&row, kvmmem_tlb_on() ? one->total.range : KVMMEM_UNKNOWN,
+			   timed ? one->total.served : KVMMEM_UNKNOWN,
+			   timed ? kvmmem_ticks_to_us(one->total.ticks) : KVMMEM_UNKNOWN);
 	kvmmem_row_end(&row);
 }
 

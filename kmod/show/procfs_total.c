@@ -5,7 +5,9 @@
 #include <linux/string.h>
 
 #include "count/fault.h"
+#include "count/latency.h"
 #include "count/mmio.h"
+#include "count/ticks.h"
 #include "count/tlb.h"
 #include "count/tlb_hooks.h"
 #include "registry/total.h"
@@ -18,7 +20,8 @@ KVMMEM_TABLE(total_table, "total",
 	     { "ept_violations", 14 }, { "flushes", 11 }, { "read", 10 }, { "write", 10 },
 	     { "exec", 8 }, { "protection", 10 }, { "page_walk", 9 }, { "mmio", 8 },
 	     { "shadow", 8 }, { "entries", 11 }, { "remote", 8 }, { "guest", 8 },
-	     { "nested", 6 }, { "tag", 6 }, { "other", 6 }, { "single", 6 });
+	     { "nested", 6 }, { "tag", 6 }, { "other", 6 }, { "single", 6 }, { "range", 6 },
+	     { "served", 9 }, { "time_us", 10 });
 
 /**
  * kvmmem_proc_total - print the header and the row
@@ -30,7 +33,7 @@ KVMMEM_TABLE(total_table, "total",
  */
 int kvmmem_proc_total(struct seq_file *seq)
 {
-	bool faults = kvmmem_fault_on(), flushes = kvmmem_tlb_on();
+	bool faults = kvmmem_fault_on(), flushes = kvmmem_tlb_on(), timed = kvmmem_latency_on();
 	struct kvmmem_total total;
 	struct kvmmem_row row;
 	u64 all, causes[KVMMEM_NR_CAUSES];
@@ -53,7 +56,9 @@ int kvmmem_proc_total(struct seq_file *seq)
 			   total.tags.entries);
 	kvmmem_tag_causes(causes, &total.tags, all);
 	kvmmem_row_u64s(&row, causes, KVMMEM_NR_CAUSES);
-	kvmmem_row_u64(&row, total.tags.single);
+	kvmmem_row_numbers(&row, total.tags.single, flushes ? total.range : KVMMEM_UNKNOWN,
+			   timed ? total.served : KVMMEM_UNKNOWN,
+			   timed ? kvmmem_ticks_to_us(total.ticks) : KVMMEM_UNKNOWN);
 	kvmmem_row_end(&row);
 	return 0;
 }

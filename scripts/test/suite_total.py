@@ -12,7 +12,8 @@ from suite_lab import equal
 prepare = kmod.prepare
 
 FAULTS = ("ept_violations", "read", "write", "exec", "protection", "page_walk", "mmio", "shadow")
-TAGS = ("flushes", "entries", "remote", "guest", "nested", "tag", "other", "single")
+TAGS = ("flushes", "entries", "remote", "guest", "nested", "tag", "other", "single",
+        "range")
 
 
 def total(text):
@@ -42,6 +43,9 @@ def check_sums(out):
         equal(f"{name}: vms", row["vms"], vms)
         equal(f"{name}: vms_ended", row["vms_ended"], int(dead))
         equal(f"{name}: vcpus_ended", row["vcpus_ended"], vcpus)
+        if row["served"] is not None and row["ept_violations"] is not None:
+            equal(f"{name}: served", row["served"], row["ept_violations"])
+            assert bool(row["time_us"]) == bool(row["served"]), row
         for column in none:
             if row[column] is not None:
                 equal(f"{name}: {column}", row[column], alive[column] + ended[dead][column])
