@@ -167,6 +167,7 @@ _UNFIT = (
     (("kasan", "builtin"), r"life_many_vms", r"", _SLAB),
     (("debug", "kasan", "kcsan", "builtin"), r"cost(_of_nothing)?", r"", _COST),
     (("debug", "kasan", "kcsan", "builtin"), r"device", r"", _DEVMEM),
+    (("debug", "kasan", "kcsan", "builtin"), r"tenant_lockdown", r"", "it has no LSM lockdown"),
     (("builtin",), r".*", r"unload_kvm\b|load_kvm_shadow|load_kvm [\w.]+=|storm reload", _STAYS),
 )
 
