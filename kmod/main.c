@@ -10,6 +10,7 @@
 #include <linux/module.h>
 
 #include "attach/hooks.h"
+#include "count/dirty.h"
 #include "count/flow.h"
 #include "count/latency.h"
 #include "count/probes.h"
@@ -30,6 +31,7 @@ static int __init kvmmem_start(void)
 	kvmmem_probes_init();
 	kvmmem_latency_init();
 	kvmmem_flow_init();
+	kvmmem_dirty_init();
 
 	err = kvmmem_hooks_start(kvmmem_vm_death_all, kvmmem_scan);
 	if (err)

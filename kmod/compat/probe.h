@@ -214,6 +214,36 @@ static __always_inline u64 kvmmem_wide_fault_code(const struct kvm_vcpu *vcpu, u
 		{ name##_probe, "(u64,u64,u64,u32,u32,u32)" }, { }		\
 	}
 
+/* kvm_mmu_split_huge_page, for name(u64 gfn, int level, int err) */
+#define KVMMEM_SPLIT_PROBES(name)						\
+	static void name##_probe(void *data, u64 gfn, u64 spte, int level, int err) \
+	{									\
+		name(gfn, level, err);						\
+	}									\
+	static const struct kvmmem_probe name##_probes[] = {			\
+		{ name##_probe, "(u64,u64,s32,s32)" }, { }			\
+	}
+
+/* kvm_dirty_ring_exit, for name(struct kvm_vcpu *vcpu) */
+#define KVMMEM_RING_EXIT_PROBES(name)						\
+	static void name##_probe(void *data, struct kvm_vcpu *vcpu)		\
+	{									\
+		name(vcpu);							\
+	}									\
+	static const struct kvmmem_probe name##_probes[] = {			\
+		{ name##_probe, "(kvm_vcpu*)" }, { }				\
+	}
+
+/* kvm_pml_full, for name(struct kvm_vcpu *vcpu), NULL if none is found */
+#define KVMMEM_PML_FULL_PROBES(name)						\
+	static void name##_probe(void *data, unsigned int vcpu_id)		\
+	{									\
+		name(kvmmem_running_vcpu());					\
+	}									\
+	static const struct kvmmem_probe name##_probes[] = {			\
+		{ name##_probe, "(u32)" }, { }					\
+	}
+
 /* kvm_tdp_mmu_spte_changed, for name(u64 gfn, int level, u64 old_spte, u64 new_spte) */
 #define KVMMEM_SPTE_CHANGED_PROBES(name)					\
 	static void name##_probe(void *data, int as_id, gfn_t gfn, int level,	\

@@ -16,6 +16,7 @@
 
 #include "count/async.h"
 #include "count/away.h"
+#include "count/dirty.h"
 #include "count/fault.h"
 #include "count/latency.h"
 #include "count/run.h"
@@ -72,6 +73,25 @@ static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 
 		      asleep + user);
 }
 
+/* @now: when it ended */
+static __always_inline void latency_served(struct kvmmem_vcpu *rec, u64 exit, u64 now)
+{
+	u64 ticks = now - exit, ns = kvmmem_tsc_short_to_ns(ticks, kvmmem_ticks_mult);
+
+	rec->fault_tsc = 0;
+	if (unlikely(kvmmem_away_was(rec, exit) || ticks > ticks_short || !(now & SAMPLED)))
+		latency_served_rare(rec, exit, ticks);
+	else
+		latency_count(rec, ticks, kvmmem_latency_short_bucket(ns), 0);
+}
+
+/* The guest wrote to a page that is logged. */
+static noinline void latency_served_logged(struct kvmmem_vcpu *rec, u64 exit, u64 now)
+{
+	kvmmem_dirty_served(rec, exit == KVMMEM_NO_EXIT ? 0 : max_t(s64, now - exit, 0));
+	latency_served(rec, exit, now);
+}
+
 /**
  * kvmmem_latency_served - a fault is over, for the probe on kvm_entry
  * @rec: record of the vCPU, with a fault begun
@@ -82,13 +102,11 @@ static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 
 noinline void kvmmem_latency_served(struct kvmmem_vcpu *rec)
 {
 	u64 exit = rec->fault_tsc, now = rdtsc();
-	u64 ticks = now - exit, ns = kvmmem_tsc_short_to_ns(ticks, kvmmem_ticks_mult);
 
-	rec->fault_tsc = 0;
-	if (unlikely(kvmmem_away_was(rec, exit) || ticks > ticks_short || !(now & SAMPLED)))
-		latency_served_rare(rec, exit, ticks);
+	if (unlikely(rec->logged))
+		latency_served_logged(rec, exit, now);
 	else
-		latency_count(rec, ticks, kvmmem_latency_short_bucket(ns), 0);
+		latency_served(rec, exit, now);
 }
 
 /* Faults whose service time is measured, or should be. */

@@ -21,7 +21,7 @@
 #include <linux/rculist.h>
 
 #include "attach/hooks.h"
-#include "compat/memory.h"
+#include "compat/dirty.h"
 #include "count/mmio.h"
 
 static struct kvmmem_hook_group emulate_group;
@@ -119,7 +119,9 @@ bool kvmmem_mmio_is(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn)
 	slot = kvmmem_slots_find(slots, gfn);
 	if (!slot || kvmmem_slot_is_emulated(vcpu, slot))
 		return true;
-	if (slots == kvmmem_vcpu_slots(vcpu) && kvmmem_slot_is_users(slot)) {
+	/* Faults in a slot that is logged come here each time, see dirty.c. */
+	if (slots == kvmmem_vcpu_slots(vcpu) && kvmmem_slot_is_users(slot) &&
+	    !kvmmem_slot_is_logged(slot)) {
 		rec->slot_start = slot->base_gfn << PAGE_SHIFT;
 		rec->slot_bytes = (u64)slot->npages << PAGE_SHIFT;
 		rec->slot_generation = slots->generation;

@@ -20,6 +20,7 @@
 #include "compat/probe.h"
 #include "count/async.h"
 #include "count/away.h"
+#include "count/dirty.h"
 #include "count/fault.h"
 #include "count/latency.h"
 #include "count/mmio.h"
@@ -83,6 +84,9 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 	if (rec->special & KVMMEM_VCPU_SAMPLE)
 		kvmmem_stuck_look(rec, vcpu, addr);
 	kvmmem_latency_fault(rec, class);
+	if (READ_ONCE(rec->vm->dirty.on) && class < KVMMEM_FAULT_CLASSES &&
+	    (class & KVMMEM_FAULT_PROT) && (class & KVMMEM_FAULT_WRITE))
+		kvmmem_dirty_fault(rec, vcpu, addr >> PAGE_SHIFT);
 }
 
 /* The other path takes the tracepoint's arguments as they are: nothing to move about here. */

@@ -4,10 +4,12 @@
  * the others, and a VM's flushes as KVM counts them.
  */
 #include <linux/rculist.h>
+#include <linux/rcupdate.h>
 
 #include "attach/hooks.h"
 #include "count/requests.h"
 #include "decode/value.h"
+#include "registry/records.h"
 #include "registry/vm.h"
 
 static struct kvmmem_hook_group remote_group;
@@ -49,6 +51,23 @@ void kvmmem_requests_switch(bool on)
 {
 	if (!KVMMEM_KVM_COUNTS_REQUESTS)
 		kvmmem_hook_group_switch(&remote_group, on);
+}
+
+/**
+ * kvmmem_vm_requested - count a request for a remote flush
+ * @kvm: in which VM
+ *
+ * Context: a hook; any thread, several at once.
+ */
+void kvmmem_vm_requested(const struct kvm *kvm)
+{
+	struct kvmmem_vm *vm;
+
+	rcu_read_lock();
+	vm = kvmmem_vm_find(kvm);
+	if (vm)
+		atomic64_inc(&vm->requests);
+	rcu_read_unlock();
 }
 
 /**

@@ -25,6 +25,7 @@ struct kvmmem_flush_totals {
 
 void kvmmem_requests_init(ftrace_func_t func, bool on);
 void kvmmem_requests_switch(bool on);
+void kvmmem_vm_requested(const struct kvm *kvm);
 bool kvmmem_requests_known(void);
 bool kvmmem_requests_reach_vcpus(void);
 bool kvmmem_flush_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals);

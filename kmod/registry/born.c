@@ -7,6 +7,7 @@
 #include <linux/sched.h>
 #include <linux/string.h>
 
+#include "compat/memory.h"
 #include "registry/born.h"
 
 /**
@@ -33,6 +34,9 @@ void kvmmem_vm_born(struct kvmmem_vm *vm, struct kvm *kvm, struct task_struct *t
 		vm->older[i].seen = older[i];
 	vm->mm = kvm->mm;
 	vm->is_tdx = kvmmem_kvm_is_tdx(kvm);
+	/* Before its first slot nothing is logged; of an older VM nobody knows yet. */
+	vm->dirty.counted = !kvmmem_slots_generation(kvm);
+	vm->dirty.generation = U64_MAX;
 	INIT_LIST_HEAD(&vm->vcpus);
 	mutex_init(&vm->outcome_lock);
 	/* KVM could not make a directory (a duplicate name): a name of ours. */

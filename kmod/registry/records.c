@@ -183,20 +183,16 @@ struct kvmmem_vcpu *kvmmem_record_vcpu(struct kvm_vcpu *vcpu, struct task_struct
 }
 
 /**
- * kvmmem_vm_requested - count a request for a remote flush
- * @kvm: in which VM
+ * kvmmem_vm_find - the record of a VM
+ * @kvm: the VM
  *
- * Context: a hook; any thread, several at once.
+ * Context: rcu_read_lock(); the record is good until its end.
+ *
+ * Return: the record or NULL.
  */
-void kvmmem_vm_requested(const struct kvm *kvm)
+struct kvmmem_vm *kvmmem_vm_find(const struct kvm *kvm)
 {
-	struct kvmmem_vm *vm;
-
-	rcu_read_lock();
-	vm = records_find_vm(kvm);
-	if (vm)
-		atomic64_inc(&vm->requests);
-	rcu_read_unlock();
+	return records_find_vm(kvm);
 }
 
 static void records_unlink(struct kvmmem_vm *vm)

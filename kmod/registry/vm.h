@@ -30,6 +30,7 @@
 #include "decode/size.h"
 #include "decode/spte.h"
 #include "kvmmem.h"
+#include "registry/dirty.h"
 #include "registry/service.h"
 
 struct dentry;
@@ -108,6 +109,7 @@ struct kvmmem_backing {
  * @mm_shared: another VM has the same
  * @user: whose it is; registry_lock
  * @flows: huge mappings, by enum kvmmem_flow
+ * @dirty: dirty logging
  * @told: the watcher has been told of it; the watcher's lock
  * @told_node: in the list of those; likewise
  * @dir: its debugfs directory, the watcher's
@@ -154,6 +156,7 @@ struct kvmmem_vm {
 	bool mm_shared;
 	struct kvmmem_user *user;
 	atomic64_t flows[KVMMEM_NR_FLOWS];
+	struct kvmmem_dirty dirty;
 	bool told;
 	struct list_head told_node;
 	struct dentry *dir;
@@ -235,6 +238,7 @@ struct kvmmem_counts {
  * @entered: there was an entry since, so there is a last exit
  * @asid_due: AMD: a flush function has been called that calls the one for the ASID
  * @whole: a full flush that KVM has not counted yet: it does so after one for a range
+ * @logged: the fault being served is a write to a page that is logged
  * @now: the cell of the tag it runs under, in @tags
  * @context: AMD: the VMCB whose pointer was found good
  * @seen: @seen_flush + @seen_single, for one comparison in the probe
@@ -287,6 +291,7 @@ struct kvmmem_vcpu {
 	bool flush_cleared;
 	bool asid_due;
 	bool whole;
+	bool logged;
 	u32 fault_class;
 
 	/* What every exit passes: a line for flush accounting and service time. */

@@ -28,6 +28,7 @@
 #include "registry/vm.h"
 #include "show/host.h"
 #include "show/procfs.h"
+#include "show/procfs_dirty.h"
 #include "show/procfs_memory.h"
 #include "show/procfs_outcome.h"
 #include "show/procfs_time.h"
@@ -306,6 +307,7 @@ static const struct section sections[] = {
 	{ kvmmem_proc_total, NULL },
 	{ kvmmem_outcome_head, kvmmem_outcome_row },
 	{ kvmmem_proc_time_head, kvmmem_proc_time_row },
+	{ kvmmem_proc_dirty_head, kvmmem_proc_dirty_row },
 };
 
 /* A position: the section, and the place in it. */
@@ -350,6 +352,7 @@ static void proc_stop(struct seq_file *seq, void *v)
 {
 }
 
+/* A VM that is gone or has no row prints nothing. */
 static int proc_row(struct seq_file *seq, const struct section *section, unsigned int slot)
 {
 	struct kvmmem_vm *vm;
@@ -359,10 +362,10 @@ static int proc_row(struct seq_file *seq, const struct section *section, unsigne
 		cond_resched();
 	vm = kvmmem_vm_get(slot);
 	if (!vm)
-		return SEQ_SKIP;
+		return 0;
 	ret = section->row(seq, vm);
 	kvmmem_vm_put(vm);
-	return ret;
+	return ret == SEQ_SKIP ? 0 : ret;
 }
 
 /* A row that finds so much room will nearly always do with it. */

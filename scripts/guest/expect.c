@@ -385,30 +385,40 @@ static void drop(struct sim *sim)
 		prefault(sim);
 }
 
+/* When logging begins, and each time when what was written to has been fetched. */
+static void protect(struct sim *sim, struct sim_slot *s)
+{
+	unsigned long page;
+
+	for (page = 0; page < s->pages; page++) {
+		struct region *region = region_of(s, page);
+
+		if (region->huge && sim->host->eager_split && sim->host->tdp_mmu)
+			region->huge = false;
+		if (!sim->host->pml || region->huge)
+			s->spte[page] &= ~SPTE_W;
+	}
+}
+
 /* kvm_mmu_slot_apply_flags() */
 static void dirty_log(struct sim *sim, struct sim_slot *s, bool on)
 {
 	unsigned long page;
 
 	s->dirty_log = on;
-	for (page = 0; page < s->pages; page++) {
+	if (on && !(sim->vm->opt->manual & KVM_DIRTY_LOG_INITIALLY_SET))
+		protect(sim, s);
+	for (page = 0; !on && page < s->pages; page++) {
 		struct region *region = region_of(s, page);
 
-		if (on) {
-			if (region->huge && sim->host->eager_split &&
-			    sim->host->tdp_mmu)
-				region->huge = false;
-			if (!sim->host->pml || region->huge)
-				s->spte[page] &= ~SPTE_W;
-		} else if (s->spte[page] && !region->huge &&
-			   want_huge(sim, s, page, READ)) {
-			/* From 6.13 on made huge again in place. */
-			if (sim->host->release >= 6013) {
-				region->huge = true;
-				set_sptes(s, page, s->spte[page]);
-			} else {
-				set_sptes(s, page, 0);
-			}
+		if (!s->spte[page] || region->huge || !want_huge(sim, s, page, READ))
+			continue;
+		/* From 6.13 on made huge again in place. */
+		if (sim->host->release >= 6013) {
+			region->huge = true;
+			set_sptes(s, page, s->spte[page]);
+		} else {
+			set_sptes(s, page, 0);
 		}
 	}
 }
@@ -418,6 +428,9 @@ static void between_rounds(struct sim *sim, unsigned int round)
 	const struct options *opt = sim->vm->opt;
 	unsigned int i;
 
+	for (i = 0; opt->harvest && i < opt->slots; i++)
+		if (sim->data[i].dirty_log)
+			protect(sim, &sim->data[i]);
 	if (round == opt->dirty_on || round == opt->dirty_off)
 		sim->mmio_stale = true;
 	for (i = 0; i < opt->slots; i++) {

@@ -53,6 +53,10 @@ struct options {
 	bool prefault;
 	unsigned int dirty_on;	/* after this round; 0: never */
 	unsigned int dirty_off;
+	bool harvest;		/* fetch the log after each round */
+	unsigned int manual;	/* KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE, and more */
+	unsigned long dirty_ring;	/* entries; 0: bitmaps */
+	const char *each;
 	unsigned int vcpus;
 	bool share;
 	bool turns;
@@ -109,6 +113,10 @@ struct vcpu {
 	/* What it touches: pages [first, first + count) of all slots' pages. */
 	unsigned long first, count;
 	unsigned long io_exits, mmio_exits, hlt_exits, eintr;
+	struct kvm_dirty_gfn *ring;
+	unsigned long ring_next;	/* entry that is to be fetched */
+	unsigned long rung;	/* entries fetched since the ring was full */
+	unsigned long ring_exits;	/* since it was full */
 };
 
 struct vm {
@@ -213,6 +221,12 @@ void plan_vcpus(struct vm *vm);
 void build_tables(struct vm *vm);
 void create_vcpu(struct vcpu *vcpu);
 void destroy_vcpu(struct vcpu *vcpu);
+
+/* dirty.c */
+void setup_dirty(struct vm *vm);
+void map_ring(struct vcpu *vcpu);
+unsigned long empty_ring(struct vcpu *vcpu);
+void harvest(struct vm *vm, unsigned int round);
 
 /* nested.c */
 void setup_nested(struct vcpu *vcpu, struct kvm_sregs *sregs);

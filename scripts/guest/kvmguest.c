@@ -73,6 +73,7 @@ static void setup_vm(struct vm *vm, const struct options *opt,
 		ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map);
 		ioctl(vm->fd, KVM_SET_TSS_ADDR, identity_map + PAGE);
 	}
+	setup_dirty(vm);
 	plan_vcpus(vm);
 	map_slots(vm);
 	check_drop(vm);

@@ -43,6 +43,10 @@ static const char help[] =
 "                      memory N times, each time after it was touched\n"
 "  --dirty-log[=R]     turn dirty logging on after round R (1)\n"
 "  --dirty-log-off=R   and off again after round R\n"
+"  --harvest           fetch the log after each round in between\n"
+"  --manual-protect[=init-set]  protect when the log is cleared, not when it\n"
+"                      is fetched; init-set: nor when logging begins\n"
+"  --dirty-ring N      a ring of N entries for each vCPU, no bitmaps\n"
 "  --mmio N            N reads of an address without memory, in each round\n"
 "  --mmio-pages M      over M different pages (1)\n"
 "  --walk              map each page by a page table of its own\n"
@@ -67,6 +71,7 @@ static const char help[] =
 "After the run, while the VM lives\n"
 "  --then CMD          sh -c CMD with KVMGUEST_ID (as in KVM's debugfs: pid-fd;\n"
 "                      KVMGUEST_IDS for all VMs) and KVMGUEST_PID\n"
+"  --each CMD          the same after each round, with KVMGUEST_ROUND\n"
 "  --fail-entry        first, each vCPU fails a VM entry, as KVM may log\n"
 "  --hold FIFO         wait until somebody writes to FIFO\n"
 "  --close-then-hold   close the VM before that\n"
@@ -81,7 +86,7 @@ enum {
 	O_MMIO_PAGES, O_WALK, O_MODE, O_OP, O_OPS, O_STEAL, O_VCPUS, O_SHARE,
 	O_TURNS, O_PIN, O_MIGRATE, O_VMS, O_FOREVER, O_SECONDS, O_CREATE,
 	O_THEN, O_HOLD, O_CLOSE, O_ALIAS, O_PUNCH,
-	O_FAIL, O_HELP,
+	O_FAIL, O_HARVEST, O_MANUAL, O_RING, O_EACH, O_HELP,
 };
 
 static const struct option longopts[] = {
@@ -94,6 +99,8 @@ static const struct option longopts[] = {
 	{ "drop", 0, 0, O_DROP }, { "drop-thread", 1, 0, O_DROP_THREAD },
 	{ "dirty-log", 2, 0, O_DIRTY_LOG },
 	{ "dirty-log-off", 1, 0, O_DIRTY_OFF },
+	{ "harvest", 0, 0, O_HARVEST }, { "manual-protect", 2, 0, O_MANUAL },
+	{ "dirty-ring", 1, 0, O_RING }, { "each", 1, 0, O_EACH },
 	{ "mmio", 1, 0, O_MMIO }, { "mmio-pages", 1, 0, O_MMIO_PAGES },
 	{ "walk", 0, 0, O_WALK }, { "mode", 1, 0, O_MODE },
 	{ "op", 1, 0, O_OP }, { "ops", 1, 0, O_OPS },
@@ -138,6 +145,10 @@ static const struct word backings[] = {
 	{ "anon", BACK_ANON }, { "thp", BACK_ANON },
 	{ "hugetlb2m", BACK_HUGETLB }, { "memfd", BACK_MEMFD },
 	{ "memfd-hugetlb", BACK_MEMFD_HUGETLB }, { "shmem", BACK_SHMEM }, {}
+};
+
+static const struct word manuals[] = {
+	{ "init-set", KVM_DIRTY_LOG_INITIALLY_SET }, {}
 };
 
 static const struct word modes[] = { { "long", 0 }, { "flat", 1 }, {} };
@@ -209,6 +220,8 @@ static void check(struct options *opt)
 		die(EXIT_USAGE, "--dirty-log-off must come after --dirty-log");
 	if (opt->dirty_off && !opt->dirty_on)
 		die(EXIT_USAGE, "--dirty-log-off needs --dirty-log");
+	if (opt->harvest && !opt->dirty_on)
+		die(EXIT_USAGE, "--harvest needs --dirty-log");
 	if (opt->flat && opt->walk)
 		die(EXIT_USAGE, "--walk needs --mode long");
 	if (opt->flat && (opt->slots * opt->slot_mb > 2048 ||
@@ -288,6 +301,20 @@ void parse_options(int argc, char **argv, struct options *opt)
 		case O_DIRTY_OFF:
 			opt->dirty_off = number("dirty-log-off", optarg, 1,
 						UINT_MAX);
+			break;
+		case O_HARVEST:
+			opt->harvest = true;
+			break;
+		case O_MANUAL:
+			opt->manual = KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE |
+				      (optarg ? lookup(manuals, "manual-protect",
+						       optarg) : 0);
+			break;
+		case O_RING:
+			opt->dirty_ring = number("dirty-ring", optarg, 256, 65536);
+			break;
+		case O_EACH:
+			opt->each = optarg;
 			break;
 		case O_MMIO:
 			opt->mmio = number("mmio", optarg, 0, 1UL << 30);

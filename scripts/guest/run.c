@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -100,6 +101,10 @@ static void run_phase(struct vcpu *vcpu, const struct phase *phase)
 		case KVM_EXIT_MMIO:
 			vcpu->mmio_exits++;
 			memset(run->mmio.data, 0, sizeof(run->mmio.data));
+			break;
+		case KVM_EXIT_DIRTY_RING_FULL:
+			vcpu->ring_exits++;
+			vcpu->rung += empty_ring(vcpu);
 			break;
 		case KVM_EXIT_HLT:
 			vcpu->hlt_exits++;
@@ -252,6 +257,18 @@ static void between_rounds(struct vm *vm, unsigned int round)
 		vm->stop_now = vm->stop;
 	else
 		vm->stop_now = round == opt->rounds;
+	if (opt->each) {
+		char text[16];
+
+		fflush(stdout);
+		snprintf(text, sizeof(text), "%u", round);
+		setenv("KVMGUEST_ROUND", text, 1);
+		if (system(opt->each))
+			die(1, "--each failed after round %u", round);
+	}
+	if (opt->harvest && round > opt->dirty_on &&
+	    (!opt->dirty_off || round <= opt->dirty_off))
+		harvest(vm, round);
 	if (round == opt->dirty_on)
 		set_dirty_log(vm, true);
 	if (round == opt->dirty_off)

@@ -198,6 +198,7 @@ void create_vcpu(struct vcpu *vcpu)
 			 vcpu->fd, 0);
 	if (size < 0 || vcpu->run == MAP_FAILED)
 		die_errno("mmap of the vCPU");
+	map_ring(vcpu);
 	set_cpuid(vcpu);
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
 		die_errno("KVM_GET_SREGS");
@@ -220,6 +221,8 @@ void create_vcpu(struct vcpu *vcpu)
 
 void destroy_vcpu(struct vcpu *vcpu)
 {
+	if (vcpu->ring)
+		munmap(vcpu->ring, vcpu->vm->opt->dirty_ring * sizeof(*vcpu->ring));
 	munmap(vcpu->run, ioctl(vcpu->vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0));
 	close(vcpu->fd);
 }

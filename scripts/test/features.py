@@ -8,8 +8,8 @@ Documentation/kernels.rst is made from it and from what the suites saw.
 import re
 
 # The system tests: those of make check, and of make matrix on every kernel.
-SUITES = ("faults", "life", "input", "tlb", "nested", "backing", "memory", "total", "tenant",
-          "tool", "time", "compat")
+SUITES = ("faults", "life", "input", "tlb", "nested", "backing", "memory", "total", "dirty",
+          "tenant", "tool", "time", "compat")
 
 KERNELS = ("5.10", "6.1", "6.12", "7.3")
 
@@ -32,6 +32,9 @@ _PROTOTYPES = {
                                  "": "(u32,u64,u64,u32,u32,u32)"},
     "check_mmio_spte": {"": "(u64,u32,u32)"},
     "mark_mmio_spte": {"": "(u64*,u64,u64)"},
+    "kvm_mmu_split_huge_page": {"": "(u64,u64,s32,s32)"},
+    "kvm_dirty_ring_exit": {"": "(kvm_vcpu*)"},
+    "kvm_pml_full": {"": "(u32)"},
 }
 
 
@@ -59,6 +62,10 @@ def hooks(kernel, vendor):
               "kvm_sched_in": OFF,
               "kvm_async_pf_not_present": OFF,
               "kvm_async_pf_ready": OFF,
+              "kvm_arch_commit_memory_region": ATTACHED,
+              "kvm_mmu_split_huge_page": ABSENT if kernel == "5.10" else ATTACHED,
+              "kvm_dirty_ring_exit": ABSENT if kernel == "5.10" else ATTACHED,
+              "kvm_pml_full": tracepoint,
               "kvm_exit" if vendor == "amd" else "kvm_entry": tracepoint,
               "kvm_entry" if vendor == "amd" else "kvm_exit": OFF}
     if kernel == "5.10":

@@ -11,6 +11,8 @@
 #include <linux/swapops.h>
 #include <linux/xarray.h>
 
+#include "commit_region.h"
+#include "dirty_ring.h"
 #include "folio_ksm.h"
 #include "ftrace_argument.h"
 #include "ftrace_regs.h"

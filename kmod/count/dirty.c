@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Dirty logging: what a migration does to a VM.
+ *
+ * KVM write-protects what it logs, splits huge mappings, and serves a fault for the
+ * first write to each page. That it is switched is heard where KVM commits a change
+ * of a slot. A fault in a logged slot takes the fault probe's other path, since the
+ * straight one knows no such slot (mmio.c, kvmmem_mmio_is()), so a VM that is not
+ * logged pays nothing.
+ *
+ * 2M mappings are split in two ways. KVM splits a slot's eagerly when logging begins,
+ * or when the log is cleared; a tracepoint tells. A fault splits the one that the
+ * guest wrote to; it is found by KVM's count of such mappings, which is looked at when
+ * the fault begins and when it is served. If several vCPUs are at it, whoever looks
+ * takes what is new, and none is counted twice.
+ */
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+#include <asm/tsc.h>
+
+#include "attach/hooks.h"
+#include "compat/dirty.h"
+#include "compat/probe.h"
+#include "count/dirty.h"
+#include "count/fault.h"
+#include "count/run.h"
+#include "count/ticks.h"
+#include "decode/value.h"
+#include "registry/process.h"
+#include "registry/records.h"
+
+#define SLOTS	16		/* that are looked at in one go */
+#define LEVEL_2M	2	/* PG_LEVEL_2M */
+
+static struct kvmmem_hook_group dirty_group;
+
+static struct kvmmem_dirty_cell *dirty_cell(struct kvmmem_vcpu *rec)
+{
+	return &rec->vm->dirty.cells[rec->id % KVMMEM_DIRTY_CELLS];
+}
+
+/* Under vm->lock. */
+static void dirty_switch(struct kvmmem_dirty *dirty, struct kvm *kvm, bool on)
+{
+	if (dirty->on == on)
+		return;
+	WRITE_ONCE(dirty->on, on);
+	dirty->since = ktime_get_ns();
+	if (on) {
+		dirty->ever = true;
+		dirty->ring = kvmmem_has_dirty_ring(kvm);
+		dirty->back_before += dirty->back_2m;
+		dirty->back_2m = 0;
+	} else {
+		dirty->begun_2m = kvmmem_ept_leaves(kvm, 1);
+	}
+}
+
+/* A slot has changed: does it begin or cease to be logged? */
+static void dirty_slot_changed(struct kvmmem_vm *vm, bool was, bool is)
+{
+	struct kvmmem_dirty *dirty = &vm->dirty;
+
+	raw_spin_lock(&vm->lock);
+	if (vm->kvm) {
+		/* Unless whoever counted them has seen this change already. */
+		if (dirty->counted && dirty->generation != kvmmem_slots_generation(vm->kvm))
+			dirty->slots += is ? 1 : -1;
+		if (is)
+			dirty_switch(dirty, vm->kvm, true);
+		else if (dirty->counted && !dirty->slots)
+			dirty_switch(dirty, vm->kvm, false);
+	}
+	raw_spin_unlock(&vm->lock);
+}
+
+static KVMMEM_FTRACE_FUNC(dirty_on_commit)
+{
+	const struct kvm *kvm = (const struct kvm *)kvmmem_ftrace_arg(0);
+	const struct kvm_memory_slot *old = (void *)kvmmem_ftrace_arg(KVMMEM_COMMIT_OLD_ARG);
+	const struct kvm_memory_slot *new = (void *)kvmmem_ftrace_arg(KVMMEM_COMMIT_OLD_ARG + 1);
+	bool was = kvmmem_slot_is_logged(old), is = kvmmem_slot_is_logged(new);
+	struct kvmmem_vm *vm;
+
+	kvmmem_hook_seen(KVMMEM_HOOK_SLOT_COMMIT);
+	if (was == is)
+		return;
+	rcu_read_lock();
+	vm = kvmmem_vm_find(kvm);
+	if (vm)
+		dirty_slot_changed(vm, was, is);
+	rcu_read_unlock();
+}
+
+static struct kvmmem_hook commit_hook = {
+	.id = KVMMEM_HOOK_SLOT_COMMIT,
+	.name = "kvm_arch_commit_memory_region",
+	.module = "kvm",
+	.purpose = "dirty-logging",
+	.func = dirty_on_commit,
+	.group = &dirty_group,
+	.state = KVMMEM_HOOK_WAITING,
+};
+
+/* A huge mapping was split; in the thread of a vCPU that is the fault's doing. */
+static __always_inline void dirty_split(u64 gfn, int level, int err)
+{
+	struct kvmmem_vm *vm;
+
+	kvmmem_hook_seen(KVMMEM_HOOK_SPLIT);
+	if (err || level != LEVEL_2M || kvmmem_running_vcpu() || !current->mm)
+		return;
+	rcu_read_lock();
+	vm = kvmmem_vm_of_mm(current->mm);
+	if (vm && READ_ONCE(vm->dirty.on)) {
+		atomic64_inc(&vm->dirty.split_2m);
+		atomic64_dec(&vm->dirty.seen_2m);
+	}
+	rcu_read_unlock();
+}
+
+KVMMEM_SPLIT_PROBES(dirty_split);
+
+static __always_inline void dirty_ring_exit(struct kvm_vcpu *vcpu)
+{
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(vcpu);
+
+	kvmmem_hook_seen(KVMMEM_HOOK_RING_EXIT);
+	if (rec)
+		atomic64_inc(&dirty_cell(rec)->ring_full);
+}
+
+KVMMEM_RING_EXIT_PROBES(dirty_ring_exit);
+
+static __always_inline void dirty_pml_full(struct kvm_vcpu *vcpu)
+{
+	struct kvmmem_vcpu *rec = vcpu ? kvmmem_vcpu_find(vcpu) : NULL;
+
+	kvmmem_hook_seen(KVMMEM_HOOK_PML_FULL);
+	if (rec)
+		atomic64_inc(&dirty_cell(rec)->pml_full);
+}
+
+KVMMEM_PML_FULL_PROBES(dirty_pml_full);
+
+#define DIRTY_HOOK(_id, _name, _probes)						\
+	{ .id = _id, .name = _name, .module = "kvm", .purpose = "dirty-logging", \
+	  .probes = _probes, .state = KVMMEM_HOOK_WAITING }
+
+static struct kvmmem_hook split_hook =
+	DIRTY_HOOK(KVMMEM_HOOK_SPLIT, "kvm_mmu_split_huge_page", dirty_split_probes);
+static struct kvmmem_hook ring_hook =
+	DIRTY_HOOK(KVMMEM_HOOK_RING_EXIT, "kvm_dirty_ring_exit", dirty_ring_exit_probes);
+static struct kvmmem_hook pml_hook =
+	DIRTY_HOOK(KVMMEM_HOOK_PML_FULL, "kvm_pml_full", dirty_pml_full_probes);
+
+/**
+ * kvmmem_dirty_init - add the hooks
+ *
+ * Context: may sleep.
+ */
+void kvmmem_dirty_init(void)
+{
+	kvmmem_hook_add(&commit_hook);
+	kvmmem_hook_add(&split_hook);
+	kvmmem_hook_add(&ring_hook);
+	kvmmem_hook_add(&pml_hook);
+}
+
+/**
+ * kvmmem_dirty_fault - the guest has written to a page that it may not write to
+ * @rec: record of the vCPU, of a VM of which some slot is logged
+ * @vcpu: the vCPU
+ * @gfn: the page
+ *
+ * For the fault probe's other path, after kvmmem_latency_fault().
+ */
+void kvmmem_dirty_fault(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn)
+{
+	struct kvmmem_dirty *dirty = &rec->vm->dirty;
+
+	/* A nested guest's addresses are not L1's. */
+	if (kvmmem_vcpu_is_nested_tdp(vcpu) ||
+	    !kvmmem_slot_is_logged(kvmmem_slots_find(kvmmem_vcpu_slots(vcpu), gfn)))
+		return;
+	atomic64_inc(&dirty_cell(rec)->write_faults);
+	/* When service time is not measured nobody says when it is served. */
+	if (!rec->fault_tsc || rec->logged)
+		return;
+	rec->logged = true;
+	if (atomic_inc_return(&dirty->under_way) == 1)
+		atomic64_set(&dirty->seen_2m, kvmmem_ept_leaves(vcpu->kvm, 1));
+}
+
+/**
+ * kvmmem_dirty_served - such a fault is over
+ * @rec: record of the vCPU, with @logged
+ * @ticks: of the TSC that it took
+ *
+ * Context: a hook in the vCPU's thread.
+ */
+void kvmmem_dirty_served(struct kvmmem_vcpu *rec, u64 ticks)
+{
+	struct kvmmem_dirty *dirty = &rec->vm->dirty;
+	s64 now = kvmmem_ept_leaves(rec->vcpu->kvm, 1), fewer;
+
+	rec->logged = false;
+	atomic64_add(ticks, &dirty_cell(rec)->ticks);
+	fewer = atomic64_xchg(&dirty->seen_2m, now) - now;
+	if (fewer > 0)
+		atomic64_add(fewer, &dirty->split_2m);
+	atomic_dec(&dirty->under_way);
+}
+
+/*
+ * Of a VM that is older than kvmmem, once: is it logged? A few slots at a time; if they
+ * change meanwhile, the next reader tries again.
+ */
+static void dirty_count_slots(struct kvmmem_vm *vm)
+{
+	struct kvmmem_slot slots[SLOTS];
+	u64 generation = 0, gfn = 0;
+	unsigned int i, n, logged = 0;
+
+	raw_spin_lock(&vm->lock);
+	if (vm->kvm)
+		generation = kvmmem_slots_generation(vm->kvm);
+	raw_spin_unlock(&vm->lock);
+	do {
+		n = 0;
+		raw_spin_lock(&vm->lock);
+		if (vm->kvm)
+			n = kvmmem_slots_from(vm->kvm, gfn, slots, SLOTS);
+		raw_spin_unlock(&vm->lock);
+		for (i = 0; i < n; i++) {
+			logged += !!(slots[i].flags & KVM_MEM_LOG_DIRTY_PAGES);
+			gfn = slots[i].base_gfn + slots[i].npages;
+		}
+	} while (n == SLOTS);
+
+	raw_spin_lock(&vm->lock);
+	if (vm->kvm && !vm->dirty.counted &&
+	    kvmmem_slots_generation(vm->kvm) == generation) {
+		vm->dirty.counted = true;
+		vm->dirty.slots = logged;
+		vm->dirty.generation = generation;
+		dirty_switch(&vm->dirty, vm->kvm, logged);
+	}
+	raw_spin_unlock(&vm->lock);
+}
+
+/* Under vm->lock, the VM alive. */
+static u64 dirty_recovered(struct kvmmem_dirty *dirty, const struct kvm *kvm, u64 split)
+{
+	u64 now = kvmmem_ept_leaves(kvm, 1);
+
+	if (now == KVMMEM_UNKNOWN || split == KVMMEM_UNKNOWN)
+		return KVMMEM_UNKNOWN;
+	if (!dirty->on && now > dirty->begun_2m)
+		dirty->back_2m = max(dirty->back_2m, now - dirty->begun_2m);
+	return min(dirty->back_before + dirty->back_2m, split);
+}
+
+static void dirty_add_cells(const struct kvmmem_dirty *dirty, struct kvmmem_dirty_sum *sum)
+{
+	u64 ticks = 0;
+	int i;
+
+	for (i = 0; i < KVMMEM_DIRTY_CELLS; i++) {
+		sum->write_faults += atomic64_read(&dirty->cells[i].write_faults);
+		sum->ring_full += atomic64_read(&dirty->cells[i].ring_full);
+		sum->pml_full += atomic64_read(&dirty->cells[i].pml_full);
+		ticks += atomic64_read(&dirty->cells[i].ticks);
+	}
+	sum->time_us = div_u64(kvmmem_ticks_to_ns(ticks), NSEC_PER_USEC);
+}
+
+/* What nobody counts is unknown. */
+static void dirty_mask(const struct kvmmem_vm *vm, struct kvmmem_dirty_sum *sum)
+{
+	bool timed = kvmmem_run_attached(KVMMEM_RUN_TIME) && !check_tsc_unstable();
+	bool faults = kvmmem_fault_on() && vm->mode != KVMMEM_MODE_SHADOW;
+
+	if (!faults)
+		sum->write_faults = KVMMEM_UNKNOWN;
+	if (!faults || !timed)
+		sum->time_us = KVMMEM_UNKNOWN;
+	if (!faults || !timed || !kvmmem_hook_attached(&split_hook))
+		sum->split_2m = KVMMEM_UNKNOWN;
+	if (!kvmmem_hook_attached(&ring_hook))
+		sum->ring_full = KVMMEM_UNKNOWN;
+	if (!kvmmem_hook_attached(&pml_hook))
+		sum->pml_full = KVMMEM_UNKNOWN;
+}
+
+static noinline bool dirty_sum(struct kvmmem_vm *vm, struct kvmmem_dirty_sum *sum)
+{
+	struct kvmmem_dirty *dirty = &vm->dirty;
+	u64 now = ktime_get_ns();
+	bool alive;
+
+	memset(sum, 0, sizeof(*sum));
+	sum->split_2m = atomic64_read(&dirty->split_2m);
+	dirty_add_cells(dirty, sum);
+	dirty_mask(vm, sum);
+	raw_spin_lock(&vm->lock);
+	alive = vm->kvm;
+	if (alive)
+		sum->recovered_2m = dirty_recovered(dirty, vm->kvm, sum->split_2m);
+	if (dirty->on)
+		sum->mode = dirty->ring ? KVMMEM_DIRTY_RING : KVMMEM_DIRTY_LOG;
+	sum->since_ms = now > dirty->since ? div_u64(now - dirty->since, NSEC_PER_MSEC) : 0;
+	raw_spin_unlock(&vm->lock);
+	return alive;
+}
+
+/**
+ * kvmmem_dirty_of_vm - the scorecard of a VM
+ * @vm: its record
+ * @sum: where to
+ *
+ * Context: a reference on the record.
+ *
+ * Return: false when it was never logged, or is gone.
+ */
+bool kvmmem_dirty_of_vm(struct kvmmem_vm *vm, struct kvmmem_dirty_sum *sum)
+{
+	if (!READ_ONCE(vm->dirty.counted))
+		dirty_count_slots(vm);
+	return READ_ONCE(vm->dirty.ever) && dirty_sum(vm, sum);
+}

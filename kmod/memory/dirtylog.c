@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How much of a VM's memory is noted as dirty: in KVM's bitmaps of its slots, or in
+ * the rings of its vCPUs.
+ */
+#include <linux/ktime.h>
+#include <linux/sched.h>
+
+#include "compat/dirty.h"
+#include "decode/value.h"
+#include "memory/backing.h"
+#include "memory/budget.h"
+#include "memory/dirtylog.h"
+
+#define PAGE_KB		(PAGE_SIZE >> 10)
+
+/* Words of a bitmap, and vCPUs, that are looked at in one go. */
+#define WORDS		1024
+#define BATCH		128
+
+static u64 dirtylog_rings(struct kvmmem_vm *vm)
+{
+	struct kvmmem_vcpu *rec = kvmmem_vm_next_vcpu(vm, NULL);
+	u64 pages = 0;
+	unsigned int n;
+
+	while (rec) {
+		raw_spin_lock(&vm->lock);
+		if (!vm->kvm)
+			rec = NULL;
+		for (n = 0; rec && n < BATCH; n++, rec = kvmmem_vm_next_vcpu(vm, rec))
+			pages += kvmmem_ring_dirty(rec->vcpu);
+		raw_spin_unlock(&vm->lock);
+	}
+	return pages;
+}
+
+/* Words of a slot's bitmap; KVMMEM_UNKNOWN when it is gone. */
+static u64 dirtylog_chunk(struct kvmmem_vm *vm, const struct kvmmem_slot *slot, u64 word)
+{
+	u64 pages = KVMMEM_UNKNOWN;
+
+	raw_spin_lock(&vm->lock);
+	if (vm->kvm)
+		pages = kvmmem_slot_dirty(vm->kvm, slot->base_gfn, word, WORDS);
+	raw_spin_unlock(&vm->lock);
+	return pages;
+}
+
+static u64 dirtylog_bitmaps(struct kvmmem_vm *vm)
+{
+	struct kvmmem_budget budget;
+	struct kvmmem_slot slot;
+	u64 gfn = 0, pages = 0;
+
+	kvmmem_budget_open(&budget);
+	while (kvmmem_backing_next_slot(vm, gfn, &slot)) {
+		u64 word, words = BITS_TO_LONGS(slot.npages);
+
+		gfn = slot.base_gfn + slot.npages;
+		if (!(slot.flags & KVM_MEM_LOG_DIRTY_PAGES))
+			words = 0;
+		for (word = 0; word < words; word += WORDS) {
+			u64 begun = ktime_get_ns(), chunk;
+
+			if (!kvmmem_budget_left(&budget))
+				return KVMMEM_UNKNOWN;
+			chunk = dirtylog_chunk(vm, &slot, word);
+			kvmmem_budget_spend(&budget, begun);
+			if (chunk == KVMMEM_UNKNOWN)	/* logged no more */
+				break;
+			pages += chunk;
+			cond_resched();
+		}
+		cond_resched();
+	}
+	return pages;
+}
+
+/**
+ * kvmmem_dirtylog_kb - memory that is dirty and that nobody has fetched yet
+ * @vm: the record of a VM that is logged
+ *
+ * Context: a reference on the record; may sleep.
+ *
+ * Return: KiB; KVMMEM_UNKNOWN when it would take longer than walks may.
+ */
+u64 kvmmem_dirtylog_kb(struct kvmmem_vm *vm)
+{
+	u64 pages = READ_ONCE(vm->dirty.ring) ? dirtylog_rings(vm) : dirtylog_bitmaps(vm);
+
+	return pages == KVMMEM_UNKNOWN ? KVMMEM_UNKNOWN : pages * PAGE_KB;
+}

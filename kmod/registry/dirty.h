@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a VM's record keeps of dirty logging; count/dirty.c works on it.
+ */
+#ifndef _KVMMEM_REGISTRY_DIRTY_H
+#define _KVMMEM_REGISTRY_DIRTY_H
+
+#include <linux/atomic.h>
+#include <linux/cache.h>
+#include <linux/types.h>
+
+/* vCPUs share so many sets of counters: a logged guest's vCPUs fault all at once. */
+#define KVMMEM_DIRTY_CELLS	8
+
+/**
+ * struct kvmmem_dirty_cell - counts of some of a VM's vCPUs
+ * @write_faults: writes to pages that were write-protected for logging
+ * @ticks: of the TSC, from the VM exits for those to the next VM entries
+ * @ring_full: exits to user space since a vCPU's ring was full
+ * @pml_full: exits since the processor's log of dirty pages was full
+ */
+struct kvmmem_dirty_cell {
+	atomic64_t write_faults;
+	atomic64_t ticks;
+	atomic64_t ring_full;
+	atomic64_t pml_full;
+} ____cacheline_aligned;
+
+/**
+ * struct kvmmem_dirty - dirty logging of a VM
+ * @on: some slot is logged; vm->lock to change
+ * @ring: by the dirty ring; vm->lock to change
+ * @ever: it is, or was; vm->lock to change
+ * @counted: @slots is right; vm->lock
+ * @slots: that are logged; vm->lock
+ * @generation: KVM's of the slots when they were counted; vm->lock
+ * @since: when @on changed last, ktime_get_ns(); vm->lock
+ * @begun_2m: KVM's count of 2M mappings when it was switched off; vm->lock
+ * @back_2m: the most it has grown by since; vm->lock
+ * @back_before: the same of earlier times; vm->lock
+ * @under_way: vCPUs that serve such a fault
+ * @seen_2m: KVM's count of 2M mappings when one of those looked last
+ * @split_2m: 2M mappings that were split for logging
+ * @cells: by a vCPU's number
+ */
+struct kvmmem_dirty {
+	bool on;
+	bool ring;
+	bool ever;
+	bool counted;
+	unsigned int slots;
+	u64 generation;
+	u64 since;
+	u64 begun_2m;
+	u64 back_2m;
+	u64 back_before;
+	atomic_t under_way;
+	atomic64_t seen_2m;
+	atomic64_t split_2m;
+	struct kvmmem_dirty_cell cells[KVMMEM_DIRTY_CELLS];
+};
+
+#endif /* _KVMMEM_REGISTRY_DIRTY_H */

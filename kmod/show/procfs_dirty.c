@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The dirty rows of /proc/kvmmem.
+ */
+#include <linux/seq_file.h>
+
+#include "count/dirty.h"
+#include "memory/dirtylog.h"
+#include "show/procfs_dirty.h"
+#include "show/table.h"
+
+KVMMEM_TABLE(dirty_table, "dirty",
+	     { "vm", -10 }, { "mode", -4 }, { "since_ms", 9 }, { "write_faults", 12 },
+	     { "split_2m", 8 }, { "ring_full", 9 }, { "pml_full", 8 }, { "dirty_kb", 9 },
+	     { "time_us", 9 }, { "recovered_2m", 12 });
+
+static const char * const modes[] = {
+	[KVMMEM_DIRTY_OFF] = "off",
+	[KVMMEM_DIRTY_LOG] = "log",
+	[KVMMEM_DIRTY_RING] = "ring",
+};
+
+/**
+ * kvmmem_proc_dirty_head - print the header
+ * @seq: where to
+ *
+ * Return: 0.
+ */
+int kvmmem_proc_dirty_head(struct seq_file *seq)
+{
+	kvmmem_table_header(seq, &dirty_table);
+	return 0;
+}
+
+/**
+ * kvmmem_proc_dirty_row - print the row of a VM that is or was logged
+ * @seq: where to
+ * @vm: its record
+ *
+ * Context: a reference on the record; may sleep.
+ *
+ * Return: 0, or SEQ_SKIP when it never was, or is gone.
+ */
+int kvmmem_proc_dirty_row(struct seq_file *seq, struct kvmmem_vm *vm)
+{
+	struct kvmmem_dirty_sum sum;
+	struct kvmmem_row row;
+	u64 dirty_kb;
+
+	if (!kvmmem_dirty_of_vm(vm, &sum))
+		return SEQ_SKIP;
+	dirty_kb = sum.mode == KVMMEM_DIRTY_OFF ? 0 : kvmmem_dirtylog_kb(vm);
+	row = kvmmem_row_begin(seq, &dirty_table);
+	kvmmem_row_text(&row, vm->id);
+	kvmmem_row_text(&row, modes[sum.mode]);
+	kvmmem_row_numbers(&row, sum.since_ms, sum.write_faults, sum.split_2m, sum.ring_full,
+			   sum.pml_full, dirty_kb, sum.time_us, sum.recovered_2m);
+	kvmmem_row_end(&row);
+	return 0;
+}

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Dirty logging: the scorecard of a migration, beside what the VMM fetched, what KVM
+counts, and what was computed beforehand.
+"""
+
+import features
+import host
+import kmod
+from host import Scenario
+from procfile import ProcFile
+from suite_lab import equal
+
+prepare = kmod.prepare
+
+# Logging is on in rounds 2 to 4, and off in round 5.
+ROUNDS = "--rounds 5 --dirty-log=1 --dirty-log-off=4 --harvest"
+SEEN = """--each 'section round$KVMGUEST_ROUND cat /proc/kvmmem
+    section kvm$KVMGUEST_ROUND kvmstat $KVMGUEST_ID pages_2m' \\
+    --then 'section end cat /proc/kvmmem; section kvmend kvmstat $KVMGUEST_ID pages_2m'"""
+NEWER = ("6.1", "6.12", "7.3")
+
+
+def migrate(options, load="load_kvm"):
+    """The script of a pre-copy migration that is given up."""
+    return f"""
+{load}
+load_kvmmem
+section host uname -r
+section migration kvmguest {ROUNDS} {options} {SEEN}
+"""
+
+
+class Migration:
+    """What was seen of it, round by round."""
+
+    def __init__(self, out):
+        # The sections of the guest's commands are within the guest's.
+        self.out = host.Output(out["migration"] + "\n" + out.text)
+        self.sections = out
+        self.release = tuple(map(int, out["host"].split(".")[:2]))
+        self.told = features.mappings_are_told(out["host"])
+        # From 6.13 on mappings are made huge again in place, and are still protected.
+        self.late_huge = 2 if self.release >= (6, 13) else 0
+        self.expect, = out.records("migration", "expect")
+        self.harvests = {one["round"]: one for one in out.records("migration", "harvest")}
+        self.rows = [ProcFile(out[f"round{n}"]).rows["dirty"] for n in range(1, 6)]
+        self.end, = ProcFile(out["end"]).rows["dirty"]
+        equal("rows before", self.rows[0], [])
+        equal("columns", ProcFile(out["round1"]).columns["dirty"][:2], ["vm", "mode"])
+        equal("harvests", sorted(self.harvests), [2, 3, 4])
+
+    def logged(self, number):
+        """The row after a round while logging was on."""
+        row, = self.rows[number - 1]
+        return row
+
+    def huge(self, name):
+        """KVM's count of 2M mappings."""
+        return self.sections.values(f"kvm{name}")["pages_2m"]
+
+    def common(self, mode, faults, late):
+        """What holds for each of them; write faults were foretold, the late ones of pages
+        that are still protected when logging is off included.
+        """
+        done = 0
+        for number, here in zip((2, 3, 4), faults):
+            row, fetched = self.logged(number), self.harvests[number]
+            done += here
+            equal(f"round {number}: mode", row["mode"], mode)
+            equal(f"round {number}: write_faults", row["write_faults"], done)
+            equal(f"round {number}: dirty_kb", row["dirty_kb"], 4 * fetched["pages"])
+            assert row["time_us"] > 0 or not done, row
+        equal("foretold", self.expect["protection"], done + late)
+        equal("off: mode", self.end["mode"], "off")
+        equal("off: write_faults", self.end["write_faults"], done)
+        equal("off: dirty_kb", self.end["dirty_kb"], 0)
+        before, after = self.logged(4), self.end
+        assert self.logged(2)["since_ms"] <= self.logged(3)["since_ms"] <= before["since_ms"]
+        assert after["time_us"] >= before["time_us"] >= self.logged(2)["time_us"]
+        if done:
+            each = 1000 * after["time_us"] / done
+            assert 100 < each < 10_000_000, f"{each} ns a fault"
+        if not self.told:
+            equal("split_2m", after["split_2m"], None)
+            equal("recovered_2m", after["recovered_2m"], None)
+
+    def split(self, number):
+        """The huge mappings that were split by that round, and came back at the end."""
+        equal("split_2m", self.logged(number)["split_2m"], self.huge(1) - self.huge(number))
+        equal("split_2m at the end", self.end["split_2m"], self.huge(1) - self.huge(4))
+        equal("recovered_2m", self.end["recovered_2m"], self.huge("end") - self.huge(4))
+        assert self.end["recovered_2m"] == self.end["split_2m"] == 2, self.end
+
+
+def check_small(out):
+    """512 small pages, protected again by each round."""
+    seen = Migration(out)
+    seen.common("log", (512, 512, 512), 512)
+    equal("fetched", [seen.harvests[n]["pages"] for n in (2, 3, 4)], [512] * 3)
+    if seen.told:
+        equal("split_2m", seen.end["split_2m"], 0)
+        equal("recovered_2m", seen.end["recovered_2m"], 0)
+
+
+def check_initially_set(out):
+    """All of it is dirty at first, and nothing protected; then as usual."""
+    seen = Migration(out)
+    seen.common("log", (0, 512, 512), 512)
+    equal("fetched", [seen.harvests[n]["pages"] for n in (2, 3, 4)], [512] * 3)
+
+
+def check_huge_eager(out):
+    """KVM splits when logging begins, and the guest meets small pages."""
+    seen = Migration(out)
+    seen.common("log", (1024, 1024, 1024), seen.late_huge)
+    seen.split(2)
+
+
+def check_huge(out):
+    """The guest's first write to each huge page splits it."""
+    seen = Migration(out)
+    # Before 6.2 the other pages of a mapping are gone when it is split.
+    first = 1024 if seen.release >= (6, 2) else 2
+    seen.common("log", (first, 1024, 1024), seen.late_huge)
+    seen.split(2)
+
+
+def check_huge_initially_set(out):
+    """Split where the log is cleared."""
+    seen = Migration(out)
+    seen.common("log", (0, 1024, 1024), seen.late_huge)
+    equal("split_2m before the log is cleared", seen.logged(2)["split_2m"], 0)
+    seen.split(3)
+
+
+def check_ring(out):
+    """Rings are full before the round is over. When one is, the page that was last is
+    protected again before the guest has written to it: one fault more.
+    """
+    seen = Migration(out)
+    full = [seen.harvests[number]["full"] for number in (2, 3, 4)]
+    rounds = [2048 + now - before for before, now in zip([0] + full, full)]
+    equal("fetched", [seen.harvests[n]["pages"] + seen.harvests[n]["before"]
+                      for n in (2, 3, 4)], rounds)
+    seen.common("ring", rounds, 2048 - full[-1])
+    equal("ring_full", [seen.logged(number)["ring_full"] for number in (2, 3, 4)], full)
+    assert full[-1] >= 6, full
+
+
+def check_older(out):
+    """A VM that was logged before kvmmem was there; and one that never was."""
+    row, = ProcFile(out["proc"]).rows["dirty"]
+    equal("mode", row["mode"], "log")
+    equal("dirty_kb", row["dirty_kb"], 4 * 64)
+    equal("vm", row["vm"], out.records("logged", "expect")[0]["id"])
+
+
+def check_meanwhile(out):
+    """Logging comes and goes, and VMs do, while somebody reads: no count falls."""
+    last, seen = {}, set()
+    for text in out.all("reading"):
+        for row in ProcFile(text).rows["dirty"]:
+            before = last.get(row["vm"], row)
+            seen.add(row["mode"])
+            for column in ("write_faults", "split_2m", "time_us", "recovered_2m"):
+                assert row[column] is None or row[column] >= before[column], (before, row)
+            last[row["vm"]] = row
+    assert "log" in seen and len(last) >= 3, f"{len(last)} VMs were seen, {seen}"
+    found = {one["id"]: one["protection"] for one in out.records("guests", "expect")}
+    assert all(row["write_faults"] <= found[vm] for vm, row in last.items()), last
+
+
+SCENARIOS = [
+    Scenario("dirty_small", migrate("--pages 512"), check_small, limit=60),
+    Scenario("dirty_manual", migrate("--pages 512 --manual-protect"), check_small, limit=60),
+    Scenario("dirty_initially_set", migrate("--pages 512 --manual-protect=init-set"),
+             check_initially_set, limit=60),
+    Scenario("dirty_huge_eager", migrate("--pages 1024 --backing thp"), check_huge_eager,
+             kernels=NEWER, limit=60),
+    Scenario("dirty_huge", migrate("--pages 1024 --backing thp",
+                                   "load_kvm kvm.eager_page_split=N"), check_huge,
+             kernels=NEWER, limit=60),
+    Scenario("dirty_huge_initially_set",
+             migrate("--pages 1024 --backing thp --manual-protect=init-set"),
+             check_huge_initially_set, kernels=NEWER, limit=60),
+    Scenario("dirty_ring", migrate("--pages 2048 --dirty-ring 1024"), check_ring,
+             kernels=NEWER, limit=60),
+    Scenario("dirty_older", """
+load_kvm
+mkfifo hold other
+kvmguest --pages 64 --rounds 2 --dirty-log=1 --hold hold >logged & first=$!
+kvmguest --pages 64 --hold other >/dev/null & second=$!
+wait_for grep -q ^result logged
+load_kvmmem
+section proc cat /proc/kvmmem
+: >hold
+: >other
+wait $first $second
+section logged cat logged
+""", check_older, limit=60),
+    Scenario("dirty_meanwhile", f"""
+load_kvm
+load_kvmmem backing_max_age_ms=0
+run() {{
+    for i in $(seq 8); do kvmguest --pages 2048 --backing thp {ROUNDS} "$@"; done
+}}
+run >first & first=$!
+run --manual-protect=init-set >second & second=$!
+while kill -0 $first 2>/dev/null || kill -0 $second 2>/dev/null; do
+    section reading cat /proc/kvmmem
+done
+wait $first $second
+section guests cat first second
+""", check_meanwhile, host={"cpus": 2}, limit=100),
+]
