@@ -68,32 +68,6 @@ struct backing_walk {
 };
 
 /**
- * kvmmem_backing_get_mm - a VM's mm with its page tables
- * @vm: the record
- *
- * Context: any in which vm->lock can be taken.
- *
- * Return: to be given back by mmput_async(); NULL when the VM or its process is gone.
- */
-struct mm_struct *kvmmem_backing_get_mm(struct kvmmem_vm *vm)
-{
-	struct mm_struct *mm = NULL;
-	bool used;
-
-	raw_spin_lock(&vm->lock);
-	if (vm->kvm) {
-		mm = vm->kvm->mm;
-		mmgrab(mm);
-	}
-	raw_spin_unlock(&vm->lock);
-	if (!mm)
-		return NULL;
-	used = mmget_not_zero(mm);
-	mmdrop(mm);
-	return used ? mm : NULL;
-}
-
-/**
  * kvmmem_backing_next_slot - the next memory slot of a VM
  * @vm: the record
  * @gfn: that begins here or above
@@ -269,7 +243,7 @@ static bool backing_visit_locked(struct kvmmem_vm *vm, struct kvmmem_budget *bud
 	}
 	if (!walk)
 		return true;
-	mm = kvmmem_backing_get_mm(vm);
+	mm = kvmmem_vm_get_mm(vm);
 	if (!mm) {
 		backing_forget(vm);
 		return true;

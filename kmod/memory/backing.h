@@ -24,7 +24,6 @@ struct kvmmem_levels {
 	u64 table_kb;
 };
 
-struct mm_struct *kvmmem_backing_get_mm(struct kvmmem_vm *vm);
 bool kvmmem_backing_next_slot(struct kvmmem_vm *vm, u64 gfn, struct kvmmem_slot *slot);
 int kvmmem_backing_refresh(void);
 bool kvmmem_backing_host(struct kvmmem_vm *vm, struct kvmmem_backing *host);

@@ -176,7 +176,7 @@ int kvmmem_join_next(struct kvmmem_join *join)
 	memset(join->nodes, 0, array_size(nr_node_ids, sizeof(join->nodes[0])));
 	if (!kvmmem_backing_next_slot(join->vm, join->gfn, &join->slot.slot))
 		return 0;
-	mm = kvmmem_backing_get_mm(join->vm);
+	mm = kvmmem_vm_get_mm(join->vm);
 	if (!mm)
 		return 0;
 	err = join_slot(join, mm);

@@ -4,6 +4,7 @@
  */
 #include <linux/pid.h>
 #include <linux/rculist.h>
+#include <linux/sched/mm.h>
 #include <linux/string.h>
 
 #include "compat/memory.h"
@@ -24,6 +25,32 @@
 bool kvmmem_vm_alive(const struct kvmmem_vm *vm)
 {
 	return READ_ONCE(vm->kvm);
+}
+
+/**
+ * kvmmem_vm_get_mm - a VM's mm with its page tables
+ * @vm: the record
+ *
+ * Context: any in which vm->lock can be taken.
+ *
+ * Return: to be given back by mmput_async(); NULL when the VM or its process is gone.
+ */
+struct mm_struct *kvmmem_vm_get_mm(struct kvmmem_vm *vm)
+{
+	struct mm_struct *mm = NULL;
+	bool used;
+
+	raw_spin_lock(&vm->lock);
+	if (vm->kvm) {
+		mm = vm->kvm->mm;
+		mmgrab(mm);
+	}
+	raw_spin_unlock(&vm->lock);
+	if (!mm)
+		return NULL;
+	used = mmget_not_zero(mm);
+	mmdrop(mm);
+	return used ? mm : NULL;
 }
 
 /* Pages of all memory slots. There can be thousands: a few at a time. */

@@ -25,6 +25,7 @@ struct kvmmem_vm_info {
 bool kvmmem_vm_alive(const struct kvmmem_vm *vm);
 u64 kvmmem_vm_mem_kb(struct kvmmem_vm *vm, u64 *device_kb);
 bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info);
+struct mm_struct *kvmmem_vm_get_mm(struct kvmmem_vm *vm);
 void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec));
 
 #endif /* _KVMMEM_INFO_H */
