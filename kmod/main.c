@@ -13,6 +13,7 @@
 #include "count/dirty.h"
 #include "count/flow.h"
 #include "count/latency.h"
+#include "count/notifier.h"
 #include "count/probes.h"
 #include "count/stuck.h"
 #include "decode/param.h"
@@ -32,10 +33,11 @@ static int __init kvmmem_start(void)
 	kvmmem_latency_init();
 	kvmmem_flow_init();
 	kvmmem_dirty_init();
+	kvmmem_notifier_init();
 
 	err = kvmmem_hooks_start(kvmmem_vm_death_all, kvmmem_scan);
 	if (err)
-		goto err_registry;
+		goto err_notifier;
 	kvmmem_scan();
 
 	err = kvmmem_procfs_init();
@@ -47,7 +49,8 @@ static int __init kvmmem_start(void)
 
 err_hooks:
 	kvmmem_hooks_stop();
-err_registry:
+err_notifier:
+	kvmmem_notifier_stop();
 	kvmmem_registry_exit();
 	return err;
 }
@@ -77,6 +80,7 @@ static void __exit kvmmem_exit(void)
 	kvmmem_debugfs_exit();
 	kvmmem_procfs_exit();
 	kvmmem_hooks_stop();
+	kvmmem_notifier_stop();
 	kvmmem_registry_exit();
 }
 

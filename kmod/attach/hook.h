@@ -41,6 +41,8 @@ enum kvmmem_hook_id {
 	KVMMEM_HOOK_SPLIT,
 	KVMMEM_HOOK_RING_EXIT,
 	KVMMEM_HOOK_PML_FULL,
+	KVMMEM_HOOK_SLOTS,
+	KVMMEM_HOOK_NOTIFIER,
 	KVMMEM_NR_HOOKS
 };
 
@@ -100,8 +102,9 @@ struct kvmmem_hook_group {
  * @purpose: what for, a word for the reader
  * @probes: for a tracepoint: a probe for each prototype that it has on one kernel
  *	or another, the likeliest on this one first; ends with an empty one
- * @func: for a function: what is called at its entry. Exactly one of @probes and
- *	@func is set. The kernel may call it with preemption on.
+ * @func: for a function: what is called at its entry. The kernel may call it with
+ *	preemption on. With neither @probes nor @func it is attached by its owner, as
+ *	long as its state is ATTACHED, which is while KVM is there.
  * @group: for a function: with which others it is hooked
  * @node: list of all hooks; hooks_mutex, as everything below
  * @tp: the tracepoint while KVM is there

@@ -45,8 +45,17 @@ static void hooks_detach(struct kvmmem_hook *hook)
 {
 	if (hook->group)
 		kvmmem_functions_detach(hook->group, &hooks);
-	else
+	else if (hook->probes)
 		kvmmem_tracepoint_detach(hook);
+	else
+		kvmmem_hook_let_go(hook);
+}
+
+/* Of those that kvmmem's other parts attach: may they? */
+static void hooks_allow(struct kvmmem_hook *hook)
+{
+	if (!hook->probes && !hook->func && hook->state == KVMMEM_HOOK_WAITING)
+		kvmmem_hook_settle(hook, 0);
 }
 
 static void hooks_tracepoint_found(struct tracepoint *tp, void *unused)
@@ -70,10 +79,12 @@ static void hooks_tracepoints_done(const struct module *mod)
 
 	kvm_present = true;
 	kvm_module = mod;
-	list_for_each_entry(hook, &hooks, node)
+	list_for_each_entry(hook, &hooks, node) {
+		hooks_allow(hook);
 		if (!strcmp(hook->module, "kvm") &&
 		    hook->state == KVMMEM_HOOK_WAITING)
 			WRITE_ONCE(hook->state, KVMMEM_HOOK_ABSENT);
+	}
 }
 
 /*
@@ -85,10 +96,10 @@ static void hooks_functions_done(void)
 	struct kvmmem_hook *hook, *other;
 
 	list_for_each_entry(hook, &hooks, node) {
-		if (hook->probes || hook->state != KVMMEM_HOOK_WAITING)
+		if (!hook->func || hook->state != KVMMEM_HOOK_WAITING)
 			continue;
 		list_for_each_entry(other, &hooks, node)
-			if (!other->probes && other->state == KVMMEM_HOOK_ATTACHED &&
+			if (other->func && other->state == KVMMEM_HOOK_ATTACHED &&
 			    !strcmp(other->module, hook->module))
 				WRITE_ONCE(hook->state, KVMMEM_HOOK_ABSENT);
 	}
@@ -165,7 +176,7 @@ static int hooks_on_tracepoint_module(struct notifier_block *nb, unsigned long a
 		hooks_tracepoints_done(mod);
 	} else if (action == MODULE_STATE_GOING) {
 		list_for_each_entry(hook, &hooks, node) {
-			if (!hook->probes)
+			if (hook->func)
 				continue;
 			hooks_detach(hook);
 			hook->tp = NULL;
@@ -192,7 +203,7 @@ static int hooks_on_module(struct notifier_block *nb, unsigned long action, void
 
 	mutex_lock(&hooks_mutex);
 	list_for_each_entry(hook, &hooks, node) {
-		if (hook->probes || strcmp(hook->module, mod->name))
+		if (!hook->func || strcmp(hook->module, mod->name))
 			continue;
 		if (action == MODULE_STATE_COMING)
 			kvmmem_functions_attach(hook->group, &hooks, true);
@@ -226,7 +237,7 @@ void kvmmem_hook_add(struct kvmmem_hook *hook)
 }
 
 /**
- * kvmmem_hook_switch - switch a tracepoint's hook on or off
+ * kvmmem_hook_switch - switch a hook that is in no group on or off
  * @hook: a hook that was added
  * @on: which
  *
@@ -248,8 +259,10 @@ void kvmmem_hook_switch(struct kvmmem_hook *hook, bool on)
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_WAITING);
 		if (hook->tp)
 			kvmmem_tracepoint_attach(hook);
-		else if (kvm_present)
+		else if (kvm_present && hook->probes)
 			WRITE_ONCE(hook->state, KVMMEM_HOOK_ABSENT);
+		else if (kvm_present)
+			hooks_allow(hook);
 	}
 	mutex_unlock(&hooks_mutex);
 }

@@ -89,7 +89,7 @@ static KVMMEM_FTRACE_FUNC(dirty_on_commit)
 	if (was == is)
 		return;
 	rcu_read_lock();
-	vm = kvmmem_vm_find(kvm);
+	vm = kvmmem_record_find(kvm);
 	if (vm)
 		dirty_slot_changed(vm, was, is);
 	rcu_read_unlock();

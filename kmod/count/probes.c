@@ -3,8 +3,8 @@
  * The hot path: every probe that runs while a vCPU is on its way.
  *
  * Who has to trust kvmmem with a hypervisor's hot paths reads this file and the
- * inline functions that it calls (count/latency.h, count/mmio.h, count/tlb.h, the
- * lookups of registry/vm.h, decode/fault.h), and nothing else. What holds here:
+ * inline functions that it calls (count/inval.h, count/latency.h, count/mmio.h,
+ * count/tlb.h, the lookups of registry/vm.h, decode/fault.h), and nothing else. What holds here:
  *
  * - A probe runs in the thread of its vCPU, or in one that holds the vCPU's mutex,
  *   so a vCPU's counters have one writer: plain increments, no atomics, no locks.
@@ -22,6 +22,7 @@
 #include "count/away.h"
 #include "count/dirty.h"
 #include "count/fault.h"
+#include "count/inval.h"
 #include "count/latency.h"
 #include "count/mmio.h"
 #include "count/probes.h"
@@ -78,6 +79,8 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 		return;
 	if (class < KVMMEM_FAULT_CLASSES && (vcpu->arch.hflags & HF_GUEST_MASK))
 		rec->l2++;
+	else if (class < KVMMEM_FAULT_CLASSES)
+		kvmmem_inval_fault(rec, addr);
 	rec->fault_exit = vcpu->stat.exits;
 	if (class == KVMMEM_FAULT_NO_SLOT)
 		return;
@@ -101,6 +104,7 @@ static __always_inline void _name(void *data, struct kvm_vcpu *vcpu, u64 addr, u
 										\
 		rec->fault[class]++;						\
 		kvmmem_latency_fault(rec, class);				\
+		kvmmem_inval_fault(rec, addr);					\
 	} else {								\
 		fault_count_special(data, vcpu, addr, code);			\
 	}									\

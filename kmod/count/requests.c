@@ -64,7 +64,7 @@ void kvmmem_vm_requested(const struct kvm *kvm)
 	struct kvmmem_vm *vm;
 
 	rcu_read_lock();
-	vm = kvmmem_vm_find(kvm);
+	vm = kvmmem_record_find(kvm);
 	if (vm)
 		atomic64_inc(&vm->requests);
 	rcu_read_unlock();

@@ -143,6 +143,20 @@ static KVMMEM_FTRACE_FUNC(life_on_vcpu_create)
 	kvmmem_vcpu_birth((struct kvm_vcpu *)kvmmem_ftrace_arg(0), current);
 }
 
+static KVMMEM_FTRACE_FUNC(life_on_slots)
+{
+	struct kvmmem_vm *vm;
+
+	kvmmem_hook_seen(KVMMEM_HOOK_SLOTS);
+	rcu_read_lock();
+	vm = kvmmem_record_find((struct kvm *)kvmmem_ftrace_arg(0));
+	if (vm) {
+		WRITE_ONCE(vm->slots_changed, true);
+		kvmmem_watch_kick_slots();
+	}
+	rcu_read_unlock();
+}
+
 static struct kvmmem_hook_group life_group;
 
 #define LIFE_HOOK(_id, _name, _purpose, _func)					\
@@ -161,6 +175,22 @@ static struct kvmmem_hook vcpu_hook =
 	LIFE_HOOK(KVMMEM_HOOK_VCPU_CREATE, "kvm_arch_vcpu_postcreate", "vcpu-birth",
 		  life_on_vcpu_create);
 
+/* KVM has taken new slots into use, or another kind of them. */
+static struct kvmmem_hook slots_hook =
+	LIFE_HOOK(KVMMEM_HOOK_SLOTS, "kvm_arch_commit_memory_region", "slots", life_on_slots);
+
+/**
+ * kvmmem_slots_heard - are changes of memory slots heard of?
+ *
+ * Context: any.
+ *
+ * Return: true if so.
+ */
+bool kvmmem_slots_heard(void)
+{
+	return kvmmem_hook_attached(&slots_hook);
+}
+
 /**
  * kvmmem_registry_init - make the empty registry and add its hooks
  *
@@ -178,6 +208,7 @@ int kvmmem_registry_init(void)
 	kvmmem_hook_add(&destroy_hook);
 	kvmmem_hook_add(&create_hook);
 	kvmmem_hook_add(&vcpu_hook);
+	kvmmem_hook_add(&slots_hook);
 	return 0;
 }
 

@@ -15,5 +15,6 @@ struct kvmmem_vcpu *kvmmem_vcpu_birth(struct kvm_vcpu *vcpu, struct task_struct 
 struct kvmmem_vcpu *kvmmem_vcpu_meet(struct kvm_vcpu *vcpu);
 void kvmmem_vm_death(const struct kvm *kvm);
 void kvmmem_vm_death_all(void);
+bool kvmmem_slots_heard(void);
 
 #endif /* _KVMMEM_LIFE_H */

@@ -44,8 +44,15 @@ struct kvmmem_tag kvmmem_no_tag = { .tag = KVMMEM_TAG_UNKNOWN };
 
 static struct kvmmem_pool vm_pool, vcpu_pool;
 
-/* Under registry_lock or RCU. */
-static struct kvmmem_vm *records_find_vm(const struct kvm *kvm)
+/**
+ * kvmmem_record_find - the record of a VM
+ * @kvm: the VM
+ *
+ * Context: registry_lock, or rcu_read_lock(); the record is good until its end.
+ *
+ * Return: the record or NULL.
+ */
+struct kvmmem_vm *kvmmem_record_find(const struct kvm *kvm)
 {
 	struct kvmmem_vm *vm;
 
@@ -148,7 +155,7 @@ struct kvmmem_vm *kvmmem_record_vm(struct kvm *kvm, struct task_struct *task)
 	struct kvmmem_vm *vm;
 
 	raw_spin_lock(&registry_lock);
-	vm = records_find_vm(kvm);
+	vm = kvmmem_record_find(kvm);
 	if (!vm)
 		vm = records_add_vm(kvm, task);
 	raw_spin_unlock(&registry_lock);
@@ -172,7 +179,7 @@ struct kvmmem_vcpu *kvmmem_record_vcpu(struct kvm_vcpu *vcpu, struct task_struct
 	raw_spin_lock(&registry_lock);
 	rec = kvmmem_vcpu_find(vcpu);
 	if (!rec) {
-		vm = records_find_vm(vcpu->kvm);
+		vm = kvmmem_record_find(vcpu->kvm);
 		if (!vm)
 			vm = records_add_vm(vcpu->kvm, task);
 		if (vm)
@@ -180,19 +187,6 @@ struct kvmmem_vcpu *kvmmem_record_vcpu(struct kvm_vcpu *vcpu, struct task_struct
 	}
 	raw_spin_unlock(&registry_lock);
 	return rec;
-}
-
-/**
- * kvmmem_vm_find - the record of a VM
- * @kvm: the VM
- *
- * Context: rcu_read_lock(); the record is good until its end.
- *
- * Return: the record or NULL.
- */
-struct kvmmem_vm *kvmmem_vm_find(const struct kvm *kvm)
-{
-	return records_find_vm(kvm);
 }
 
 static void records_unlink(struct kvmmem_vm *vm)
@@ -243,7 +237,7 @@ struct kvmmem_vm *kvmmem_record_unlink(const struct kvm *kvm)
 	struct kvmmem_vm *vm;
 
 	raw_spin_lock(&registry_lock);
-	vm = records_find_vm(kvm);
+	vm = kvmmem_record_find(kvm);
 	if (vm)
 		records_unlink(vm);
 	raw_spin_unlock(&registry_lock);
@@ -294,6 +288,7 @@ static noinline void records_free_vm(struct kvmmem_vm *vm)
 		kvmmem_pool_put(&vcpu_pool, rec);
 	kfree(vm->walk);
 	kfree(vm->nodes);
+	kfree(vm->inval);
 	put_pid(vm->pid);
 	kvmmem_pool_put(&vm_pool, vm);
 }

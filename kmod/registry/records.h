@@ -15,9 +15,9 @@ void kvmmem_records_top_up(void);
 
 struct kvmmem_vm *kvmmem_record_vm(struct kvm *kvm, struct task_struct *task);
 struct kvmmem_vcpu *kvmmem_record_vcpu(struct kvm_vcpu *vcpu, struct task_struct *task);
+struct kvmmem_vm *kvmmem_record_find(const struct kvm *kvm);
 struct kvmmem_vm *kvmmem_record_unlink(const struct kvm *kvm);
 struct kvmmem_vm *kvmmem_record_unlink_at(unsigned int slot);
-struct kvmmem_vm *kvmmem_vm_find(const struct kvm *kvm);
 
 unsigned int kvmmem_vm_slots(void);
 int kvmmem_vm_next(unsigned int from);

@@ -36,6 +36,7 @@
 struct dentry;
 struct kvm;
 struct kvm_vcpu;
+struct kvmmem_inval_counts;
 struct kvmmem_user;
 struct mm_struct;
 
@@ -108,6 +109,10 @@ struct kvmmem_backing {
  * @mm_node: in the hash by @mm; registry_lock, RCU
  * @mm_shared: another VM has the same
  * @user: whose it is; registry_lock
+ * @taken: some of its memory was taken away lately; read at each fault, so it is in a
+ *	line that is hardly ever written
+ * @slots_changed: its memory slots have changed since they were looked at
+ * @inval: who took its memory away, of count/notifier.c; NULL until it is counted
  * @flows: huge mappings, by enum kvmmem_flow
  * @dirty: dirty logging
  * @told: the watcher has been told of it; the watcher's lock
@@ -131,6 +136,9 @@ struct kvmmem_vm {
 	u64 born;
 	u64 ended;
 	char last_comm[TASK_COMM_LEN];
+	bool taken;
+	bool slots_changed;
+	struct kvmmem_inval_counts *inval;
 	pid_t tgid;
 	struct pid *pid;
 	atomic64_t requests;
@@ -163,6 +171,10 @@ struct kvmmem_vm {
 	struct llist_node dead;
 	struct list_head counted;
 };
+
+/* Nobody writes to what each fault reads. */
+static_assert(offsetof(struct kvmmem_vm, taken) / SMP_CACHE_BYTES !=
+	      offsetof(struct kvmmem_vm, lock) / SMP_CACHE_BYTES);
 
 /* Tags that a vCPU's record tells apart. */
 #define KVMMEM_TAGS		6

@@ -74,6 +74,21 @@ static void watch_run(struct work_struct *work)
 	mutex_unlock(&watch_mutex);
 }
 
+static void (*kick_too)(void);
+
+/**
+ * kvmmem_watch_kick_slots - memory slots have changed
+ *
+ * Of which the watcher need not hear. Context: any.
+ */
+void kvmmem_watch_kick_slots(void)
+{
+	typeof(kick_too) fn = READ_ONCE(kick_too);
+
+	if (fn)
+		fn();
+}
+
 /**
  * kvmmem_watch_kick - a VM was born or has died
  *
@@ -82,6 +97,19 @@ static void watch_run(struct work_struct *work)
 void kvmmem_watch_kick(void)
 {
 	schedule_work(&watch);
+	kvmmem_watch_kick_slots();
+}
+
+/**
+ * kvmmem_watch_kick_too - call somebody at each kick of both kinds
+ * @fn: who; does not sleep; NULL for nobody, after which calls may still be under way
+ *	while there are hooks
+ *
+ * Context: any.
+ */
+void kvmmem_watch_kick_too(void (*fn)(void))
+{
+	WRITE_ONCE(kick_too, fn);
 }
 
 /**

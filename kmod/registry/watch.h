@@ -22,6 +22,8 @@ struct kvmmem_vm_watch {
 };
 
 void kvmmem_watch_kick(void);
+void kvmmem_watch_kick_slots(void);
+void kvmmem_watch_kick_too(void (*fn)(void));
 void kvmmem_watch_by(const struct kvmmem_vm_watch *watch);
 void kvmmem_watch_settle(void);
 void kvmmem_watch_stop(void);

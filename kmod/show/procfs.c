@@ -29,6 +29,7 @@
 #include "show/host.h"
 #include "show/procfs.h"
 #include "show/procfs_dirty.h"
+#include "show/procfs_inval.h"
 #include "show/procfs_memory.h"
 #include "show/procfs_outcome.h"
 #include "show/procfs_time.h"
@@ -308,6 +309,8 @@ static const struct section sections[] = {
 	{ kvmmem_outcome_head, kvmmem_outcome_row },
 	{ kvmmem_proc_time_head, kvmmem_proc_time_row },
 	{ kvmmem_proc_dirty_head, kvmmem_proc_dirty_row },
+	{ kvmmem_proc_inval_head, kvmmem_proc_inval_row },
+	{ kvmmem_proc_inval_kb_head, kvmmem_proc_inval_kb_row },
 };
 
 /* A position: the section, and the place in it. */

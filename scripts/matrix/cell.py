@@ -65,7 +65,8 @@ def _note(found, text):
             found["hooks"][row["name"]] = [row["state"], row["why_not"]]
         elif kind == "audit" and row["counter"] not in found["audits"]:
             found["audits"].append(row["counter"])
-        elif kind in ("vm", "fault", "flush", "vpid", "backing", "numa", "older", "total"):
+        elif kind in ("vm", "fault", "flush", "vpid", "backing", "numa", "older", "total",
+                      "inval"):
             for column, value in row.items():
                 key = f"{kind} {column}"
                 known = procfile.value(value) is not None

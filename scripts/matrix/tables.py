@@ -34,6 +34,8 @@ _COLUMNS = (
     ("KVM's page tables by node", "numa table_kb"),
     ("load of the older MMU", "older zapped"),
     ("all VMs since load", "total ept_violations"),
+    ("invalidations by initiator", "inval calls"),
+    ("refaults", "inval refaults"),
 )
 
 

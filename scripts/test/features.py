@@ -53,6 +53,8 @@ def hooks(kernel, vendor):
     wanted = {"kvm_arch_destroy_vm": ATTACHED,
               "kvm_arch_" + create: ATTACHED,
               "kvm_arch_vcpu_postcreate": ATTACHED,
+              "kvm_arch_commit_memory_region": ATTACHED,
+              "mmu-notifier": ATTACHED,
               "kvm_page_fault": tracepoint,
               "kvm_pv_tlb_flush": tracepoint,
               "kvm_fast_mmio": tracepoint,

@@ -7,6 +7,7 @@
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
+#include <linux/mmap_lock.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
 #include <linux/xarray.h>
@@ -19,6 +20,8 @@
 #include "guest_memfd.h"
 #include "hyperv_enabled.h"
 #include "memslot_iterator.h"
+#include "mm_lock_seqcount.h"
+#include "mmap_write_trylock.h"
 #include "never.h"
 #include "open_root_path.h"
 #include "pf_taken.h"

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Counting what is taken away from guests: on the way of whoever takes it, which may
+ * neither sleep nor fail, and of a vCPU that brings it back.
+ */
+#include <linux/jiffies.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+
+#include "compat/taker.h"
+#include "count/inval.h"
+#include "decode/value.h"
+
+/* Slots of one range that are remembered for refaults; all are counted. */
+#define REMEMBERED	4
+
+static __always_inline struct kvmmem_inval_shard *
+inval_shard(struct kvmmem_inval_counts *counts)
+{
+	return &counts->shards[(unsigned int)raw_smp_processor_id() % KVMMEM_INVAL_SHARDS];
+}
+
+static __always_inline void inval_remember(struct kvmmem_inval_counts *counts,
+					   const struct kvmmem_range *range,
+					   unsigned long start, u64 pages)
+{
+	u64 gfn = range->gfn + ((start - range->start) >> PAGE_SHIFT);
+
+	/* The flag goes out only when all has been forgotten, and then a filter is begun. */
+	if (unlikely(kvmmem_sketch_put(&counts->lately, gfn, pages, jiffies)))
+		WRITE_ONCE(counts->vm->taken, true);
+}
+
+static noinline void inval_remember_several(struct kvmmem_inval_counts *counts,
+					    const struct kvmmem_ranges *ranges,
+					    unsigned long start, unsigned long end)
+{
+	unsigned int i = kvmmem_ranges_find(ranges, start), n;
+
+	for (n = 0; n < REMEMBERED && i < ranges->nr && ranges->at[i].start < end; n++, i++) {
+		const struct kvmmem_range *range = &ranges->at[i];
+		unsigned long from = max(start, range->start);
+
+		inval_remember(counts, range, from,
+			       kvmmem_pages_of(min(end, range->end) - from));
+	}
+}
+
+static __always_inline enum kvmmem_inval inval_whose(const struct mmu_notifier_range *range,
+						     u64 pages)
+{
+	struct kvmmem_taker taker;
+
+	kvmmem_taker_now(range, &taker);
+	taker.pages = pages;
+	return kvmmem_decode_inval(&taker);
+}
+
+static __always_inline void inval_count(struct kvmmem_inval_counts *counts,
+					const struct mmu_notifier_range *range)
+{
+	const struct kvmmem_ranges *ranges = rcu_dereference_raw(counts->ranges);
+	unsigned long start = range->start, end = range->end;
+	struct kvmmem_inval_shard *shard;
+	const struct kvmmem_range *first;
+	enum kvmmem_inval who;
+	u64 pages;
+
+	if (unlikely(!ranges))
+		return;
+	first = kvmmem_ranges_hit(ranges, start, end, &pages);
+	if (!first)
+		return;
+	who = inval_whose(range, pages);
+	shard = inval_shard(counts);
+	atomic64_inc(&shard->by[who].calls);
+	atomic64_add(pages, &shard->by[who].pages);
+	if (likely(start >= first->start && end <= first->end))
+		inval_remember(counts, first, start, pages);
+	else
+		inval_remember_several(counts, ranges, start, end);
+}
+
+/**
+ * kvmmem_inval_range - a range of a process's memory is taken away
+ * @vms: counters of its VMs
+ * @range: what the notifier is told
+ *
+ * Context: a notifier's invalidate_range_start; any thread.
+ */
+void kvmmem_inval_range(const struct list_head *vms, const struct mmu_notifier_range *range)
+{
+	struct kvmmem_inval_counts *counts;
+
+	list_for_each_entry_rcu(counts, vms, sibling, true)
+		inval_count(counts, range);
+}
+
+/**
+ * kvmmem_inval_came_back - a fault while something was taken away lately
+ * @vm: the VM's record
+ * @gfn: the guest page
+ *
+ * Context: the fault probe.
+ */
+noinline void kvmmem_inval_came_back(struct kvmmem_vm *vm, u64 gfn)
+{
+	/* Pairs with kvmmem_inval_make(). */
+	struct kvmmem_inval_counts *counts = smp_load_acquire(&vm->inval);
+
+	if (kvmmem_sketch_is_old(&counts->lately, jiffies)) {
+		WRITE_ONCE(vm->taken, false);
+		smp_mb(); /* the flag, then whether it is needed after all */
+		if (!kvmmem_sketch_is_old(&counts->lately, jiffies))
+			WRITE_ONCE(vm->taken, true);
+		return;
+	}
+	if (kvmmem_sketch_has(&counts->lately, gfn, jiffies))
+		atomic64_inc(&inval_shard(counts)->refaults);
+}
+
+/**
+ * kvmmem_inval_make - counters for a VM
+ * @vm: its record, which has none yet
+ *
+ * Context: may sleep.
+ *
+ * Return: the counters, which the record now has, or NULL.
+ */
+struct kvmmem_inval_counts *kvmmem_inval_make(struct kvmmem_vm *vm)
+{
+	struct kvmmem_inval_counts *counts = kzalloc(sizeof(*counts), GFP_KERNEL);
+
+	if (!counts)
+		return NULL;
+	counts->vm = vm;
+	INIT_LIST_HEAD(&counts->node);
+	counts->lately.bits[0] = counts->bits;
+	counts->lately.bits[1] = counts->bits + KVMMEM_SKETCH_LONGS;
+	counts->lately.begun = jiffies - 4 * KVMMEM_SKETCH_TICKS;
+	smp_store_release(&vm->inval, counts);	/* whole */
+	return counts;
+}
+
+/* NULL while the VM is not counted. */
+static struct kvmmem_inval_counts *inval_known(struct kvmmem_vm *vm)
+{
+	/* Pairs with kvmmem_inval_make(). */
+	struct kvmmem_inval_counts *counts = smp_load_acquire(&vm->inval);
+
+	return counts && rcu_access_pointer(counts->ranges) ? counts : NULL;
+}
+
+/**
+ * kvmmem_inval_of_vm - what was taken away from a VM
+ * @vm: its record
+ * @pages: pages are wanted, not calls
+ * @sum: where to; all is KVMMEM_UNKNOWN if nobody counts
+ *
+ * Context: a reference on the record.
+ *
+ * Return: false if nobody counts.
+ */
+bool kvmmem_inval_of_vm(struct kvmmem_vm *vm, bool pages, struct kvmmem_inval_sum *sum)
+{
+	struct kvmmem_inval_counts *counts = inval_known(vm);
+	unsigned int i, who;
+
+	if (!counts) {
+		memset(sum, 0xff, sizeof(*sum));
+		return false;
+	}
+	memset(sum, 0, sizeof(*sum));
+	for (who = 0; who < KVMMEM_NR_INVALS; who++) {
+		for (i = 0; i < KVMMEM_INVAL_SHARDS; i++)
+			sum->by[who] += atomic64_read(pages ? &counts->shards[i].by[who].pages :
+							      &counts->shards[i].by[who].calls);
+		sum->all += sum->by[who];
+	}
+	return true;
+}
+
+/**
+ * kvmmem_inval_refaults - violations that brought back what was taken away lately
+ * @vm: the VM's record
+ *
+ * Context: a reference on the record.
+ *
+ * Return: how many; KVMMEM_UNKNOWN if nobody counts, or violations say no guest page.
+ */
+u64 kvmmem_inval_refaults(struct kvmmem_vm *vm)
+{
+	struct kvmmem_inval_counts *counts = inval_known(vm);
+	unsigned int i;
+	u64 sum = 0;
+
+	if (!counts || vm->mode == KVMMEM_MODE_SHADOW)
+		return KVMMEM_UNKNOWN;
+	for (i = 0; i < KVMMEM_INVAL_SHARDS; i++)
+		sum += atomic64_read(&counts->shards[i].refaults);
+	return sum;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Counting what is taken away from guests, and what comes back by a fault.
+ */
+#ifndef _KVMMEM_INVAL_H
+#define _KVMMEM_INVAL_H
+
+#include <linux/atomic.h>
+#include <linux/build_bug.h>
+#include <linux/cache.h>
+#include <linux/mmu_notifier.h>
+
+#include "decode/inval.h"
+#include "decode/ranges.h"
+#include "decode/sketch.h"
+#include "registry/vm.h"
+
+/*
+ * Counters are spread over so many lines, by processor. KVM writes to a line of the
+ * VM in each call of its own notifier, under a lock, so more would gain nothing; and a
+ * reader has to sum them up.
+ */
+#define KVMMEM_INVAL_SHARDS	4
+
+/**
+ * struct kvmmem_inval_shard - what some of the processors counted
+ * @by: by enum kvmmem_inval
+ * @by.calls: how many
+ * @by.pages: pages of memory slots
+ * @refaults: violations that brought back what was taken away lately
+ */
+struct kvmmem_inval_shard {
+	struct {
+		atomic64_t calls;
+		atomic64_t pages;
+	} by[KVMMEM_NR_INVALS];
+	atomic64_t refaults;
+} ____cacheline_aligned;
+
+/**
+ * struct kvmmem_inval_counts - what was taken away from a VM
+ * @vm: its record
+ * @node: in the list of those that are counted; the worker's
+ * @sibling: in the list of those of its process, SRCU of the kernel's notifiers
+ * @process: whose memory it has; NULL: it is not counted now; the worker's
+ * @refused: its process has too many VMs; the worker's
+ * @looked: its slots have been looked at; the worker's
+ * @ranges: where its memory lies; NULL: not known; likewise
+ * @lately: what was taken away just now
+ * @shards: the counters
+ * @bits: the filters of @lately
+ *
+ * It lasts as long as the record.
+ */
+struct kvmmem_inval_counts {
+	struct kvmmem_vm *vm;
+	struct list_head node;
+	struct list_head sibling;
+	struct kvmmem_process_notifier *process;
+	bool refused;
+	bool looked;
+	struct kvmmem_ranges __rcu *ranges;
+	struct kvmmem_sketch lately;
+	struct kvmmem_inval_shard shards[KVMMEM_INVAL_SHARDS];
+	unsigned long bits[2 * KVMMEM_SKETCH_LONGS];
+};
+
+static_assert(sizeof(struct kvmmem_inval_counts) <= 2048);
+
+/**
+ * struct kvmmem_inval_sum - what was taken away from a VM, or by enum kvmmem_inval
+ * @all: in all
+ * @by: of it
+ */
+struct kvmmem_inval_sum {
+	u64 all;
+	u64 by[KVMMEM_NR_INVALS];
+};
+
+struct kvmmem_inval_counts *kvmmem_inval_make(struct kvmmem_vm *vm);
+void kvmmem_inval_range(const struct list_head *vms, const struct mmu_notifier_range *range);
+void kvmmem_inval_came_back(struct kvmmem_vm *vm, u64 gfn);
+bool kvmmem_inval_of_vm(struct kvmmem_vm *vm, bool pages, struct kvmmem_inval_sum *sum);
+u64 kvmmem_inval_refaults(struct kvmmem_vm *vm);
+
+/**
+ * kvmmem_inval_fault - does a fault bring back what was taken away? For the fault probe
+ * @rec: record of the vCPU
+ * @gpa: guest-physical address
+ */
+static __always_inline void kvmmem_inval_fault(struct kvmmem_vcpu *rec, u64 gpa)
+{
+	if (unlikely(READ_ONCE(rec->vm->taken)))
+		kvmmem_inval_came_back(rec->vm, gpa >> PAGE_SHIFT);
+}
+
+#endif /* _KVMMEM_INVAL_H */

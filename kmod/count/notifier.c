@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MMU notifiers: one for each process that has a VM.
+ *
+ * A worker looks at births, deaths and changes of slots, and does all that may sleep:
+ * registering, looking at slots, waiting for those who may still use what is to go.
+ *
+ * The kernel keeps the notifier of a process for us: mmu_notifier_get_locked() finds
+ * the one that there is or makes one, and with the last mmu_notifier_put() it goes, by
+ * itself and after a grace period, so many go at once. Nothing is called when the
+ * process ends: a notifier of a dead process costs nothing, and goes with its last VM.
+ *
+ * Callbacks run in a read section of an SRCU of the kernel's own. So what they use is
+ * freed after mmu_notifier_synchronize(), and they take no lock of any kind.
+ *
+ * The mmap lock is only tried: somebody in the process may hold it as long as he likes.
+ */
+#include <linux/mmu_notifier.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/rculist.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "attach/hooks.h"
+#include "compat/memory.h"
+#include "count/inval.h"
+#include "count/notifier.h"
+#include "decode/param.h"
+#include "registry/info.h"
+#include "registry/records.h"
+#include "registry/watch.h"
+
+/* VMs of one process, each of which is looked at in each call. */
+#define VMS_MAX		64
+/* Pieces of a process's address space that a VM's memory lies in. */
+#define RANGES_MAX	1024
+/* Slots that are copied in one go. */
+#define SLOTS		16
+
+#define RETRY_BUSY	(HZ / 10)
+#define RETRY_FAILED	HZ
+
+/**
+ * struct kvmmem_process_notifier - the notifier of a process
+ * @notifier: the kernel's
+ * @vms: counters of its VMs, SRCU
+ * @nr: how many; the worker's
+ */
+struct kvmmem_process_notifier {
+	struct mmu_notifier notifier;
+	struct list_head vms;
+	unsigned int nr;
+};
+
+static DEFINE_MUTEX(notifier_mutex);
+static LIST_HEAD(counted);		/* notifier_mutex */
+static struct kvmmem_ranges *old_ranges;	/* notifier_mutex */
+static bool leaving;			/* notifier_mutex */
+static bool invalidations = true;
+
+static atomic_t notifiers = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(none_left);
+
+static void notifier_run(struct work_struct *work);
+static DECLARE_DELAYED_WORK(worker, notifier_run);
+
+static struct kvmmem_hook notifier_hook = {
+	.id = KVMMEM_HOOK_NOTIFIER,
+	.name = "mmu-notifier",
+	.module = "kvm",
+	.purpose = "invalidations",
+};
+
+static int notifier_on_start(struct mmu_notifier *notifier,
+			     const struct mmu_notifier_range *range)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_NOTIFIER);
+	kvmmem_inval_range(&container_of(notifier, struct kvmmem_process_notifier, notifier)->vms,
+			   range);
+	return 0;
+}
+
+static struct mmu_notifier *notifier_alloc(struct mm_struct *mm)
+{
+	struct kvmmem_process_notifier *process = kzalloc(sizeof(*process), GFP_KERNEL);
+
+	if (!process)
+		return ERR_PTR(-ENOMEM);
+	INIT_LIST_HEAD(&process->vms);
+	atomic_inc(&notifiers);
+	return &process->notifier;
+}
+
+/* From SRCU, with bottom halves off. */
+static void notifier_free(struct mmu_notifier *notifier)
+{
+	kfree(container_of(notifier, struct kvmmem_process_notifier, notifier));
+	if (atomic_dec_and_test(&notifiers))
+		wake_up(&none_left);
+}
+
+static const struct mmu_notifier_ops notifier_ops = {
+	.invalidate_range_start = notifier_on_start,
+	.alloc_notifier = notifier_alloc,
+	.free_notifier = notifier_free,
+};
+
+/* Join the notifier of the VM's process; an errno. */
+static int notifier_join(struct kvmmem_inval_counts *counts)
+{
+	struct kvmmem_process_notifier *process;
+	struct mmu_notifier *notifier;
+	struct mm_struct *mm = kvmmem_vm_get_mm(counts->vm);
+
+	if (!mm)
+		return -ESRCH;
+	notifier = ERR_PTR(-EBUSY);
+	if (kvmmem_mmap_write_trylock(mm)) {
+		notifier = mmu_notifier_get_locked(&notifier_ops, mm);
+		mmap_write_unlock(mm);
+	}
+	mmput_async(mm);
+	if (IS_ERR(notifier))
+		return PTR_ERR(notifier);
+
+	process = container_of(notifier, struct kvmmem_process_notifier, notifier);
+	if (process->nr == VMS_MAX) {
+		mmu_notifier_put(notifier);
+		return -E2BIG;
+	}
+	process->nr++;
+	counts->process = process;
+	list_add_tail_rcu(&counts->sibling, &process->vms);
+	return 0;
+}
+
+static void notifier_show_ranges(struct kvmmem_inval_counts *counts,
+				 struct kvmmem_ranges *ranges)
+{
+	struct kvmmem_ranges *old;
+
+	old = rcu_replace_pointer(counts->ranges, ranges, lockdep_is_held(&notifier_mutex));
+	if (old) {
+		old->next = old_ranges;
+		old_ranges = old;
+	}
+}
+
+static void notifier_leave(struct kvmmem_inval_counts *counts)
+{
+	struct kvmmem_process_notifier *process = counts->process;
+
+	notifier_show_ranges(counts, NULL);
+	if (!process)
+		return;
+	list_del_rcu(&counts->sibling);
+	process->nr--;
+	counts->process = NULL;
+	mmu_notifier_put(&process->notifier);
+}
+
+/* All of a VM's slots; false if they are too many. */
+static bool notifier_read_slots(struct kvmmem_vm *vm, struct kvmmem_ranges *ranges)
+{
+	struct kvmmem_slot slots[SLOTS];
+	unsigned int i, n;
+	u64 gfn = 0;
+
+	do {
+		n = 0;
+		raw_spin_lock(&vm->lock);
+		if (vm->kvm)
+			n = kvmmem_slots_from(vm->kvm, gfn, slots, SLOTS);
+		raw_spin_unlock(&vm->lock);
+		for (i = 0; i < n; i++) {
+			if (!kvmmem_ranges_put(ranges, RANGES_MAX, slots[i].hva, slots[i].npages,
+					       slots[i].base_gfn))
+				return false;
+			gfn = slots[i].base_gfn + slots[i].npages;
+		}
+		cond_resched();
+	} while (n == SLOTS);
+	return true;
+}
+
+/* Note where a VM's memory lies; an errno. */
+static int notifier_look(struct kvmmem_inval_counts *counts)
+{
+	struct kvmmem_ranges *all, *ranges = NULL;
+	int err = 0;
+
+	all = kvmalloc(struct_size(all, at, RANGES_MAX), GFP_KERNEL);
+	if (!all)
+		return -ENOMEM;
+	all->nr = 0;
+	WRITE_ONCE(counts->vm->slots_changed, false);
+	smp_mb(); /* what changes from here on is looked at once more */
+	if (notifier_read_slots(counts->vm, all)) {
+		kvmmem_ranges_finish(all);
+		ranges = kvmalloc(struct_size(ranges, at, all->nr), GFP_KERNEL);
+		if (ranges)
+			memcpy(ranges, all, struct_size(ranges, at, all->nr));
+		else
+			err = -ENOMEM;
+	} else {
+		err = -E2BIG;
+	}
+	kvfree(all);
+	counts->looked = err != -ENOMEM;
+	notifier_show_ranges(counts, ranges);
+	return err;
+}
+
+/* Everything that is to be done for a VM; an errno. */
+static int notifier_tend(struct kvmmem_inval_counts *counts)
+{
+	int err;
+
+	if (counts->refused)
+		return -E2BIG;
+	if (!counts->process) {
+		err = notifier_join(counts);
+		counts->refused = err == -E2BIG;
+		if (err)
+			return err;
+		counts->looked = false;
+	}
+	if (counts->looked && !READ_ONCE(counts->vm->slots_changed))
+		return rcu_access_pointer(counts->ranges) ? 0 : -ENOSPC;
+	err = notifier_look(counts);
+	return err == -E2BIG ? -ENOSPC : err;
+}
+
+/* Take VMs that are dead, or all, out of where callbacks look, into a list. */
+static void notifier_retire(bool all, struct list_head *gone)
+{
+	struct kvmmem_inval_counts *counts, *next;
+
+	list_for_each_entry_safe(counts, next, &counted, node) {
+		if (!all && kvmmem_vm_alive(counts->vm))
+			continue;
+		notifier_leave(counts);
+		list_move_tail(&counts->node, gone);
+		cond_resched();
+	}
+}
+
+/* Wait for callbacks that may still use what is to go, and let go of it. */
+static void notifier_settle(struct list_head *gone)
+{
+	struct kvmmem_inval_counts *counts, *next;
+	struct kvmmem_ranges *ranges;
+
+	if (list_empty(gone) && !old_ranges)
+		return;
+	mmu_notifier_synchronize();
+	while ((ranges = old_ranges)) {
+		old_ranges = ranges->next;
+		kvfree(ranges);
+	}
+	list_for_each_entry_safe(counts, next, gone, node) {
+		list_del_init(&counts->node);
+		counts->refused = false;
+		kvmmem_vm_put(counts->vm);
+		cond_resched();
+	}
+}
+
+/* The counters of a VM, with a reference on its record while they are in the list. */
+static struct kvmmem_inval_counts *notifier_count(struct kvmmem_vm *vm)
+{
+	struct kvmmem_inval_counts *counts = vm->inval ?: kvmmem_inval_make(vm);
+
+	if (!counts || !list_empty(&counts->node) || !kvmmem_vm_alive(vm))
+		kvmmem_vm_put(vm);
+	else
+		list_add_tail(&counts->node, &counted);
+	return counts;
+}
+
+/* Tend all VMs; in how many ticks to come again, or 0. */
+static unsigned long notifier_tend_all(void)
+{
+	struct kvmmem_inval_counts *counts;
+	const char *note = NULL;
+	unsigned long later = 0;
+	struct kvmmem_vm *vm;
+	unsigned int slot;
+
+	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots(); slot = kvmmem_vm_next(slot + 1)) {
+		vm = kvmmem_vm_get(slot);
+		if (vm && !notifier_count(vm))
+			later = RETRY_FAILED;
+		cond_resched();
+	}
+	list_for_each_entry(counts, &counted, node) {
+		switch (notifier_tend(counts)) {
+		case 0:
+		case -ESRCH:	/* there is no memory any more */
+			break;
+		case -EBUSY:
+			later = later ?: RETRY_BUSY;
+			break;
+		case -E2BIG:
+			note = "some-vm-of-very-many";
+			break;
+		case -ENOSPC:
+			note = "some-vm-in-too-many-slots";
+			break;
+		default:
+			note = "some-vm-refused";
+			later = RETRY_FAILED;
+		}
+		cond_resched();
+	}
+	notifier_hook.note = note;
+	return later;
+}
+
+static void notifier_run(struct work_struct *work)
+{
+	bool on = READ_ONCE(invalidations);
+	unsigned long later = 0;
+	LIST_HEAD(gone);
+
+	mutex_lock(&notifier_mutex);
+	notifier_retire(leaving || !on, &gone);
+	if (!leaving && on)
+		later = notifier_tend_all();
+	notifier_settle(&gone);
+	mutex_unlock(&notifier_mutex);
+	if (later)
+		schedule_delayed_work(&worker, later);
+}
+
+/* Not at once: births come in crowds, and a VM's slots right after it. */
+static void notifier_kick(void)
+{
+	schedule_delayed_work(&worker, 1);
+}
+
+static void notifier_switch(bool on)
+{
+	kvmmem_hook_switch(&notifier_hook, on);
+	notifier_run(NULL);
+}
+
+static int notifier_set_switch(const char *val, const struct kernel_param *kp)
+{
+	return kvmmem_param_switch(val, kp, notifier_switch);
+}
+
+static const struct kernel_param_ops invalidations_ops = {
+	.flags = KERNEL_PARAM_OPS_FL_NOARG,
+	.set = notifier_set_switch,
+	.get = param_get_bool,
+};
+
+module_param_cb(invalidations, &invalidations_ops, &invalidations, 0644);
+MODULE_PARM_DESC(invalidations, "count who takes memory away from guests, by an MMU notifier on each VM's process (default on)");
+
+/**
+ * kvmmem_notifier_init - begin to listen, before the hooks start
+ *
+ * Context: may sleep.
+ */
+void kvmmem_notifier_init(void)
+{
+	leaving = false;
+	notifier_hook.state = invalidations ? KVMMEM_HOOK_WAITING : KVMMEM_HOOK_OFF;
+	kvmmem_hook_add(&notifier_hook);
+	kvmmem_watch_kick_too(notifier_kick);
+}
+
+/**
+ * kvmmem_notifier_stop - let go of all processes
+ *
+ * The hooks have stopped, so nobody kicks any more. When it returns no notifier is
+ * running and none will. Context: may sleep.
+ */
+void kvmmem_notifier_stop(void)
+{
+	kvmmem_watch_kick_too(NULL);
+	mutex_lock(&notifier_mutex);
+	leaving = true;
+	mutex_unlock(&notifier_mutex);
+	cancel_delayed_work_sync(&worker);
+	notifier_run(NULL);
+	wait_event(none_left, !atomic_read(&notifiers));
+	synchronize_rcu();	/* for the end of notifier_free() */
+}

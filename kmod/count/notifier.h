@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Hearing of what is taken away from guests, by MMU notifiers.
+ */
+#ifndef _KVMMEM_NOTIFIER_H
+#define _KVMMEM_NOTIFIER_H
+
+void kvmmem_notifier_init(void);
+void kvmmem_notifier_stop(void);
+
+#endif /* _KVMMEM_NOTIFIER_H */
