@@ -103,6 +103,7 @@ static const struct {
 	{ PARAMETERS "flush_accounting", { "0", "1" } },
 	{ PARAMETERS "service_time", { "0", "1" } },
 	{ PARAMETERS "huge_flows", { "0", "1" } },
+	{ PARAMETERS "invalidations", { "0", "1" } },
 	{ PARAMETERS "backing_max_age_ms", { "0", "1", "17", "1000" } },
 };
 
@@ -132,6 +133,6 @@ const struct kind module_kinds[] = {
 	{ "reload", run_reload, { "busy", "core" },
 	  "unload and load the vendor's KVM, each core=10th time kvm.ko [pause_ms=100]" },
 	{ "toggle", run_toggle, { "absent" },
-	  "write kvmmem's parameters [only=0..3]" },
+	  "write kvmmem's parameters [only=0..4]" },
 	{}
 };

@@ -9,7 +9,7 @@ import re
 
 # The system tests: those of make check, and of make matrix on every kernel.
 SUITES = ("faults", "life", "input", "tlb", "nested", "backing", "memory", "total", "dirty",
-          "tenant", "tool", "time", "compat")
+          "inval", "tenant", "tool", "time", "compat")
 
 KERNELS = ("5.10", "6.1", "6.12", "7.3")
 
@@ -142,6 +142,8 @@ _LACKING = {
     "five-levels": ("the emulated processor has four levels of tables only",
                     lambda kernel, vendor: vendor == "amd"),
     "tdp-mmu": ("the older MMU is the only one there", lambda kernel, vendor: kernel != "5.10"),
+    "collapse": ("there is no MADV_COLLAPSE", lambda kernel, vendor: kernel != "5.10"),
+    "many-slots": ("a VM has 509 slots at most there", lambda kernel, vendor: kernel != "5.10"),
     "memfd": ("no slot can have a guest_memfd there", lambda kernel, vendor: kernel == "7.3"),
     "invpcid": ("the emulated processor has no INVPCID",
                 lambda kernel, vendor: vendor == "intel"),
@@ -154,6 +156,12 @@ _NEEDS = {
     "tlb_invpcid": "invpcid",
     "tlb_vmcs": "vmcs",
     "numa_two_nodes": "nodes",
+    "inval_mbind": "nodes",
+    "inval_migrate_pages": "nodes",
+    "inval_numa": "nodes",
+    "inval_collapse": "collapse",
+    "inval_slots": "many-slots",
+    "inval_cost": "icount",
     "four_levels": "five-levels",
     "tdp_mmu_off": "tdp-mmu",
     "guest_memfd": "memfd",
@@ -171,10 +179,12 @@ _NEEDS = {
 _SLAB = "freed objects are held back, so that their use is seen; storms look at caches"
 _COST = "the instructions of checkers are counted, too"
 _DEVMEM = "it has no /dev/mem"
+_LESS = "it has no memory cgroups, userfaultfd, soft-dirty bits and NUMA balancing"
 _STAYS = "KVM is part of the kernel, and stays as it was started"
 _UNFIT = (
     (("kasan", "builtin"), r"life_many_vms", r"", _SLAB),
-    (("debug", "kasan", "kcsan", "builtin"), r"cost(_of_nothing)?", r"", _COST),
+    (("debug", "kasan", "kcsan", "builtin"), r"(inval_)?cost(_of_nothing)?", r"", _COST),
+    (("debug",), r"inval_(memcg|uffd|clear_refs|numa|together)", r"", _LESS),
     (("debug", "kasan", "kcsan", "builtin"), r"device", r"", _DEVMEM),
     (("debug", "kasan", "kcsan", "builtin"), r"tenant_lockdown", r"", "it has no LSM lockdown"),
     (("builtin",), r".*", r"unload_kvm\b|load_kvm_shadow|load_kvm [\w.]+=|storm reload", _STAYS),

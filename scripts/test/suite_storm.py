@@ -47,6 +47,9 @@ STORMS = (
     Storm("births", "load", ("vms kids=3",), 300, 900),
     # A parameter's set function may run when all it walks is freed.
     Storm("toggle", "load pause_ms=80", ("toggle", "toggle"), 300, 900),
+    # Processes die while their notifiers come and go.
+    Storm("notifier", "load pause_ms=60",
+          ("guest", "vms kids=2 live_ms=20 rest_ms=5", "kill", "fork", "toggle only=3"), 300, 900),
     Storm("load", "load", ("guest", "guest", "read", "toggle", "vms kids=1"), 1000, 3000),
     Storm("reload", "reload", ("read", "toggle", "vms kids=1 rest_ms=400"), 200, 2400),
     Storm("vms", "vms kids=4 live_ms=20 rest_ms=5", ("read", "toggle", "kill"), 2000, 1200),
@@ -120,7 +123,7 @@ load_kvmmem
 AFTER = r"""
 section winds calm
 for name in flush_accounting=1 service_time=1 huge_flows=0 backing_max_age_ms=1000 \
-            walk_share=2; do
+            walk_share=2 invalidations=1; do
     [ ! -d /sys/module/kvmmem ] ||
         echo ${name#*=} >/sys/module/kvmmem/parameters/${name%=*}
 done

@@ -161,6 +161,16 @@ def check_lock(out):
     equal("resident_kb of the other VM", other["resident_kb"], other["mem_kb"])
 
 
+def check_lock_load(out):
+    """Who holds a process's mmap lock keeps its VM from being followed, and nobody waits."""
+    held, other = (tenant(out, name)["id"] for name in ("held", "other"))
+    calls = {name: {ident: proc(out, name).find("inval", vm=ident)["calls"]
+                    for ident in (held, other)} for name in ("during", "after")}
+    equal("calls while the lock is held", calls["during"], {held: None, other: 0})
+    equal("calls afterwards", calls["after"], {held: 0, other: 0})
+    assert int(out["took"]) < 2000, f"unloading took {out['took']} ms"
+
+
 def check_orphan(out):
     """Nothing is known of the memory of a process that is gone."""
     ident = tenant(out, "parent")["id"]
@@ -330,6 +340,25 @@ section after proc
 tenant_off held
 tenant_off other
 """, check_lock),
+    scenario("lock_load", """
+load_kvm
+tenant_on held hold 1 held.fifo
+tenant_on other hold 1 other.fifo
+insmod /lab/holdlock.ko pid=$held_pid
+load_kvmmem
+sleep 0.5
+section during proc
+before=$(now_ms)
+unload_kvmmem
+after=$(now_ms)
+section took echo $((after - before))
+load_kvmmem
+rmmod holdlock
+sleep 0.5
+section after proc
+tenant_off held
+tenant_off other
+""", check_lock_load),
     scenario("orphan", """
 load_kvm; load_kvmmem backing_max_age_ms=0
 tenant_on parent orphan parent.fifo

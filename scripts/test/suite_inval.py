@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Who takes memory away from a guest: each initiator alone, and all at once.
+
+takeguest (host/takeguest.c) has a VM and lets one of them do its work. What KVM's own
+notifier was told meanwhile, by a tracepoint, says how often it was and how much.
+"""
+
+import pathlib
+
+import image as images
+import suite_backing
+from host import Scenario
+from procfile import ProcFile, table
+from suite_backing import KSM, LOOK as WAIT_FILE, equal, swap_on
+
+HERE = pathlib.Path(__file__).resolve().parent
+INITIATORS = ("vmm", "reclaim", "ksm", "thp", "migrate", "numa_scan", "in_run", "fork", "protect",
+              "other")
+KB = 1024
+
+
+def prepare(image, kernel, vendor):
+    """The module, modules for swap, and who takes memory away."""
+    suite_backing.prepare(image, kernel, vendor)
+    program = images.helper_program(HERE / "host/takeguest.c")
+    image.add("lab/bin/takeguest", program.read_bytes(), 0o755)
+    program = images.program("tenant", HERE.parent / "tenant")
+    image.add("lab/bin/tenant", program.read_bytes(), 0o755)
+
+
+# A phase of takeguest: what is looked at before and after, and what is done by "act".
+LOOK = """
+. /lab/lib.sh
+known() {
+    awk -v id=$KVMGUEST_ID '$1 == "inval" && $2 == id && $3 != "-" { n++ }
+        END { exit !n }' /proc/kvmmem
+}
+case $1 in
+before)
+    wait_for known
+    section release uname -r
+    [ ! -d $_tracing/events/kvm/kvm_unmap_hva_range ] || case $(uname -r) in
+    5.10.*) ;;
+    *) trace_count_start kvm:kvm_unmap_hva_range start,end; echo >/tmp/traced ;;
+    esac
+    section before cat /proc/kvmmem
+    ;;
+act) . /tmp/act.sh ;;
+merge) . /tmp/merge.sh ;;
+after)
+    section after cat /proc/kvmmem
+    [ ! -e /tmp/traced ] || section trace trace_count_stop kvm:kvm_unmap_hva_range
+    ;;
+esac
+"""
+
+
+def difference(out, kind):
+    """{column: by how much it has grown}, of the one VM."""
+    before, after = (ProcFile(out[name]).rows[kind] for name in ("before", "after"))
+    equal("VMs", [len(before), len(after)], [1, 1])
+    return {column: after[0][column] - value for column, value in before[0].items()
+            if column != "vm" and value is not None}
+
+
+def traced(out):
+    """(calls, KiB) that KVM's notifier was told of the slots, by its tracepoint."""
+    slots = [(int(str(slot["hva"]), 16), int(str(slot["bytes"]), 16))
+             for slot in out.records("guest", "slot ")]
+    calls = kib = 0
+    for one in out.records("trace", "trace "):
+        inside = sum(max(0, min(one["end"], hva + size) - max(one["start"], hva))
+                     for hva, size in slots)
+        if inside:
+            calls += one["count"]
+            kib += one["count"] * inside // KB
+    return calls, kib
+
+
+def check_sums(out):
+    """The initiators sum to the calls, and these are what KVM's notifier was told."""
+    calls, kib = difference(out, "inval"), difference(out, "inval_kb")
+    for what, row in (("inval", calls), ("inval_kb", kib)):
+        equal(f"{what}: sum", sum(row[who] for who in INITIATORS), row["calls"])
+    if "trace" in out:
+        equal("calls and KiB", (calls["calls"], kib["calls"]), traced(out))
+    return calls, kib
+
+
+def booked(who, least, kib=0, **more):
+    """A check: nearly all of at least so many calls is one initiator's."""
+    def check(out):
+        calls, sizes = check_sums(out)
+        assert calls[who] >= least, f"{who}: only {calls[who]} calls: {calls}"
+        assert calls[who] >= 0.99 * calls["calls"], f"{who}: {calls}"
+        assert sizes[who] >= 0.99 * sizes["calls"], f"{who}: {sizes}"
+        if kib:
+            equal(f"{who}: KiB", sizes[who], kib)
+        for column, value in more.items():
+            equal(column, calls[column], value)
+    return check
+
+
+def taken(name, act, check, before="", shell="", options="", **how):
+    """A scenario with one act."""
+    return Scenario(f"inval_{name}", f"""
+{WAIT_FILE}
+load_kvm
+keep_kvmmem {options}
+{before}
+cat >/tmp/phase.sh <<'SCRIPT'
+{LOOK}
+SCRIPT
+cat >/tmp/act.sh <<'SCRIPT'
+{shell}
+SCRIPT
+cat >/tmp/merge.sh <<'SCRIPT'
+{KSM}
+SCRIPT
+takeguest {act} 'sh -e /tmp/phase.sh' >guest.out || {{ cat guest.out; exit 1; }}
+sed -n '/^@@lab/,$p' guest.out
+section guest grep -E '^(guest|slot) ' guest.out
+""", check, **how)
+
+
+def check_numa(out):
+    """The scan is told apart from what it leads to."""
+    calls, _ = check_sums(out)
+    assert calls["numa_scan"] >= 2, f"no scan: {calls}"
+    mine = calls["numa_scan"] + calls["in_run"]
+    assert mine >= 0.99 * calls["calls"], f"{calls}"
+
+
+def check_refaults(least, most):
+    """What came back is what was taken, but for the sketch's error."""
+    def check(out):
+        calls, sizes = check_sums(out)
+        assert least <= calls["refaults"] <= most, f"{calls['refaults']} refaults"
+        equal("refaults in KiB", sizes["refaults"], 4 * calls["refaults"])
+    return check
+
+
+def check_together(out):
+    """All at once: the sums are right, and nobody was overlooked."""
+    calls, _ = check_sums(out)
+    for who in ("vmm", "reclaim", "ksm", "in_run", "fork", "protect"):
+        assert calls[who], f"nothing by {who}: {calls}"
+    assert calls["other"] <= calls["calls"] // 100, f"other: {calls}"
+
+
+def check_two(out):
+    """Two VMs of one process: what was dropped in each is booked on each."""
+    proc = ProcFile(out["proc"])
+    rows, sizes = proc.rows["inval"], proc.rows["inval_kb"]
+    equal("rows", [len(rows), len(sizes)], [2, 2])
+    for row, size in zip(rows, sizes):
+        equal("vmm", row["vmm"], row["calls"])
+        assert row["discard"] >= 2, row
+        equal("KiB", size["discard"], row["discard"] * 64 * 4)
+
+
+def check_switch(out):
+    """Off: unknown, and no notifier; on again: counting goes on where it was."""
+    rows = {name: ProcFile(out[name]).rows["inval"][0] for name in ("on", "off", "again")}
+    equal("while off", {row for key, row in rows["off"].items() if key != "vm"}, {None})
+    equal("again", rows["again"], rows["on"])
+    assert rows["on"]["calls"], "nothing was counted"
+    for name, state in (("on", "attached"), ("off", "off"), ("again", "attached")):
+        hook = next(row for row in table(out[f"hooks {name}"]) if row["name"] == "mmu-notifier")
+        equal(f"hook when {name}", hook["state"], state)
+
+
+def check_slots(out):
+    """Too many slots are not counted, and it is said why; few of the same VM are."""
+    row, = ProcFile(out["many"]).rows["inval"]
+    equal("calls", row["calls"], None)
+    hook = next(row for row in table(out["hooks"]) if row["name"] == "mmu-notifier")
+    equal("why_not", hook["why_not"], "some-vm-in-too-many-slots")
+
+
+def check_cost(out):
+    """Instructions that a call of the notifier takes, with all that is done in it."""
+    spent = {name: out.values(name)["ns"] / 20000 for name in ("counted", "uncounted")}
+    cost = spent["counted"] - spent["uncounted"]
+    assert 20 < cost < CALL_COST, f"{cost} instructions: {spent}"
+
+
+CALL_COST = 200                         # it is 187 on 6.1
+MEMCG = """
+[ -e /cg/cgroup.procs ] || { mkdir -p /cg; mount -t cgroup2 none /cg; }
+echo +memory >/cg/cgroup.subtree_control
+mkdir -p /cg/guest
+echo max >/cg/guest/memory.high
+echo $$ >/cg/guest/cgroup.procs
+"""
+NODES = {"cpus": 2, "nodes": 2}
+COLLAPSE = ("6.1", "6.12", "7.3")       # kernels with MADV_COLLAPSE
+KHUGEPAGED = """
+thp=/sys/kernel/mm/transparent_hugepage
+collapsed() { grep -q "AnonHugePages: *4096 kB" /proc/$KVMGUEST_PID/smaps; }
+echo 4096 >$thp/khugepaged/pages_to_scan
+echo 50 >$thp/khugepaged/scan_sleep_millisecs
+wait_for collapsed
+echo 600000 >$thp/khugepaged/scan_sleep_millisecs
+"""
+BALANCING = """
+for dir in /sys/kernel/debug/sched/numa_balancing/ /proc/sys/kernel/numa_balancing_; do
+    [ ! -e ${dir}scan_delay_ms ] || {
+        echo 50 >${dir}scan_delay_ms
+        echo 50 >${dir}scan_period_min_ms
+        echo 100 >${dir}scan_period_max_ms
+    }
+done
+echo 1 >/proc/sys/kernel/numa_balancing
+"""
+
+SCENARIOS = [
+    taken("dontneed", "dontneed", booked("vmm", 64, 4096, calls=64, discard=64)),
+    taken("free", "free", booked("vmm", 64, 4096, calls=64, discard=64)),
+    taken("punch", "punch", booked("vmm", 65)),
+    taken("unmap", "unmap", booked("vmm", 81, discard=0)),
+    taken("mprotect", "mprotect", booked("protect", 200, 200 * 4096, calls=200)),
+    taken("uffd", "uffd", booked("protect", 64)),
+    taken("clear_refs", "shell", booked("protect", 1),
+          shell="echo 4 >/proc/$KVMGUEST_PID/clear_refs"),
+    taken("fork", "fork", booked("fork", 20)),
+    taken("cow", "cow", booked("in_run", 1024, 4096)),
+    taken("pageout", "pageout", booked("reclaim", 1000), before=swap_on()),
+    taken("memcg", "shell", booked("reclaim", 200), before=swap_on() + MEMCG,
+          shell="echo 2097152 >/cg/guest/memory.high; echo max >/cg/guest/memory.high"),
+    taken("ksm", "ksm", booked("ksm", 1000), shell=KSM, limit=60),
+    taken("khugepaged", "khugepaged", booked("thp", 2), shell=KHUGEPAGED, limit=60),
+    taken("collapse", "collapse", booked("thp", 2), kernels=COLLAPSE),
+    taken("split", "shell-huge", booked("thp", 2),
+          shell="echo 1 >/sys/kernel/debug/split_huge_pages"),
+    taken("compaction", "shell", booked("migrate", 1),
+          shell="echo 1 >/proc/sys/vm/compact_memory"),
+    taken("mbind", "mbind", booked("migrate", 100), vendors=("amd",), host=NODES),
+    taken("migrate_pages", "migrate", booked("migrate", 100), vendors=("amd",), host=NODES),
+    taken("numa", "run", check_numa, shell=BALANCING, vendors=("amd",), host=NODES, limit=60),
+    taken("refault", "refault", check_refaults(512, 512 + 8)),
+    taken("refault_scattered", "refault-scattered", check_refaults(128, 128 + 16)),
+    taken("refault_late", "refault-late", check_refaults(0, 0)),
+    taken("together", "everything", check_together, before=swap_on() + MEMCG, shell="""
+echo 2097152 >/cg/guest/memory.high
+echo max >/cg/guest/memory.high
+echo 4 >/proc/$KVMGUEST_PID/clear_refs
+echo 1 >/proc/sys/vm/compact_memory
+""", limit=100),
+    Scenario("inval_cost", """
+load_kvm
+load_kvmmem
+section counted takeguest cost 'sleep 1; :'
+echo 0 >/sys/module/kvmmem/parameters/invalidations
+section uncounted takeguest cost 'sleep 1; :'
+""", check_cost, vendors=("amd",), host={"icount": True}, limit=60),
+    Scenario("inval_two_vms", """
+load_kvm
+keep_kvmmem
+kvmguest --pages 64 --vms 2 --rounds 2 --drop --seconds 1 --then 'section proc cat /proc/kvmmem'
+""", check_two),
+    Scenario("inval_switch", """
+cat >/tmp/phase.sh <<'SCRIPT'
+. /lab/lib.sh
+look() {
+    section $1 cat /proc/kvmmem
+    section "hooks $1" cat /sys/kernel/debug/kvmmem/hooks
+}
+known() { grep -q '^inval  *[^ ]*  *[0-9]' /proc/kvmmem; }
+if [ $1 = before ]; then
+    wait_for known
+    exit 0
+fi
+look on
+echo 0 >/sys/module/kvmmem/parameters/invalidations
+look off
+echo 1 >/sys/module/kvmmem/parameters/invalidations
+wait_for known
+look again
+SCRIPT
+load_kvm
+load_kvmmem
+takeguest dontneed 'sh -e /tmp/phase.sh'
+""", check_switch),
+    Scenario("inval_slots", """
+load_kvm
+keep_kvmmem
+mkfifo slots.fifo
+tenant slots 1100 1 slots.fifo >slots.out & pid=$!
+wait_for grep -q ^tenant slots.out
+sleep 0.2
+section many cat /proc/kvmmem
+section hooks cat /sys/kernel/debug/kvmmem/hooks
+: >slots.fifo
+wait $pid
+""", check_slots, kernels=("6.1", "6.12", "7.3")),
+]
