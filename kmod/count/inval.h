@@ -90,7 +90,7 @@ u64 kvmmem_inval_refaults(struct kvmmem_vm *vm);
  */
 static __always_inline void kvmmem_inval_fault(struct kvmmem_vcpu *rec, u64 gpa)
 {
-	if (unlikely(READ_ONCE(rec->vm->taken)))
+	if (unlikely(data_race(rec->vm->taken)))	/* one instruction less than READ_ONCE() */
 		kvmmem_inval_came_back(rec->vm, gpa >> PAGE_SHIFT);
 }
 
