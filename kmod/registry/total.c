@@ -43,11 +43,11 @@ static void total_add_tags(struct kvmmem_total *total, const struct kvmmem_vcpu 
 
 	do {
 		seq = read_seqcount_begin(&rec->tags_seq);
-		memset(&one, 0, sizeof(one));
-		range = 0;
-		for (tag = 0; tag < KVMMEM_TAGS; tag++) {
-			/* Only the first has flushes without having been come to. */
-			if (tag && !READ_ONCE(rec->tags[tag].moves))
+		/* Most have but one; only that has flushes without having been come to. */
+		one = rec->tags[0];
+		range = READ_ONCE(rec->range[0]);
+		for (tag = 1; tag < KVMMEM_TAGS; tag++) {
+			if (!READ_ONCE(rec->tags[tag].moves))
 				continue;
 			one.entries += READ_ONCE(rec->tags[tag].entries);
 			one.single += READ_ONCE(rec->tags[tag].single);

@@ -10,6 +10,7 @@
 #include "count/stuck.h"
 #include "show/procfs_time.h"
 #include "show/table.h"
+#include "show/vmrow.h"
 
 KVMMEM_TABLE(time_table, "time",
 	     { "vm", -10 }, { "served", 9 }, { "total_us", 10 }, { "kvm_us", 9 },
@@ -45,21 +46,11 @@ static u64 time_us(u64 ns)
 int kvmmem_proc_time_row(struct seq_file *seq, struct kvmmem_vm *vm)
 {
 	struct kvmmem_latency sum;
-	struct kvmmem_row row;
 
 	kvmmem_latency_of_vm(vm, &sum);
-	row = kvmmem_row_begin(seq, &time_table);
-	kvmmem_row_text(&row, vm->id);
-	kvmmem_row_u64(&row, sum.served);
-	kvmmem_row_u64(&row, time_us(sum.total_ns));
-	kvmmem_row_u64(&row, time_us(sum.kvm_ns));
-	kvmmem_row_u64(&row, time_us(sum.asleep_ns));
-	kvmmem_row_u64(&row, time_us(sum.user_ns));
-	kvmmem_row_u64(&row, kvmmem_latency_quantile(&sum, 50));
-	kvmmem_row_u64(&row, kvmmem_latency_quantile(&sum, 99));
-	kvmmem_row_u64(&row, sum.max_ns);
-	kvmmem_row_u64(&row, kvmmem_async_of_vm(vm));
-	kvmmem_row_u64(&row, kvmmem_stuck_of_vm(vm));
-	kvmmem_row_end(&row);
+	kvmmem_vm_row(seq, time_table, vm, sum.served, time_us(sum.total_ns),
+		      time_us(sum.kvm_ns), time_us(sum.asleep_ns), time_us(sum.user_ns),
+		      kvmmem_latency_quantile(&sum, 50), kvmmem_latency_quantile(&sum, 99),
+		      sum.max_ns, kvmmem_async_of_vm(vm), kvmmem_stuck_of_vm(vm));
 	return 0;
 }
