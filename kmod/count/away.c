@@ -148,7 +148,7 @@ void kvmmem_away_parts(const struct kvmmem_vcpu *rec, u64 exit, u64 ticks, u64 *
 bool kvmmem_away_in_user(const struct kvmmem_vcpu *rec)
 {
 	const struct kvmmem_away *away = &rec->away;
-	u64 exit = READ_ONCE(rec->fault_tsc);
+	u64 exit = READ_ONCE(rec->fault_tsc) & ~KVMMEM_TSC_RARE;
 	u64 put = READ_ONCE(rec->vcpu->arch.last_host_tsc);
 
 	if (put <= exit)

@@ -188,7 +188,10 @@ void kvmmem_dirty_fault(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn)
 		return;
 	atomic64_inc(&dirty_cell(rec)->write_faults);
 	/* When service time is not measured nobody says when it is served. */
-	if (!rec->fault_tsc || rec->logged)
+	if (!rec->fault_tsc)
+		return;
+	rec->fault_tsc |= KVMMEM_TSC_RARE;
+	if (rec->logged)
 		return;
 	rec->logged = true;
 	if (atomic_inc_return(&dirty->under_way) == 1)

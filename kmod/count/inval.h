@@ -16,11 +16,11 @@
 #include "registry/vm.h"
 
 /*
- * Counters are spread over so many lines, by processor. KVM writes to a line of the
- * VM in each call of its own notifier, under a lock, so more would gain nothing; and a
- * reader has to sum them up.
+ * Counters can be spread over so many sets of lines, by processor. KVM writes to a line
+ * of the VM in each call of its own notifier, under a lock, so more than one would
+ * gain nothing; and a reader would have to sum them up.
  */
-#define KVMMEM_INVAL_SHARDS	4
+#define KVMMEM_INVAL_SHARDS	1
 
 /**
  * struct kvmmem_inval_shard - what some of the processors counted

@@ -50,16 +50,20 @@ static __always_inline void latency_count(struct kvmmem_vcpu *rec, u64 ticks,
  * What is rare: the thread was elsewhere, it took long, the clock went back, or this is
  * the one of KVMMEM_SAMPLE at which more is looked at.
  */
-static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 ticks)
+static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 now)
 {
 	u64 taken = kvmmem_vcpu_pf_taken(rec->vcpu);
-	u64 asleep, user;
+	u64 ticks, asleep, user;
 
+	exit &= ~KVMMEM_TSC_RARE;
+	ticks = now - exit;
 	if (taken < rec->pf_top)
 		kvmmem_fault_cleared(rec, taken);
 	else
 		rec->pf_top = taken;
 	rec->special |= KVMMEM_VCPU_SAMPLE;
+	if (rec->logged)
+		kvmmem_dirty_served(rec, exit == KVMMEM_NO_EXIT ? 0 : max_t(s64, ticks, 0));
 	if (exit == KVMMEM_NO_EXIT)
 		return;
 	if ((s64)ticks < 0) {
@@ -73,25 +77,6 @@ static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 
 		      asleep + user);
 }
 
-/* @now: when it ended */
-static __always_inline void latency_served(struct kvmmem_vcpu *rec, u64 exit, u64 now)
-{
-	u64 ticks = now - exit, ns = kvmmem_tsc_short_to_ns(ticks, kvmmem_ticks_mult);
-
-	rec->fault_tsc = 0;
-	if (unlikely(kvmmem_away_was(rec, exit) || ticks > ticks_short || !(now & SAMPLED)))
-		latency_served_rare(rec, exit, ticks);
-	else
-		latency_count(rec, ticks, kvmmem_latency_short_bucket(ns), 0);
-}
-
-/* The guest wrote to a page that is logged. */
-static noinline void latency_served_logged(struct kvmmem_vcpu *rec, u64 exit, u64 now)
-{
-	kvmmem_dirty_served(rec, exit == KVMMEM_NO_EXIT ? 0 : max_t(s64, now - exit, 0));
-	latency_served(rec, exit, now);
-}
-
 /**
  * kvmmem_latency_served - a fault is over, for the probe on kvm_entry
  * @rec: record of the vCPU, with a fault begun
@@ -102,11 +87,14 @@ static noinline void latency_served_logged(struct kvmmem_vcpu *rec, u64 exit, u6
 noinline void kvmmem_latency_served(struct kvmmem_vcpu *rec)
 {
 	u64 exit = rec->fault_tsc, now = rdtsc();
+	u64 ticks = now - exit, ns = kvmmem_tsc_short_to_ns(ticks, kvmmem_ticks_mult);
 
-	if (unlikely(rec->logged))
-		latency_served_logged(rec, exit, now);
+	rec->fault_tsc = 0;
+	/* KVMMEM_TSC_RARE makes a long time of a short one. */
+	if (unlikely(kvmmem_away_was(rec, exit) || ticks > ticks_short || !(now & SAMPLED)))
+		latency_served_rare(rec, exit, now);
 	else
-		latency_served(rec, exit, now);
+		latency_count(rec, ticks, kvmmem_latency_short_bucket(ns), 0);
 }
 
 /* Faults whose service time is measured, or should be. */

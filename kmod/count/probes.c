@@ -100,13 +100,13 @@ static __always_inline void _name(void *data, struct kvm_vcpu *vcpu, u64 addr, u
 										\
 	kvmmem_hook_seen(KVMMEM_HOOK_PAGE_FAULT);				\
 	if (likely(rec && !(_is_marked) && kvmmem_mmio_is_not(rec, vcpu, addr))) { \
-		unsigned int class = _decode(code);				\
+		unsigned long class = _decode(code);				\
 										\
 		rec->fault[class]++;						\
 		kvmmem_latency_fault(rec, class);				\
 		kvmmem_inval_fault(rec, addr);					\
 	} else {								\
-		fault_count_special(data, vcpu, addr, code);			\
+		fault_count_special(NULL, vcpu, addr, code);			\
 	}									\
 }
 

@@ -78,7 +78,7 @@ static bool stuck_in_user(const struct kvmmem_vcpu *rec)
 /* One whose fault does not end; where it is asleep its address is known. */
 static bool stuck_in_one(const struct kvmmem_vcpu *rec, struct kvmmem_stuck_state *state)
 {
-	u64 begun = READ_ONCE(rec->fault_tsc);
+	u64 begun = READ_ONCE(rec->fault_tsc) & ~KVMMEM_TSC_RARE;
 	s64 ticks = rdtsc() - begun;
 
 	if (begun <= KVMMEM_NO_EXIT || ticks <= 0)

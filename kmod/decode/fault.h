@@ -72,12 +72,12 @@ enum kvmmem_mode {
  *
  * Return: a class, KVMMEM_FAULT_* bits, below KVMMEM_FAULT_CLASSES.
  */
-static inline unsigned int kvmmem_decode_vmx(u64 qual)
+static inline unsigned long kvmmem_decode_vmx(u64 qual)
 {
 	return (qual & (KVMMEM_VMX_ACC_WRITE | KVMMEM_VMX_ACC_EXEC)) |
 	       (qual & KVMMEM_VMX_ENTRY_RWX ? KVMMEM_FAULT_PROT : 0) |
-	       ((qual & (KVMMEM_VMX_GVA_VALID | KVMMEM_VMX_GVA_FINAL)) ==
-		KVMMEM_VMX_GVA_VALID) << 3;
+	       (unsigned long)((qual & (KVMMEM_VMX_GVA_VALID | KVMMEM_VMX_GVA_FINAL)) ==
+			       KVMMEM_VMX_GVA_VALID) << 3;
 }
 
 /**
@@ -89,7 +89,7 @@ static inline unsigned int kvmmem_decode_vmx(u64 qual)
  *
  * Return: a class below KVMMEM_FAULT_CLASSES, or KVMMEM_FAULT_MMIO.
  */
-static inline unsigned int kvmmem_decode_svm(u64 code)
+static inline unsigned long kvmmem_decode_svm(u64 code)
 {
 	if (code & KVMMEM_PF_RSVD)
 		return KVMMEM_FAULT_MMIO;

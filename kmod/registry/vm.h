@@ -214,6 +214,8 @@ struct kvmmem_counts {
 
 /* For a TSC: the exit was not seen. */
 #define KVMMEM_NO_EXIT		1
+/* In @fault_tsc: there is more to do when the fault is over. No TSC gets that far. */
+#define KVMMEM_TSC_RARE		BIT_ULL(63)
 
 /* Reasons for the fault probe to leave its straight path. */
 #define KVMMEM_VCPU_SHADOW	BIT(0)	/* shadow paging: decode a #PF code */
