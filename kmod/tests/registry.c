@@ -51,11 +51,27 @@ static void registry_test_exit(struct kunit *test)
 	kvmmem_registry_exit();
 }
 
+static struct kvm_memslots no_slots;
+
+/* What a birth looks at beside the name. */
+static int begin_kvm(struct kvm *kvm)
+{
+	rcu_assign_pointer(kvm->memslots[0], &no_slots);
+	return init_srcu_struct(&kvm->srcu);
+}
+
+static void end_kvm(void *kvm)
+{
+	cleanup_srcu_struct(&((struct kvm *)kvm)->srcu);
+}
+
 static struct kvm *make_kvm(struct kunit *test)
 {
 	struct kvm *kvm = kunit_kzalloc(test, sizeof(*kvm), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, kvm);
+	KUNIT_ASSERT_EQ(test, begin_kvm(kvm), 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, end_kvm, kvm), 0);
 	return kvm;
 }
 
@@ -141,6 +157,8 @@ static void table_is_bounded(struct kunit *test)
 	struct kvmmem_records_usage vms, vcpus;
 
 	KUNIT_ASSERT_NOT_NULL(test, kvm);
+	for (i = 0; i <= slots; i++)
+		KUNIT_ASSERT_EQ(test, begin_kvm(&kvm[i]), 0);
 	for (i = 0; i < slots; i++) {
 		kvmmem_records_top_up();
 		KUNIT_ASSERT_NOT_NULL(test, kvmmem_vm_birth(&kvm[i], current));
@@ -160,6 +178,8 @@ static void table_is_bounded(struct kunit *test)
 	kvmmem_records_usage(&vms, &vcpus);
 	KUNIT_EXPECT_EQ(test, vms.live, 0);
 	KUNIT_EXPECT_EQ(test, vcpus.live, 0);
+	for (i = 0; i <= slots; i++)
+		end_kvm(&kvm[i]);
 	vfree(kvm);
 }
 
