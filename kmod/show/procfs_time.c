@@ -13,8 +13,8 @@
 #include "show/vmrow.h"
 
 KVMMEM_TABLE(time_table, "time",
-	     { "vm", -10 }, { "served", 9 }, { "total_us", 10 }, { "kvm_us", 9 },
-	     { "asleep_us", 9 }, { "user_us", 8 }, { "p50_ns", 7 }, { "p99_ns", 8 },
+	     { "vm", -10 }, { "served", 8 }, { "total_us", 9 }, { "kvm_us", 8 },
+	     { "asleep_us", 9 }, { "user_us", 7 }, { "p50_ns", 7 }, { "p99_ns", 8 },
 	     { "max_ns", 9 }, { "async", 5 }, { "stuck", 5 });
 
 /**
