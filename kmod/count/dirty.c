@@ -32,7 +32,7 @@
 #include "registry/process.h"
 #include "registry/records.h"
 
-#define SLOTS	16		/* that are looked at in one go */
+#define SLOTS	8		/* that are looked at in one go */
 #define LEVEL_2M	2	/* PG_LEVEL_2M */
 
 static struct kvmmem_hook_group dirty_group;

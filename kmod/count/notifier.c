@@ -38,7 +38,7 @@
 /* Pieces of a process's address space that a VM's memory lies in. */
 #define RANGES_MAX	1024
 /* Slots that are copied in one go. */
-#define SLOTS		16
+#define SLOTS		8
 
 #define RETRY_BUSY	(HZ / 10)
 #define RETRY_FAILED	HZ

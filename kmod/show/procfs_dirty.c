@@ -10,9 +10,9 @@
 #include "show/table.h"
 
 KVMMEM_TABLE(dirty_table, "dirty",
-	     { "vm", -10 }, { "mode", -4 }, { "since_ms", 9 }, { "write_faults", 12 },
-	     { "split_2m", 8 }, { "ring_full", 9 }, { "pml_full", 8 }, { "dirty_kb", 9 },
-	     { "time_us", 9 }, { "recovered_2m", 12 });
+	     { "vm", -10 }, { "mode", -4 }, { "since_ms", 8 }, { "write_faults", 12 },
+	     { "split_2m", 8 }, { "ring_full", 9 }, { "pml_full", 8 }, { "dirty_kb", 8 },
+	     { "time_us", 8 }, { "recovered_2m", 12 });
 
 static const char * const modes[] = {
 	[KVMMEM_DIRTY_OFF] = "off",
