@@ -219,8 +219,6 @@ static void latency_add(struct kvmmem_latency *sum, const struct kvmmem_vcpu *re
 
 	sum->clock += READ_ONCE(rec->clock_back);
 	sum->under_way += READ_ONCE(rec->fault_tsc) > KVMMEM_NO_EXIT;
-	for (i = 0; i < KVMMEM_LATENCY_BUCKETS; i++)
-		sum->bucket[i] += READ_ONCE(rec->bucket[i]);
 
 	for (i = 0; i < KVMMEM_NR_ACCESSES; i++) {
 		const struct kvmmem_served *served = &rec->served[i];
@@ -233,6 +231,9 @@ static void latency_add(struct kvmmem_latency *sum, const struct kvmmem_vcpu *re
 		sum->access_max_ns[i] = max(sum->access_max_ns[i], READ_ONCE(served->longest));
 		sum->kvm_ns += kvm;
 	}
+	/* Written before the counts and read after them: never fewer. */
+	for (i = 0; i < KVMMEM_LATENCY_BUCKETS; i++)
+		sum->bucket[i] += READ_ONCE(rec->bucket[i]);
 	sum->asleep_ns += READ_ONCE(rec->away.asleep_sum);
 	sum->user_ns += READ_ONCE(rec->away.user_sum);
 }
@@ -326,5 +327,5 @@ u64 kvmmem_latency_no_exit(struct kvmmem_vm *vm)
 u64 kvmmem_latency_quantile(const struct kvmmem_latency *sum, unsigned int percent)
 {
 	return sum->served == KVMMEM_UNKNOWN ? KVMMEM_UNKNOWN :
-	       kvmmem_quantile(sum->bucket, percent, sum->max_ns);
+	       kvmmem_quantile(sum->bucket, sum->served, percent, sum->max_ns);
 }

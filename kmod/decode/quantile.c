@@ -7,6 +7,7 @@
 /**
  * kvmmem_quantile - the time that so many did not exceed
  * @buckets: how many there are of each bucket, KVMMEM_LATENCY_BUCKETS of them
+ * @total: how many there are, or some less that were counted a moment before
  * @percent: how many
  * @longest: the longest of all, which nothing exceeds
  *
@@ -15,13 +16,11 @@
  *
  * Return: the time; KVMMEM_UNKNOWN if there is none.
  */
-u64 kvmmem_quantile(const u64 *buckets, unsigned int percent, u64 longest)
+u64 kvmmem_quantile(const u64 *buckets, u64 total, unsigned int percent, u64 longest)
 {
-	u64 rank, below = 0, total = 0, from;
+	u64 rank, below = 0, from;
 	unsigned int i;
 
-	for (i = 0; i < KVMMEM_LATENCY_BUCKETS; i++)
-		total += buckets[i];
 	if (!total)
 		return KVMMEM_UNKNOWN;
 	rank = mul_u64_u64_div_u64(total, percent, 100);

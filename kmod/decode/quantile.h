@@ -7,6 +7,6 @@
 
 #include <linux/types.h>
 
-u64 kvmmem_quantile(const u64 *buckets, unsigned int percent, u64 longest);
+u64 kvmmem_quantile(const u64 *buckets, u64 total, unsigned int percent, u64 longest);
 
 #endif /* _KVMMEM_QUANTILE_H */

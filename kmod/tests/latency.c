@@ -82,16 +82,16 @@ static void quantiles(struct kunit *test)
 {
 	u64 buckets[KVMMEM_LATENCY_BUCKETS] = {};
 
-	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 50, 0), KVMMEM_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 0, 50, 0), KVMMEM_UNKNOWN);
 	/* A hundred evenly in [1024, 2048), and one that took long. */
 	buckets[3] = 100;
-	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 50, 5000), 1536ULL);
-	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 99, 5000), 1024ULL + 99 * 1024 / 100);
-	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 100, 5000), 5000ULL);
+	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 100, 50, 5000), 1536ULL);
+	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 100, 99, 5000), 1024ULL + 99 * 1024 / 100);
+	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 100, 100, 5000), 5000ULL);
 	/* Nothing took longer than the longest. */
-	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 99, 1100), 1100ULL);
+	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 100, 99, 1100), 1100ULL);
 	buckets[KVMMEM_LATENCY_BUCKETS - 1] = 900;
-	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 99, U64_MAX), BIT_ULL(30));
+	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 1000, 99, U64_MAX), BIT_ULL(30));
 }
 
 static struct kunit_case latency_cases[] = {

@@ -89,5 +89,5 @@ NOISE = 2
 WALK_PERCENT = 20
 READ_PER_VM = 10000                    # with a row of each type
 READ_PER_VCPU = 2000
-BYTES_PER_VM = 5120
+BYTES_PER_VM = 6144
 BYTES_PER_VCPU = 1536
