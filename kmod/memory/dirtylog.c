@@ -51,15 +51,22 @@ static u64 dirtylog_bitmaps(struct kvmmem_vm *vm)
 {
 	struct kvmmem_budget budget;
 	struct kvmmem_slot slot;
-	u64 gfn = 0, pages = 0;
+	u64 gfn = 0, pages = 0, looked = ktime_get_ns();
 
 	kvmmem_budget_open(&budget);
 	while (kvmmem_backing_next_slot(vm, gfn, &slot)) {
 		u64 word, words = BITS_TO_LONGS(slot.npages);
 
 		gfn = slot.base_gfn + slot.npages;
-		if (!(slot.flags & KVM_MEM_LOG_DIRTY_PAGES))
-			words = 0;
+		if (!(slot.flags & KVM_MEM_LOG_DIRTY_PAGES)) {
+			/* There may be tens of thousands that are not logged. */
+			if (!kvmmem_budget_left(&budget))
+				return KVMMEM_UNKNOWN;
+			kvmmem_budget_spend(&budget, looked);
+			looked = ktime_get_ns();
+			cond_resched();
+			continue;
+		}
 		for (word = 0; word < words; word += WORDS) {
 			u64 begun = ktime_get_ns(), chunk;
 
@@ -72,6 +79,7 @@ static u64 dirtylog_bitmaps(struct kvmmem_vm *vm)
 			pages += chunk;
 			cond_resched();
 		}
+		looked = ktime_get_ns();
 		cond_resched();
 	}
 	return pages;
