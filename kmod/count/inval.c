@@ -98,13 +98,14 @@ void kvmmem_inval_range(const struct list_head *vms, const struct mmu_notifier_r
 
 /**
  * kvmmem_inval_came_back - a fault while something was taken away lately
- * @vm: the VM's record
+ * @rec: the vCPU's record
  * @gfn: the guest page
  *
  * Context: the fault probe.
  */
-noinline void kvmmem_inval_came_back(struct kvmmem_vm *vm, u64 gfn)
+noinline void kvmmem_inval_came_back(struct kvmmem_vcpu *rec, u64 gfn)
 {
+	struct kvmmem_vm *vm = rec->vm;
 	/* Pairs with kvmmem_inval_make(). */
 	struct kvmmem_inval_counts *counts = smp_load_acquire(&vm->inval);
 
@@ -116,7 +117,7 @@ noinline void kvmmem_inval_came_back(struct kvmmem_vm *vm, u64 gfn)
 		return;
 	}
 	if (kvmmem_sketch_has(&counts->lately, gfn, jiffies))
-		atomic64_inc(&inval_shard(counts)->refaults);
+		WRITE_ONCE(rec->refaults, rec->refaults + 1);
 }
 
 /**
@@ -190,13 +191,12 @@ bool kvmmem_inval_of_vm(struct kvmmem_vm *vm, bool pages, struct kvmmem_inval_su
  */
 u64 kvmmem_inval_refaults(struct kvmmem_vm *vm)
 {
-	struct kvmmem_inval_counts *counts = inval_known(vm);
-	unsigned int i;
+	struct kvmmem_vcpu *rec;
 	u64 sum = 0;
 
-	if (!counts || vm->mode == KVMMEM_MODE_SHADOW)
+	if (!inval_known(vm) || vm->mode == KVMMEM_MODE_SHADOW)
 		return KVMMEM_UNKNOWN;
-	for (i = 0; i < KVMMEM_INVAL_SHARDS; i++)
-		sum += atomic64_read(&counts->shards[i].refaults);
+	kvmmem_vm_for_each_vcpu(rec, vm)
+		sum += READ_ONCE(rec->refaults);
 	return sum;
 }

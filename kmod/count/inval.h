@@ -27,14 +27,12 @@
  * @by: by enum kvmmem_inval
  * @by.calls: how many
  * @by.pages: pages of memory slots
- * @refaults: violations that brought back what was taken away lately
  */
 struct kvmmem_inval_shard {
 	struct {
 		atomic64_t calls;
 		atomic64_t pages;
 	} by[KVMMEM_NR_INVALS];
-	atomic64_t refaults;
 } ____cacheline_aligned;
 
 /**
@@ -79,7 +77,7 @@ struct kvmmem_inval_sum {
 
 struct kvmmem_inval_counts *kvmmem_inval_make(struct kvmmem_vm *vm);
 void kvmmem_inval_range(const struct list_head *vms, const struct mmu_notifier_range *range);
-void kvmmem_inval_came_back(struct kvmmem_vm *vm, u64 gfn);
+void kvmmem_inval_came_back(struct kvmmem_vcpu *rec, u64 gfn);
 bool kvmmem_inval_of_vm(struct kvmmem_vm *vm, bool pages, struct kvmmem_inval_sum *sum);
 u64 kvmmem_inval_refaults(struct kvmmem_vm *vm);
 
@@ -91,7 +89,7 @@ u64 kvmmem_inval_refaults(struct kvmmem_vm *vm);
 static __always_inline void kvmmem_inval_fault(struct kvmmem_vcpu *rec, u64 gpa)
 {
 	if (unlikely(data_race(rec->vm->taken)))	/* one instruction less than READ_ONCE() */
-		kvmmem_inval_came_back(rec->vm, gpa >> PAGE_SHIFT);
+		kvmmem_inval_came_back(rec, gpa >> PAGE_SHIFT);
 }
 
 #endif /* _KVMMEM_INVAL_H */

@@ -272,6 +272,7 @@ struct kvmmem_counts {
  * @away: where the thread was since the last exit
  * @async: faults that the guest need not wait for
  * @stuck: the last fault that was looked at
+ * @refaults: faults that brought back what was taken away lately
  *
  * What the probes read and what they write are in lines of their own.
  */
@@ -329,6 +330,7 @@ struct kvmmem_vcpu {
 	struct kvmmem_away away;
 	struct kvmmem_async async;
 	struct kvmmem_stuck stuck;
+	u64 refaults;
 };
 
 /* Lock debugging makes a seqcount_t larger. */
