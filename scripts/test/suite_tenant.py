@@ -116,7 +116,7 @@ def check_users(out):
 
 def check_files(out, most_ms):
     """What 20,000 descriptors of a VM of 64 vCPUs add to the load."""
-    cost = {name: int(out[name]) for name in ("few", "many")}
+    cost = {name: min(int(ms) for ms in out.all(name)) for name in ("few", "many")}
     # Some 250 instructions a descriptor, and 6,500 under KASAN and lockdep; by way of all
     # vCPUs it was 10,000, and would be ten times that.
     assert cost["many"] - cost["few"] < most_ms, f"loading takes {cost} ms of instructions"
@@ -263,9 +263,10 @@ cost() {
 unload_kvmmem 2>/dev/null || true
 section warm sh -c :
 load_kvmmem; unload_kvmmem
-section few cost
-unload_kvmmem
+# The least of three: the clock has steps of 10 ms, and the kernel has work of its own.
+for i in 1 2 3; do section few cost; unload_kvmmem; done
 tenant_on dups dups 20000 64 dups.fifo
+for i in 1 2; do section many cost; unload_kvmmem; done
 section many cost
 section found proc
 section dirs vm_dirs
@@ -319,7 +320,7 @@ tenant_off one
 tenant_off two
 unload_kvmmem
 """, check_users),
-    files(20, features.KERNELS),
+    files(40, features.KERNELS),
     files(300, debugkernel.NAMES),
     slots(15, features.KERNELS),
     slots(100, debugkernel.NAMES),
