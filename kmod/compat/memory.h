@@ -270,6 +270,28 @@ static inline u64 kvmmem_ept_leaves(const struct kvm *kvm, int level)
 #endif
 }
 
+/* Does KVM count the leaf entries by size? */
+#ifdef KVMMEM_HAVE_STAT_PAGES
+#define KVMMEM_KVM_COUNTS_LEAVES	1
+#else
+#define KVMMEM_KVM_COUNTS_LEAVES	0
+#endif
+
+/**
+ * kvmmem_ept_2m_low - the lowest bits of KVM's count of 2M mappings, for the hot path
+ * @kvm: the VM of the calling thread's vCPU
+ *
+ * Return: the bits, to be compared with those of another time.
+ */
+static __always_inline u32 kvmmem_ept_2m_low(const struct kvm *kvm)
+{
+#ifdef KVMMEM_HAVE_STAT_PAGES
+	return atomic64_read(&kvm->stat.pages[1]);
+#else
+	return 0;
+#endif
+}
+
 /**
  * kvmmem_nx_splits - tables that KVM has only since a huge page was executed
  * @kvm: a live VM

@@ -10,9 +10,7 @@
  *
  * 2M mappings are split in two ways. KVM splits a slot's eagerly when logging begins,
  * or when the log is cleared; a tracepoint tells. A fault splits the one that the
- * guest wrote to; it is found by KVM's count of such mappings, which is looked at when
- * the fault begins and when it is served. If several vCPUs are at it, whoever looks
- * takes what is new, and none is counted twice.
+ * guest wrote to; huge.c sees that.
  */
 #include <linux/ktime.h>
 #include <linux/math64.h>
@@ -26,6 +24,7 @@
 #include "compat/probe.h"
 #include "count/dirty.h"
 #include "count/fault.h"
+#include "count/huge.h"
 #include "count/run.h"
 #include "count/ticks.h"
 #include "decode/value.h"
@@ -86,11 +85,11 @@ static KVMMEM_FTRACE_FUNC(dirty_on_commit)
 	struct kvmmem_vm *vm;
 
 	kvmmem_hook_seen(KVMMEM_HOOK_SLOT_COMMIT);
-	if (was == is)
-		return;
 	rcu_read_lock();
 	vm = kvmmem_record_find(kvm);
 	if (vm)
+		kvmmem_huge_look(vm, true);	/* what the old slot had is gone by now */
+	if (vm && was != is)
 		dirty_slot_changed(vm, was, is);
 	rcu_read_unlock();
 }
@@ -115,10 +114,8 @@ static __always_inline void dirty_split(u64 gfn, int level, int err)
 		return;
 	rcu_read_lock();
 	vm = kvmmem_vm_of_mm(current->mm);
-	if (vm && READ_ONCE(vm->dirty.on)) {
-		atomic64_inc(&vm->dirty.split_2m);
-		atomic64_dec(&vm->dirty.seen_2m);
-	}
+	if (vm && READ_ONCE(vm->dirty.on))
+		kvmmem_huge_split_eagerly(vm);
 	rcu_read_unlock();
 }
 
@@ -180,8 +177,6 @@ void kvmmem_dirty_init(void)
  */
 void kvmmem_dirty_fault(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn)
 {
-	struct kvmmem_dirty *dirty = &rec->vm->dirty;
-
 	/* A nested guest's addresses are not L1's. */
 	if (kvmmem_vcpu_is_nested_tdp(vcpu) ||
 	    !kvmmem_slot_is_logged(kvmmem_slots_find(kvmmem_vcpu_slots(vcpu), gfn)))
@@ -191,11 +186,7 @@ void kvmmem_dirty_fault(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn)
 	if (!rec->fault_tsc)
 		return;
 	rec->fault_tsc |= KVMMEM_TSC_RARE;
-	if (rec->logged)
-		return;
 	rec->logged = true;
-	if (atomic_inc_return(&dirty->under_way) == 1)
-		atomic64_set(&dirty->seen_2m, kvmmem_ept_leaves(vcpu->kvm, 1));
 }
 
 /**
@@ -207,15 +198,8 @@ void kvmmem_dirty_fault(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn)
  */
 void kvmmem_dirty_served(struct kvmmem_vcpu *rec, u64 ticks)
 {
-	struct kvmmem_dirty *dirty = &rec->vm->dirty;
-	s64 now = kvmmem_ept_leaves(rec->vcpu->kvm, 1), fewer;
-
 	rec->logged = false;
 	atomic64_add(ticks, &dirty_cell(rec)->ticks);
-	fewer = atomic64_xchg(&dirty->seen_2m, now) - now;
-	if (fewer > 0)
-		atomic64_add(fewer, &dirty->split_2m);
-	atomic_dec(&dirty->under_way);
 }
 
 /*
@@ -306,7 +290,7 @@ static noinline bool dirty_sum(struct kvmmem_vm *vm, struct kvmmem_dirty_sum *su
 	bool alive;
 
 	memset(sum, 0, sizeof(*sum));
-	sum->split_2m = atomic64_read(&dirty->split_2m);
+	sum->split_2m = atomic64_read(&vm->flows[KVMMEM_FLOW_SPLIT_LOGGED]);
 	dirty_add_cells(dirty, sum);
 	dirty_mask(vm, sum);
 	raw_spin_lock(&vm->lock);

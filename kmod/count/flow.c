@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The flow of huge mappings: see flow.h.
+ * The flow of huge mappings, each one at its change.
  *
  * KVM's tracepoint fires at every change of an entry of the newer MMU's tables,
  * those of faults included, so this is off until somebody asks for it
- * (huge_flows=1). Changes of 4K entries, nearly all there are, cost a
- * comparison.
+ * (huge_flows=1): huge.c tells nearly as much for less. Changes of 4K entries,
+ * nearly all there are, cost a comparison.
  *
  * The tracepoint does not say which VM it is about. Whoever faults, logs or
  * unmaps runs in the VM's process, so it is the VM of current->mm, if that
- * process has only one. What others do (khugepaged, the NX recovery worker,
- * a process with two VMs) is counted as nobody's.
+ * process has only one. What others do (khugepaged, the NX recovery worker) is
+ * counted as nobody's, and a process with two VMs is left to huge.c.
  */
 #include <linux/module.h>
 #include <linux/percpu.h>
@@ -64,7 +64,7 @@ static void flow_count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gf
 		return;
 	rcu_read_lock();
 	vm = mm ? kvmmem_vm_of_mm(mm) : NULL;
-	if (vm) {
+	if (vm && kvmmem_flow_counts(vm)) {
 		if (flow == KVMMEM_FLOW_SPLIT && flow_is_logged(vm, gfn))
 			flow = KVMMEM_FLOW_SPLIT_LOGGED;
 		atomic64_inc(&vm->flows[flow]);
@@ -129,7 +129,7 @@ static const struct kernel_param_ops huge_flows_ops = {
 };
 
 module_param_cb(huge_flows, &huge_flows_ops, &huge_flows, 0644);
-MODULE_PARM_DESC(huge_flows, "count huge mappings that KVM installs, splits, recovers and zaps; costs some instructions per EPT violation (default off)");
+MODULE_PARM_DESC(huge_flows, "count huge mappings that KVM installs, splits, recovers and zaps at each change of its tables; costs some instructions per EPT violation (default off)");
 
 /**
  * kvmmem_flow_init - add the hook
@@ -141,20 +141,15 @@ void kvmmem_flow_init(void)
 }
 
 /**
- * kvmmem_flow_of_vm - flows of a VM's huge mappings
+ * kvmmem_flow_counts - are the flows of a VM counted here?
  * @vm: the record
- * @flows: where to, by enum kvmmem_flow
  *
  * Context: any.
  *
- * Return: false when they are not being counted, or are of a process with several
- * VMs, where nobody can say whose they are.
+ * Return: false while nobody listens, or if the VM's process has several VMs, where
+ * nobody can say whose a change is.
  */
-bool kvmmem_flow_of_vm(struct kvmmem_vm *vm, u64 *flows)
+bool kvmmem_flow_counts(const struct kvmmem_vm *vm)
 {
-	int i;
-
-	for (i = 0; i < KVMMEM_NR_FLOWS; i++)
-		flows[i] = atomic64_read(&vm->flows[i]);
 	return kvmmem_hook_attached(&spte_hook) && !READ_ONCE(vm->mm_shared);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Huge mappings of KVM's tables that come and go.
+ * Huge mappings of KVM's tables that come and go, each one at its change.
  */
 #ifndef _KVMMEM_FLOW_H
 #define _KVMMEM_FLOW_H
@@ -8,6 +8,6 @@
 #include "registry/vm.h"
 
 void kvmmem_flow_init(void);
-bool kvmmem_flow_of_vm(struct kvmmem_vm *vm, u64 *flows);
+bool kvmmem_flow_counts(const struct kvmmem_vm *vm);
 
 #endif /* _KVMMEM_FLOW_H */

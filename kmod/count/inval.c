@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 
 #include "compat/taker.h"
+#include "count/huge.h"
 #include "count/inval.h"
 #include "decode/value.h"
 
@@ -109,6 +110,7 @@ noinline void kvmmem_inval_came_back(struct kvmmem_vcpu *rec, u64 gfn)
 	/* Pairs with kvmmem_inval_make(). */
 	struct kvmmem_inval_counts *counts = smp_load_acquire(&vm->inval);
 
+	kvmmem_huge_taken(rec);
 	if (kvmmem_sketch_is_old(&counts->lately, jiffies)) {
 		WRITE_ONCE(vm->taken, false);
 		smp_mb(); /* the flag, then whether it is needed after all */
@@ -199,4 +201,17 @@ u64 kvmmem_inval_refaults(struct kvmmem_vm *vm)
 	kvmmem_vm_for_each_vcpu(rec, vm)
 		sum += READ_ONCE(rec->refaults);
 	return sum;
+}
+
+/**
+ * kvmmem_inval_counts_vm - is what is taken away from a VM counted?
+ * @vm: the VM's record
+ *
+ * Context: a reference on the record.
+ *
+ * Return: true if so.
+ */
+bool kvmmem_inval_counts_vm(struct kvmmem_vm *vm)
+{
+	return inval_known(vm);
 }

@@ -80,6 +80,7 @@ void kvmmem_inval_range(const struct list_head *vms, const struct mmu_notifier_r
 void kvmmem_inval_came_back(struct kvmmem_vcpu *rec, u64 gfn);
 bool kvmmem_inval_of_vm(struct kvmmem_vm *vm, bool pages, struct kvmmem_inval_sum *sum);
 u64 kvmmem_inval_refaults(struct kvmmem_vm *vm);
+bool kvmmem_inval_counts_vm(struct kvmmem_vm *vm);
 
 /**
  * kvmmem_inval_fault - does a fault bring back what was taken away? For the fault probe

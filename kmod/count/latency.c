@@ -18,6 +18,7 @@
 #include "count/away.h"
 #include "count/dirty.h"
 #include "count/fault.h"
+#include "count/huge.h"
 #include "count/latency.h"
 #include "count/run.h"
 #include "count/ticks.h"
@@ -47,12 +48,13 @@ static __always_inline void latency_count(struct kvmmem_vcpu *rec, u64 ticks,
 }
 
 /*
- * What is rare: the thread was elsewhere, it took long, the clock went back, or this is
- * the one of KVMMEM_SAMPLE at which more is looked at.
+ * What is rare: the thread was elsewhere, huge mappings came or went, it took long, the
+ * clock went back, or this is the one of KVMMEM_SAMPLE at which more is looked at.
  */
 static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 now)
 {
 	u64 taken = kvmmem_vcpu_pf_taken(rec->vcpu);
+	bool huge = kvmmem_huge_fault(rec);
 	u64 ticks, asleep, user;
 
 	exit &= ~KVMMEM_TSC_RARE;
@@ -71,6 +73,10 @@ static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 
 		return;
 	}
 	kvmmem_away_parts(rec, exit, ticks, &asleep, &user);
+	if (huge) {
+		rec->huge++;
+		rec->huge_ticks += ticks;
+	}
 	rec->away.asleep_sum += asleep;
 	rec->away.user_sum += user;
 	latency_count(rec, ticks, kvmmem_latency_bucket(kvmmem_ticks_to_ns(ticks)),
@@ -84,14 +90,15 @@ static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 
  * No call on the straight path and nothing wider than 64 bits, so no stack frame
  * either: each instruction counts.
  */
-noinline void kvmmem_latency_served(struct kvmmem_vcpu *rec)
+noinline notrace void kvmmem_latency_served(struct kvmmem_vcpu *rec)
 {
 	u64 exit = rec->fault_tsc, now = rdtsc();
 	u64 ticks = now - exit, ns = kvmmem_tsc_short_to_ns(ticks, kvmmem_ticks_mult);
 
 	rec->fault_tsc = 0;
 	/* KVMMEM_TSC_RARE makes a long time of a short one. */
-	if (unlikely(kvmmem_away_was(rec, exit) || ticks > ticks_short || !(now & SAMPLED)))
+	if (unlikely(kvmmem_away_was(rec, exit) || kvmmem_huge_changed(rec) ||
+		     ticks > ticks_short || !(now & SAMPLED)))
 		latency_served_rare(rec, exit, now);
 	else
 		latency_count(rec, ticks, kvmmem_latency_short_bucket(ns), 0);
@@ -231,6 +238,8 @@ static void latency_add(struct kvmmem_latency *sum, const struct kvmmem_vcpu *re
 		sum->access_max_ns[i] = max(sum->access_max_ns[i], READ_ONCE(served->longest));
 		sum->kvm_ns += kvm;
 	}
+	sum->huge += READ_ONCE(rec->huge);
+	sum->huge_ns += READ_ONCE(rec->huge_ticks);
 	/* Written before the counts and read after them: never fewer. */
 	for (i = 0; i < KVMMEM_LATENCY_BUCKETS; i++)
 		sum->bucket[i] += READ_ONCE(rec->bucket[i]);
@@ -249,6 +258,9 @@ static void latency_to_ns(struct kvmmem_latency *sum)
 		sum->access_max_ns[i] = kvmmem_ticks_to_ns(sum->access_max_ns[i]);
 		sum->max_ns = max(sum->max_ns, sum->access_max_ns[i]);
 	}
+	sum->huge = KVMMEM_KVM_COUNTS_LEAVES ? sum->huge : KVMMEM_UNKNOWN;
+	sum->huge_ns = KVMMEM_KVM_COUNTS_LEAVES ? kvmmem_ticks_to_ns(sum->huge_ns) :
+						  KVMMEM_UNKNOWN;
 	sum->kvm_ns = kvmmem_ticks_to_ns(sum->kvm_ns);
 	sum->asleep_ns = kvmmem_ticks_to_ns(sum->asleep_ns);
 	sum->user_ns = kvmmem_ticks_to_ns(sum->user_ns);

@@ -20,6 +20,9 @@
  * @count: faults that were served, by access
  * @access_ns: time that they took, by access
  * @access_max_ns: the longest time of one, by access
+ * @huge: of them, those that installed a huge mapping; KVMMEM_UNKNOWN, as the next, where
+ *	KVM does not count mappings by size
+ * @huge_ns: time that they took
  * @served: of all kinds
  * @total_ns: likewise
  * @max_ns: likewise
@@ -38,6 +41,8 @@ struct kvmmem_latency {
 	u64 count[KVMMEM_NR_ACCESSES];
 	u64 access_ns[KVMMEM_NR_ACCESSES];
 	u64 access_max_ns[KVMMEM_NR_ACCESSES];
+	u64 huge;
+	u64 huge_ns;
 	u64 served;
 	u64 total_ns;
 	u64 max_ns;

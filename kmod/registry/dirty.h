@@ -38,9 +38,6 @@ struct kvmmem_dirty_cell {
  * @begun_2m: KVM's count of 2M mappings when it was switched off; vm->lock
  * @back_2m: the most it has grown by since; vm->lock
  * @back_before: the same of earlier times; vm->lock
- * @under_way: vCPUs that serve such a fault
- * @seen_2m: KVM's count of 2M mappings when one of those looked last
- * @split_2m: 2M mappings that were split for logging
  * @cells: by a vCPU's number
  */
 struct kvmmem_dirty {
@@ -54,9 +51,6 @@ struct kvmmem_dirty {
 	u64 begun_2m;
 	u64 back_2m;
 	u64 back_before;
-	atomic_t under_way;
-	atomic64_t seen_2m;
-	atomic64_t split_2m;
 	struct kvmmem_dirty_cell cells[KVMMEM_DIRTY_CELLS];
 };
 

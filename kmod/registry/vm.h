@@ -114,6 +114,8 @@ struct kvmmem_backing {
  * @slots_changed: its memory slots have changed since they were looked at
  * @inval: who took its memory away, of count/notifier.c; NULL until it is counted
  * @flows: huge mappings, by enum kvmmem_flow
+ * @huge_seen: KVM's counts of 2M and 1G mappings as far as they are in @flows
+ * @nx_seen: KVM's count of NX splits when it was looked at last
  * @dirty: dirty logging
  * @told: the watcher has been told of it; the watcher's lock
  * @told_node: in the list of those; likewise
@@ -164,6 +166,8 @@ struct kvmmem_vm {
 	bool mm_shared;
 	struct kvmmem_user *user;
 	atomic64_t flows[KVMMEM_NR_FLOWS];
+	atomic64_t huge_seen[KVMMEM_NR_SIZES - 1];
+	atomic64_t nx_seen;
 	struct kvmmem_dirty dirty;
 	bool told;
 	struct list_head told_node;
@@ -244,7 +248,6 @@ struct kvmmem_counts {
  * @mmio_stale: faults of KVM's count for entries that changes of slots made useless
  * @flushed: KVM's tlb_flush since the record was born; @vm->lock
  * @flush_base: KVM's tlb_flush when counting began
- * @remote_seen: the VM's remote flush requests at this vCPU's last look
  * @clock_back: faults that ended before they began, by the TSC
  * @tags_seq: guards @tags against readers while cells are moved
  * @next_evicted: the cell whose turn it is to make room
@@ -268,11 +271,15 @@ struct kvmmem_counts {
  * @l2: faults of a nested guest, of @fault
  * @reflected: of those, the ones that L1 was given to serve
  * @fault_class: of the fault being served
+ * @seen_2m: KVM's count of the VM's 2M mappings at the last look, its lowest bits
  * @served: faults by access
  * @away: where the thread was since the last exit
  * @async: faults that the guest need not wait for
  * @stuck: the last fault that was looked at
+ * @remote_seen: the VM's remote flush requests at this vCPU's last look
  * @refaults: faults that brought back what was taken away lately
+ * @huge: faults that installed a huge mapping; the rest is of 4K
+ * @huge_ticks: their service time, all told
  *
  * What the probes read and what they write are in lines of their own.
  */
@@ -296,7 +303,6 @@ struct kvmmem_vcpu {
 	u64 pf_top;
 	struct kvmmem_grown flushed;
 	u64 flush_base;
-	u64 remote_seen;
 	u64 clock_back;
 	seqcount_t tags_seq;
 	u8 next_evicted;
@@ -308,6 +314,7 @@ struct kvmmem_vcpu {
 	bool whole;
 	bool logged;
 	u32 fault_class;
+	u32 seen_2m;
 
 	/* What every exit passes: a line for flush accounting and service time. */
 	struct kvmmem_tag *now ____cacheline_aligned;
@@ -330,7 +337,10 @@ struct kvmmem_vcpu {
 	struct kvmmem_away away;
 	struct kvmmem_async async;
 	struct kvmmem_stuck stuck;
+	u64 remote_seen;
 	u64 refaults;
+	u64 huge;
+	u64 huge_ticks;
 };
 
 /* Lock debugging makes a seqcount_t larger. */

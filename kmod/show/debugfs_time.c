@@ -48,6 +48,33 @@ static void latency_accesses(struct seq_file *seq, struct kvmmem_vm *vm,
 	}
 }
 
+KVMMEM_TABLE(size_table, "size",
+	     { "size", -6 }, { "served", 12 }, { "total_ns", 16 });
+
+/* What is not of a huge mapping. */
+static u64 latency_small(u64 all, u64 huge)
+{
+	if (huge == KVMMEM_UNKNOWN)
+		return KVMMEM_UNKNOWN;
+	return all > huge ? all - huge : 0;
+}
+
+static void latency_sizes(struct seq_file *seq, const struct kvmmem_latency *sum)
+{
+	struct kvmmem_row row = kvmmem_row_begin(seq, &size_table);
+
+	kvmmem_row_text(&row, "4k");
+	kvmmem_row_u64(&row, latency_small(sum->served, sum->huge));
+	kvmmem_row_u64(&row, latency_small(sum->total_ns, sum->huge_ns));
+	kvmmem_row_end(&row);
+
+	row = kvmmem_row_begin(seq, &size_table);
+	kvmmem_row_text(&row, "huge");
+	kvmmem_row_u64(&row, sum->huge);
+	kvmmem_row_u64(&row, sum->huge_ns);
+	kvmmem_row_end(&row);
+}
+
 KVMMEM_TABLE(service_table, "service",
 	     { "vcpu", 4 }, { "served", 10 }, { "total_ns", 14 }, { "kvm_ns", 14 },
 	     { "asleep_ns", 14 }, { "user_ns", 14 }, { "p50_ns", 10 }, { "p99_ns", 10 },
@@ -100,6 +127,8 @@ static int latency_show(struct seq_file *seq, void *unused)
 	latency_untimed_row(seq, "clock", sum.clock);
 	kvmmem_table_header(seq, &access_table);
 	latency_accesses(seq, vm, &sum);
+	kvmmem_table_header(seq, &size_table);
+	latency_sizes(seq, &sum);
 	kvmmem_table_header(seq, &service_table);
 	kvmmem_vm_for_each_vcpu(rec, vm)
 		latency_service_row(seq, rec);

@@ -16,7 +16,6 @@
 #include <linux/slab.h>
 
 #include "count/fault.h"
-#include "count/flow.h"
 #include "count/requests.h"
 #include "count/tlb.h"
 #include "count/tlb_hooks.h"
@@ -67,11 +66,6 @@ KVMMEM_TABLE(backing_table, "backing",
 	     { "vm", -10 }, { "host_4k_kb", 10 }, { "host_2m_kb", 10 },
 	     { "host_1g_kb", 10 }, { "ept_4k_kb", 10 }, { "ept_2m_kb", 10 },
 	     { "ept_1g_kb", 10 }, { "ept_table_kb", 12 }, { "age_ms", 6 });
-
-KVMMEM_TABLE(huge_table, "huge",
-	     { "vm", -10 }, { "installed", 10 }, { "nx_split", 10 },
-	     { "dirty_log_split", 15 }, { "recovered", 10 }, { "zapped", 10 },
-	     { "table_zapped", 12 });
 
 static const char *vm_mode_name(enum kvmmem_mode mode)
 {
@@ -266,24 +260,6 @@ static int backing_row(struct seq_file *seq, struct kvmmem_vm *vm)
 	return 0;
 }
 
-static int huge_head(struct seq_file *seq)
-{
-	kvmmem_table_header(seq, &huge_table);
-	return 0;
-}
-
-static int huge_row(struct seq_file *seq, struct kvmmem_vm *vm)
-{
-	u64 flows[KVMMEM_NR_FLOWS];
-
-	static_assert(ARRAY_SIZE(flows) == ARRAY_SIZE(huge_table_columns) - 1);
-	/* All bits: every one is unknown while nobody counts. */
-	if (!kvmmem_flow_of_vm(vm, flows))
-		memset(flows, 0xff, sizeof(flows));
-	kvmmem_table_row(seq, &huge_table, vm->padded_id, vm->id_len, flows);
-	return 0;
-}
-
 /**
  * struct section - a part of the file
  * @head: prints what stands before the rows; may sleep
@@ -302,7 +278,7 @@ static const struct section sections[] = {
 	{ flush_head, flush_row },
 	{ vpid_head, vpid_rows },
 	{ backing_head, backing_row },
-	{ huge_head, huge_row },
+	{ kvmmem_proc_huge_head, kvmmem_proc_huge_row },
 	{ kvmmem_proc_numa_head, kvmmem_proc_numa_rows },
 	{ kvmmem_proc_older_head, kvmmem_proc_older_row },
 	{ kvmmem_proc_total, NULL },

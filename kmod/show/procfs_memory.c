@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /proc/kvmmem: where a VM's memory lies, and what the older MMU has to do for it.
+ * /proc/kvmmem: where a VM's memory lies, which huge mappings come and go, and what the older MMU has to do for it.
  */
 #include <linux/math64.h>
 #include <linux/nodemask.h>
 #include <linux/slab.h>
 
+#include "count/flow.h"
+#include "count/huge.h"
+#include "count/inval.h"
+#include "count/latency.h"
 #include "memory/backing.h"
 #include "memory/older.h"
 #include "show/procfs_memory.h"
@@ -15,6 +19,11 @@
 /* So many nodes need no memory of their own. */
 #define FEW_NODES	8
 
+KVMMEM_TABLE(huge_table, "huge",
+	     { "vm", -10 }, { "installed", 10 }, { "nx_split", 10 },
+	     { "dirty_log_split", 15 }, { "recovered", 10 }, { "zapped", 10 },
+	     { "table_zapped", 12 });
+
 KVMMEM_TABLE(numa_table, "numa",
 	     { "vm", -10 }, { "node", 4 }, { "mem_kb", 11 }, { "table_kb", 9 },
 	     { "vcpu_pct", 8 });
@@ -22,6 +31,41 @@ KVMMEM_TABLE(numa_table, "numa",
 KVMMEM_TABLE(older_table, "older",
 	     { "vm", -10 }, { "unsync", 8 }, { "pte_write", 10 }, { "flooded", 8 },
 	     { "recycled", 8 }, { "zapped", 10 }, { "rmap_kb", 9 });
+
+/**
+ * kvmmem_proc_huge_head - print the header of the huge rows
+ * @seq: where to
+ *
+ * Return: 0.
+ */
+int kvmmem_proc_huge_head(struct seq_file *seq)
+{
+	kvmmem_table_header(seq, &huge_table);
+	return 0;
+}
+
+/**
+ * kvmmem_proc_huge_row - print which huge mappings of a VM came and went
+ * @seq: where to
+ * @vm: which
+ *
+ * Return: 0.
+ */
+int kvmmem_proc_huge_row(struct seq_file *seq, struct kvmmem_vm *vm)
+{
+	u64 flows[KVMMEM_NR_FLOWS];
+	bool known = kvmmem_huge_of_vm(vm, flows);
+
+	static_assert(ARRAY_SIZE(flows) == ARRAY_SIZE(huge_table_columns) - 1);
+	/* To know what a change of KVM's count is about takes both of these. */
+	if (!kvmmem_flow_counts(vm))
+		known = known && kvmmem_latency_on() && kvmmem_inval_counts_vm(vm);
+	/* All bits: every one is unknown. */
+	if (!known)
+		memset(flows, 0xff, sizeof(flows));
+	kvmmem_table_row(seq, &huge_table, vm->padded_id, vm->id_len, flows);
+	return 0;
+}
 
 /**
  * kvmmem_proc_numa_head - print the header of the numa rows

@@ -8,6 +8,8 @@
 struct kvmmem_vm;
 struct seq_file;
 
+int kvmmem_proc_huge_head(struct seq_file *seq);
+int kvmmem_proc_huge_row(struct seq_file *seq, struct kvmmem_vm *vm);
 int kvmmem_proc_numa_head(struct seq_file *seq);
 int kvmmem_proc_numa_rows(struct seq_file *seq, struct kvmmem_vm *vm);
 int kvmmem_proc_older_head(struct seq_file *seq);

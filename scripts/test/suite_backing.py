@@ -79,6 +79,15 @@ def smaps_of(text, ranges):
     return sums
 
 
+def check_flows(name, row, kvm):
+    """What came and went is what KVM has now; None: it does not say."""
+    if kvm is None:
+        equal(f"{name}: huge", {value for key, value in row.items() if key != "vm"}, {None})
+        return
+    equal(f"{name}: {row}", row["installed"] + row["recovered"] - row["nx_split"]
+          - row["dirty_log_split"] - row["zapped"], kvm["pages_2m"] + kvm["pages_1g"])
+
+
 def check_look(out, name, alias=0):
     """One look: every number has a witness. Returns (vm rows, slot rows)."""
     slots = out.records("guest", "slot id=")
@@ -115,6 +124,7 @@ def check_look(out, name, alias=0):
     for size, kb in (("4k", 4), ("2m", 2048), ("1g", 1 << 20)):
         equal(f"{name}: ept_{size}_kb", vm[f"ept_{size}_kb"],
               kvm[f"pages_{size}"] * kb if told else None)
+    check_flows(name, proc.find("huge", vm=ident), kvm if told else None)
     equal(f"{name}: mem_kb", vm["mem_kb"], sum(int(str(s["bytes"]), 16) for s in slots) // 1024
           + sum(row["size_kb"] for row in private))
 
@@ -247,6 +257,13 @@ def flows(**expected):
     return check
 
 
+def back_by_count(out, vm, _rows):
+    """Both are back: from Linux 6.13 on in place, before by a fault."""
+    in_place = tuple(map(int, out["release now"].split(".")[:2])) >= (6, 13)
+    flows(installed=2 if in_place else 4, recovered=2 if in_place else 0, dirty_log_split=2,
+          nx_split=0, zapped=0)(out, vm, None)
+
+
 def both(*checks):
     """Several checks."""
     def check(*got):
@@ -369,7 +386,12 @@ SCENARIOS = [
     guest("small", "--pages 1000",
           slot1(kind="anon", host_4k_kb=4000, ept_4k_kb=4000, gap_kb=0)),
     guest("thp", "--pages 2048 --backing thp",
-          slot1(kind="anon", host_2m_kb=8 * MB, ept_2m_kb=8 * MB, gap_kb=0, unfaulted_kb=0)),
+          both(slot1(kind="anon", host_2m_kb=8 * MB, ept_2m_kb=8 * MB, gap_kb=0,
+                     unfaulted_kb=0),
+               flows(installed=4, zapped=0, nx_split=0, dirty_log_split=0, recovered=0,
+                     table_zapped=None))),
+    guest("thp_dropped", "--pages 2048 --backing thp --rounds 3 --drop",
+          flows(installed=12, zapped=8, nx_split=0, dirty_log_split=0, recovered=0)),
     guest("hugetlb", "--pages 1024 --backing hugetlb2m",
           slot1(kind="hugetlb", host_2m_kb=4 * MB, ept_2m_kb=4 * MB), before=HUGETLB),
     guest("memfd_hugetlb", "--pages 1024 --backing memfd-hugetlb",
@@ -396,6 +418,12 @@ SCENARIOS = [
     guest("holes_in_thp", "--pages 1024 --backing thp --punch 512",
           slot1(host_4k_kb=4 * MB - 8, hole_kb=8)),
     guest("ksm", "--pages 1000 --advise mergeable", merged, then=KSM),
+    guest("dirty_log_counted", "--pages 1024 --backing thp --dirty-log",
+          flows(installed=2, dirty_log_split=2, nx_split=0, recovered=0, zapped=0)),
+    guest("dirty_log_and_back_counted", "--pages 1024 --backing thp --rounds 3 --dirty-log=1"
+          " --dirty-log-off=2", back_by_count),
+    guest("nx_split_counted", "--pages 1024 --backing thp --access write,exec",
+          flows(installed=2, nx_split=2, dirty_log_split=0, recovered=0, zapped=0), before=NX),
     guest("dirty_log", "--pages 1024 --backing thp --dirty-log",
           both(slot1(host_2m_kb=4 * MB, ept_2m_kb=0, ept_4k_kb=4 * MB, gap_kb=4 * MB,
                      gap_dirty_log_kb=4 * MB, cause="dirty-logging", flags="dirty"),

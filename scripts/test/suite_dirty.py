@@ -89,6 +89,8 @@ class Migration:
         equal("split_2m", self.logged(number)["split_2m"], self.huge(1) - self.huge(number))
         equal("split_2m at the end", self.end["split_2m"], self.huge(1) - self.huge(4))
         equal("recovered_2m", self.end["recovered_2m"], self.huge("end") - self.huge(4))
+        huge, = ProcFile(self.sections["end"]).rows["huge"]
+        equal("dirty_log_split", huge["dirty_log_split"], self.end["split_2m"])
         assert self.end["recovered_2m"] == self.end["split_2m"] == 2, self.end
 
 

@@ -68,6 +68,11 @@ class Seen:
             under_way = sum(row["count"] for row in self.latency["untimed"])
             assert 0 <= self.fault[one["access"]] - one["served"] <= under_way, \
                 f"{what}: {one} and {self.fault}"
+        for column in ("served", "total_ns"):
+            sizes = [one[column] for one in self.latency["size"]]
+            if None not in sizes:
+                equal(f"{what}: {column} by size", sum(sizes),
+                      sum(one[column] for one in service))
         parts = row["kvm_us"] + row["asleep_us"] + row["user_us"]
         assert abs(row["total_us"] - parts) <= 3, f"{what}: {row}"
         for column in ("total", "kvm", "asleep", "user"):
@@ -176,6 +181,8 @@ def check_witness(out):
     seen = Seen(out, "witness")
     witness = out.values("witness")
     equal("served", seen.time["served"], witness["faults"])
+    equal("served by huge mappings", seen.latency["size"][1]["served"],
+          seen.proc.find("huge", vm=seen.ident)["installed"])
     off = abs(seen.time["total_us"] - witness["us"])
     assert off <= witness["us"] / 100, f"{seen.time} and {witness}"
 

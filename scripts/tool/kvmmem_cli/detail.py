@@ -8,7 +8,7 @@ import os
 from . import parse
 
 # The files of a VM that are read, and the types of rows that each is read for.
-FILES = {"backing": ("slot",), "latency": ("latency", "untimed", "access", "service"),
+FILES = {"backing": ("slot",), "latency": ("latency", "untimed", "access", "size", "service"),
          "stuck": ("stuck",)}
 # The same of the host.
 HOST_FILES = {"hooks": ("hook",), "ended": ("ended",)}

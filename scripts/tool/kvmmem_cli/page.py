@@ -141,6 +141,7 @@ def _time(change, width):
 def _of_each(vm):
     """By access and by vCPU, since kvmmem saw the VM."""
     for kind, key, title, called in (("access", "access", "by access", "{}"),
+                                     ("size", "size", "by page size", "{}"),
                                      ("service", "vcpu", "by vCPU", "vCPU {}")):
         rows = [row for row in vm.detail.get(kind, ()) if row.get("total_ns")]
         rows = sorted(rows, key=lambda row: -row["total_ns"])[:MOST]

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Huge mappings that come and go, by KVM's own count of them.
+ *
+ * KVM counts the 2M and 1G mappings that a VM has now. The difference of two looks
+ * says what came or went between them, and who looked says why:
+ *
+ * - the end of a fault, where one comparison sees that the count of 2M mappings is
+ *   not what this vCPU saw last: a fault installs them, and splits them;
+ * - the beginning of a fault, if memory was taken away since the last: they are gone;
+ * - a change of a slot, and the reader: what is missing is gone, too.
+ *
+ * Each takes what is new from the VM's record in one step, so nothing is counted
+ * twice. What goes and what comes between two looks, on two processors, is seen as
+ * their difference; installed + recovered - split - zapped is always what KVM has
+ * now, less what it had when the record was born.
+ *
+ * While flow.c listens to every change of the tables, it counts, and this does not.
+ */
+#include <linux/ktime.h>
+#include <linux/minmax.h>
+
+#include "compat/memory.h"
+#include "count/flow.h"
+#include "count/huge.h"
+
+/* So long after logging ended, many that come at once were put back by KVM. */
+#define PUT_BACK_NS	(10 * NSEC_PER_SEC)
+/* 2M mappings that one of 1G is split into. */
+#define OF_1G		512
+
+enum huge_look { HUGE_FAULT, HUGE_TAKEN };
+
+/* What KVM's count has changed by since the last look, and is now ours to count. */
+static s64 huge_take(struct kvmmem_vm *vm, const struct kvm *kvm, int size, enum huge_look why)
+{
+	atomic64_t *seen = &vm->huge_seen[size];
+	s64 before, now;
+
+	do {
+		before = atomic64_read(seen);
+		now = kvmmem_ept_leaves(kvm, size + 1);
+		/* What came is for the end of the fault that it came by. */
+		if (now == before || (now > before && why != HUGE_FAULT))
+			return 0;
+	} while (atomic64_cmpxchg(seen, before, now) != before);
+	return now - before;
+}
+
+static void huge_count(struct kvmmem_vm *vm, enum kvmmem_flow flow, u64 n)
+{
+	if (n)
+		atomic64_add(n, &vm->flows[flow]);
+}
+
+/* Why so many are gone at the end of a fault: split, or taken away meanwhile. */
+static void huge_count_fewer(struct kvmmem_vm *vm, const struct kvm *kvm, u64 n)
+{
+	u64 nx = kvmmem_nx_splits(kvm);
+	s64 split = nx - atomic64_xchg(&vm->nx_seen, nx);
+
+	if (READ_ONCE(vm->dirty.on)) {
+		huge_count(vm, KVMMEM_FLOW_SPLIT_LOGGED, n);
+		return;
+	}
+	split = clamp_t(s64, split, 0, n);
+	huge_count(vm, KVMMEM_FLOW_SPLIT, split);
+	huge_count(vm, KVMMEM_FLOW_ZAPPED, n - split);
+}
+
+static bool huge_put_back(const struct kvmmem_vm *vm)
+{
+	return vm->dirty.ever && !vm->dirty.on &&
+	       ktime_get_mono_fast_ns() - vm->dirty.since < PUT_BACK_NS;
+}
+
+/**
+ * kvmmem_huge_fault - the end of a fault
+ * @rec: record of the vCPU, with kvmmem_huge_changed(), or from time to time
+ *
+ * Context: a hook in the vCPU's thread.
+ *
+ * Return: true if it has installed a huge mapping, as far as can be told.
+ */
+bool kvmmem_huge_fault(struct kvmmem_vcpu *rec)
+{
+	struct kvmmem_vm *vm = rec->vm;
+	const struct kvm *kvm = rec->vcpu->kvm;
+	bool count = !kvmmem_flow_counts(vm);
+	s64 of_1g, of_2m;
+
+	/* First, so that what comes from here on is looked at at the next end. */
+	rec->seen_2m = kvmmem_ept_2m_low(kvm);
+	of_1g = huge_take(vm, kvm, 1, HUGE_FAULT);
+	of_2m = huge_take(vm, kvm, 0, HUGE_FAULT);
+	if (!count || (!of_1g && !of_2m))
+		return of_1g > 0 || of_2m > 0;
+	if (of_1g < 0) {
+		huge_count_fewer(vm, kvm, -of_1g);
+		if (of_2m >= -of_1g * OF_1G)	/* into these */
+			of_2m += of_1g * OF_1G;
+	}
+	if (of_2m < 0)
+		huge_count_fewer(vm, kvm, -of_2m);
+	huge_count(vm, KVMMEM_FLOW_INSTALLED, max_t(s64, of_1g, 0));
+	huge_count(vm, of_2m > 1 && huge_put_back(vm) ? KVMMEM_FLOW_RECOVERED :
+							KVMMEM_FLOW_INSTALLED,
+		   max_t(s64, of_2m, 0));
+	return of_1g > 0 || of_2m > 0;
+}
+
+/**
+ * kvmmem_huge_split_eagerly - KVM has split a 2M mapping of a slot that is logged
+ * @vm: the VM's record
+ *
+ * Not in a fault. Context: any.
+ */
+void kvmmem_huge_split_eagerly(struct kvmmem_vm *vm)
+{
+	atomic64_dec(&vm->huge_seen[0]);
+	if (!kvmmem_flow_counts(vm))
+		huge_count(vm, KVMMEM_FLOW_SPLIT_LOGGED, 1);
+}
+
+/* Why is not at once clear where logging is on and no fault is about. */
+static void huge_gone(struct kvmmem_vm *vm, s64 of_2m, s64 of_1g, bool taken)
+{
+	if ((!of_2m && !of_1g) || kvmmem_flow_counts(vm))
+		return;
+	huge_count(vm, !taken && READ_ONCE(vm->dirty.on) ? KVMMEM_FLOW_SPLIT_LOGGED :
+							   KVMMEM_FLOW_ZAPPED, -of_2m - of_1g);
+}
+
+/**
+ * kvmmem_huge_taken - the beginning of a fault, after memory was taken away
+ * @rec: record of the vCPU
+ *
+ * Context: the fault probe.
+ */
+void kvmmem_huge_taken(struct kvmmem_vcpu *rec)
+{
+	const struct kvm *kvm = rec->vcpu->kvm;
+
+	if (kvmmem_huge_changed(rec))
+		huge_gone(rec->vm, huge_take(rec->vm, kvm, 0, HUGE_TAKEN),
+			  huge_take(rec->vm, kvm, 1, HUGE_TAKEN), true);
+}
+
+/**
+ * kvmmem_huge_look - are there fewer than there were?
+ * @vm: the VM's record
+ * @taken: they were taken away; else they may have been split, too
+ *
+ * Where a fault is not the reason. Context: any; takes @vm->lock.
+ */
+void kvmmem_huge_look(struct kvmmem_vm *vm, bool taken)
+{
+	s64 of_2m = 0, of_1g = 0;
+
+	/* Most guests have nothing huge: no lock for them. */
+	if (!atomic64_read(&vm->huge_seen[0]) && !atomic64_read(&vm->huge_seen[1]))
+		return;
+	raw_spin_lock(&vm->lock);
+	if (vm->kvm) {
+		of_2m = huge_take(vm, vm->kvm, 0, HUGE_TAKEN);
+		of_1g = huge_take(vm, vm->kvm, 1, HUGE_TAKEN);
+	}
+	raw_spin_unlock(&vm->lock);
+	huge_gone(vm, of_2m, of_1g, taken);
+}
+
+/**
+ * kvmmem_huge_of_vm - flows of a VM's huge mappings
+ * @vm: the record
+ * @flows: where to, by enum kvmmem_flow
+ *
+ * They are right if the ends of faults are looked at, and it is known when memory is
+ * taken away; or with kvmmem_flow_counts(). Context: a reference on the record.
+ *
+ * Return: false where KVM does not count mappings by size, and nobody else does.
+ */
+bool kvmmem_huge_of_vm(struct kvmmem_vm *vm, u64 *flows)
+{
+	bool every = kvmmem_flow_counts(vm);
+	int i;
+
+	kvmmem_huge_look(vm, false);
+	for (i = 0; i < KVMMEM_NR_FLOWS; i++)
+		flows[i] = atomic64_read(&vm->flows[i]);
+	if (!every)
+		flows[KVMMEM_FLOW_TABLE_ZAPPED] = KVMMEM_UNKNOWN;
+	return every || KVMMEM_KVM_COUNTS_LEAVES;
+}

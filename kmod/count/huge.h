@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Huge mappings of KVM's tables that come and go, by KVM's own count of them.
+ */
+#ifndef _KVMMEM_HUGE_H
+#define _KVMMEM_HUGE_H
+
+#include "compat/memory.h"
+#include "registry/vm.h"
+
+bool kvmmem_huge_fault(struct kvmmem_vcpu *rec);
+void kvmmem_huge_taken(struct kvmmem_vcpu *rec);
+void kvmmem_huge_split_eagerly(struct kvmmem_vm *vm);
+void kvmmem_huge_look(struct kvmmem_vm *vm, bool taken);
+bool kvmmem_huge_of_vm(struct kvmmem_vm *vm, u64 *flows);
+
+/**
+ * kvmmem_huge_changed - have 2M mappings come or gone? For the end of a fault
+ * @rec: record of the vCPU
+ *
+ * Context: a hook in the vCPU's thread.
+ *
+ * Return: true if there are more or fewer than at the last kvmmem_huge_fault().
+ */
+static __always_inline bool kvmmem_huge_changed(const struct kvmmem_vcpu *rec)
+{
+	return kvmmem_ept_2m_low(rec->vcpu->kvm) != rec->seen_2m;
+}
+
+#endif /* _KVMMEM_HUGE_H */
