@@ -17,6 +17,7 @@ import image
 import kmod
 import procfile
 import suite_life
+import suite_time
 from host import Scenario
 from suite_lab import equal
 
@@ -192,3 +193,4 @@ def scenario(storm, part, kernels):
 SCENARIOS = [scenario(one, part, kernels)
              for kernels, part in ((features.KERNELS, 1), (debugkernel.NAMES, 10))
              for one in STORMS]
+SCENARIOS.append(suite_time.busy("storm_busy", 180, kernels=features.KERNELS))

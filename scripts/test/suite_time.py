@@ -202,7 +202,49 @@ section witness cat witness.out
 """, check_witness, **how)
 
 
+def busy(name, seconds, **how):
+    """Ten guests that fault all the while, more than there are processors: none is stuck."""
+    def check(out):
+        equal("guests", len(ProcFile(out["proc"]).rows["vm"]), 10)
+        looks = out.records("looks", "look ")
+        assert len(looks) >= seconds / 8, f"{len(looks)} looks"
+        least = min(one["least"] for one in looks)
+        assert least > 10, f"a guest that faulted {least} times from one look to the next"
+        equal("stuck", [one for one in looks if one["stuck"]], [])
+        equal("said of it in the log", out["said"], "")
+
+    return Scenario(name, f"""
+load_kvm
+load_kvmmem stuck_ms=2000 stuck_log=1
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    kvmguest --pages 512 --rounds 2 --drop --forever >/dev/null & guests="$guests $!"
+done
+begun() {{ [ "$(ls /sys/kernel/debug/kvmmem/vms | wc -l)" = 10 ]; }}
+wait_for begun
+look() {{
+    awk 'NR == FNR {{ last[$2] = $3; next }}
+        $1 == "time" {{ stuck += $NF }}
+        $1 == "fault" {{ n = $3 - last[$2]; if (least == "" || n < least) least = n }}
+        END {{ printf "look least=%d stuck=%d\\n", least, stuck }}' before now
+}}
+grep ^fault /proc/kvmmem >before
+end=$(($(date +%s) + {seconds}))
+while [ $(date +%s) -lt $end ]; do
+    sleep 1
+    cat /proc/kvmmem >now
+    look >>looks
+    grep ^fault now >before
+done
+section looks cat looks
+section proc cat /proc/kvmmem
+section said sh -c 'dmesg | grep "has not got on" || true'
+kill $guests
+wait $guests || true
+""", check, limit=seconds * 2 + 60, **how)
+
+
 SCENARIOS = [
+    busy("not_stuck_busy", 8),
     witnessed("time_witness", "--pages 600 --access read,write,exec --rounds 3 --drop",
               vendors=("intel",)),
     # An event is stamped when some 100 instructions of its own have passed, on cold caches
