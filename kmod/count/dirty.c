@@ -12,6 +12,7 @@
  * or when the log is cleared; a tracepoint tells. A fault splits the one that the
  * guest wrote to; huge.c sees that.
  */
+#include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/rcupdate.h>
@@ -315,7 +316,10 @@ static noinline bool dirty_sum(struct kvmmem_vm *vm, struct kvmmem_dirty_sum *su
  */
 bool kvmmem_dirty_of_vm(struct kvmmem_vm *vm, struct kvmmem_dirty_sum *sum)
 {
-	if (!READ_ONCE(vm->dirty.counted))
+	if (!READ_ONCE(vm->dirty.counted) && time_after_eq(jiffies, vm->dirty.again)) {
+		/* A VM that changes its slots all the while makes no reader look all the while. */
+		WRITE_ONCE(vm->dirty.again, jiffies + HZ);
 		dirty_count_slots(vm);
+	}
 	return READ_ONCE(vm->dirty.ever) && dirty_sum(vm, sum);
 }

@@ -2,6 +2,7 @@
 /*
  * What a record knows of its VM from the beginning.
  */
+#include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
@@ -40,6 +41,7 @@ void kvmmem_vm_born(struct kvmmem_vm *vm, struct kvm *kvm, struct task_struct *t
 	/* Before its first slot nothing is logged; of an older VM nobody knows yet. */
 	vm->dirty.counted = !kvmmem_slots_generation(kvm);
 	vm->dirty.generation = U64_MAX;
+	vm->dirty.again = jiffies;
 	INIT_LIST_HEAD(&vm->vcpus);
 	mutex_init(&vm->outcome_lock);
 	/* KVM could not make a directory (a duplicate name): a name of ours. */

@@ -34,6 +34,7 @@ struct kvmmem_dirty_cell {
  * @counted: @slots is right; vm->lock
  * @slots: that are logged; vm->lock
  * @generation: KVM's of the slots when they were counted; vm->lock
+ * @again: when they may be counted again, if that failed; jiffies
  * @since: when @on changed last, ktime_get_ns(); vm->lock
  * @begun_2m: KVM's count of 2M mappings when it was switched off; vm->lock
  * @back_2m: the most it has grown by since; vm->lock
@@ -47,6 +48,7 @@ struct kvmmem_dirty {
 	bool counted;
 	unsigned int slots;
 	u64 generation;
+	unsigned long again;
 	u64 since;
 	u64 begun_2m;
 	u64 back_2m;
