@@ -51,11 +51,13 @@ static void dirty_switch(struct kvmmem_dirty *dirty, struct kvm *kvm, bool on)
 	dirty->since = ktime_get_ns();
 	if (on) {
 		dirty->ever = true;
+		WRITE_ONCE(dirty->put_back, false);
 		dirty->ring = kvmmem_has_dirty_ring(kvm);
 		dirty->back_before += dirty->back_2m;
 		dirty->back_2m = 0;
 	} else {
 		dirty->begun_2m = kvmmem_ept_leaves(kvm, 1);
+		WRITE_ONCE(dirty->put_back, dirty->ever);
 	}
 }
 

@@ -29,7 +29,7 @@
 /* 2M mappings that one of 1G is split into. */
 #define OF_1G		512
 
-enum huge_look { HUGE_FAULT, HUGE_TAKEN };
+enum huge_look { HUGE_ALL, HUGE_FEWER };
 
 /* What KVM's count has changed by since the last look, and is now ours to count. */
 static s64 huge_take(struct kvmmem_vm *vm, const struct kvm *kvm, int size, enum huge_look why)
@@ -40,8 +40,8 @@ static s64 huge_take(struct kvmmem_vm *vm, const struct kvm *kvm, int size, enum
 	do {
 		before = atomic64_read(seen);
 		now = kvmmem_ept_leaves(kvm, size + 1);
-		/* What came is for the end of the fault that it came by. */
-		if (now == before || (now > before && why != HUGE_FAULT))
+		/* What came is mostly for the end of the fault that it came by. */
+		if (now == before || (now > before && why == HUGE_FEWER))
 			return 0;
 	} while (atomic64_cmpxchg(seen, before, now) != before);
 	return now - before;
@@ -68,9 +68,10 @@ static void huge_count_fewer(struct kvmmem_vm *vm, const struct kvm *kvm, u64 n)
 	huge_count(vm, KVMMEM_FLOW_ZAPPED, n - split);
 }
 
+/* Has logging ended just now? */
 static bool huge_put_back(const struct kvmmem_vm *vm)
 {
-	return vm->dirty.ever && !vm->dirty.on &&
+	return READ_ONCE(vm->dirty.put_back) &&
 	       ktime_get_mono_fast_ns() - vm->dirty.since < PUT_BACK_NS;
 }
 
@@ -91,8 +92,8 @@ bool kvmmem_huge_fault(struct kvmmem_vcpu *rec)
 
 	/* First, so that what comes from here on is looked at at the next end. */
 	rec->seen_2m = kvmmem_ept_2m_low(kvm);
-	of_1g = huge_take(vm, kvm, 1, HUGE_FAULT);
-	of_2m = huge_take(vm, kvm, 0, HUGE_FAULT);
+	of_1g = huge_take(vm, kvm, 1, HUGE_ALL);
+	of_2m = huge_take(vm, kvm, 0, HUGE_ALL);
 	if (!count || (!of_1g && !of_2m))
 		return of_1g > 0 || of_2m > 0;
 	if (of_1g < 0) {
@@ -142,8 +143,8 @@ void kvmmem_huge_taken(struct kvmmem_vcpu *rec)
 	const struct kvm *kvm = rec->vcpu->kvm;
 
 	if (kvmmem_huge_changed(rec))
-		huge_gone(rec->vm, huge_take(rec->vm, kvm, 0, HUGE_TAKEN),
-			  huge_take(rec->vm, kvm, 1, HUGE_TAKEN), true);
+		huge_gone(rec->vm, huge_take(rec->vm, kvm, 0, HUGE_FEWER),
+			  huge_take(rec->vm, kvm, 1, HUGE_FEWER), true);
 }
 
 /**
@@ -155,18 +156,24 @@ void kvmmem_huge_taken(struct kvmmem_vcpu *rec)
  */
 void kvmmem_huge_look(struct kvmmem_vm *vm, bool taken)
 {
+	/* After logging has ended all of them may be back before the guest faults. */
+	bool put_back = !taken && READ_ONCE(vm->dirty.put_back);
 	s64 of_2m = 0, of_1g = 0;
 
 	/* Most guests have nothing huge: no lock for them. */
-	if (!atomic64_read(&vm->huge_seen[0]) && !atomic64_read(&vm->huge_seen[1]))
+	if (!put_back && !atomic64_read(&vm->huge_seen[0]) && !atomic64_read(&vm->huge_seen[1]))
 		return;
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm) {
-		of_2m = huge_take(vm, vm->kvm, 0, HUGE_TAKEN);
-		of_1g = huge_take(vm, vm->kvm, 1, HUGE_TAKEN);
+		of_2m = huge_take(vm, vm->kvm, 0, put_back ? HUGE_ALL : HUGE_FEWER);
+		of_1g = huge_take(vm, vm->kvm, 1, HUGE_FEWER);
 	}
+	if (put_back && !huge_put_back(vm))
+		WRITE_ONCE(vm->dirty.put_back, false);
 	raw_spin_unlock(&vm->lock);
-	huge_gone(vm, of_2m, of_1g, taken);
+	if (of_2m > 0 && !kvmmem_flow_counts(vm))
+		huge_count(vm, KVMMEM_FLOW_RECOVERED, of_2m);
+	huge_gone(vm, min_t(s64, of_2m, 0), of_1g, taken);
 }
 
 /**

@@ -32,6 +32,7 @@ struct kvmmem_dirty_cell {
  * @ring: by the dirty ring; vm->lock to change
  * @ever: it is, or was; vm->lock to change
  * @counted: @slots is right; vm->lock
+ * @put_back: it has ended, and KVM may have put back what was split; vm->lock to change
  * @slots: that are logged; vm->lock
  * @generation: KVM's of the slots when they were counted; vm->lock
  * @again: when they may be counted again, if that failed; jiffies
@@ -46,6 +47,7 @@ struct kvmmem_dirty {
 	bool ring;
 	bool ever;
 	bool counted;
+	bool put_back;
 	unsigned int slots;
 	u64 generation;
 	unsigned long again;
