@@ -19,6 +19,7 @@ usage() {
 	  style   checks of the sources
 	  tool    tests of the tool
 	  report  tests of its HTML report
+	  export  tests of what it gives to Prometheus
 	  bench   what kvmmem is compared with, for make bench
 	  all     all of these
 	--list names the missing packages and installs nothing.
@@ -44,8 +45,10 @@ packages() {
 	style) echo gcc make perl python3 python3-docutils sparse linux-source-6.12 ;;
 	tool) echo python3 gcc libc6-dev tmux ;;
 	report) echo python3 libjs-dygraphs chromium ;;
+	export) echo python3 python3-prometheus-client python3-yaml python3-bcrypt \
+		python3-requests openssl apt dpkg ;;
 	bench) echo linux-perf trace-cmd bpftrace pahole linux-source-6.1 ;;
-	all) for group in build kernels amd intel bochs kunit style tool report bench; do
+	all) for group in build kernels amd intel bochs kunit style tool report export bench; do
 			packages $group
 		done ;;
 	*) usage >&2

@@ -44,7 +44,7 @@ check "... and files" says '^/tmp/proc/kvmmem$' words kvmmem --file /tmp/proc/k
 check "... and recordings" says '^/tmp/proc/kvmmem$' words kvmmem report /tmp/proc/k
 
 # Every option and command of the help is in the manual.
-for command in '' stat top record report explain; do
+for command in '' stat top record report explain export; do
 	page=kvmmem${command:+-$command}
 	gzip -dcf /usr/share/man/man8/$page.8* | sed 's/\\//g' >/tmp/manual
 	check "the manual $page is there" grep -q '^\.TH KVMMEM.* 8' /tmp/manual

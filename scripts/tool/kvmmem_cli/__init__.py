@@ -10,6 +10,9 @@ names, detail    names from libvirt and command lines; more from debugfs
 store            the recording
 source, replay   where readings come from: the module, copies, a recording
 feed             readings for a screen that is refreshed
+metrics          what is exported, by which names
+exposition       readings as text for Prometheus
+webconfig, web   the port, and who may read it
 all others       a view each, with its parts
 """
 

@@ -10,6 +10,8 @@ from . import parse
 # The files of a VM that are read, and the types of rows that each is read for.
 FILES = {"backing": ("slot",), "latency": ("latency", "untimed", "access", "size", "service"),
          "stuck": ("stuck",)}
+# The same of vCPUs, where somebody asked for each of them.
+VCPU_FILES = {"faults": ("fault",), "latency": ("service",)}
 # The same of the host.
 HOST_FILES = {"hooks": ("hook",), "ended": ("ended",)}
 
@@ -109,6 +111,14 @@ class Detail:
             if data is not None:
                 found[where] = data
         return found
+
+    def give_vcpus(self, vms):
+        """Put into @vms what debugfs tells of their vCPUs; no memory is walked."""
+        for vm in vms:
+            found = {}
+            for file, kinds in VCPU_FILES.items() if "/" not in vm.id else ():
+                found |= _tables(_bytes(f"{self.debugfs}/{place(vm.id, file)}"), kinds)
+            vm.told = functools.partial(dict, found)
 
     def give(self, snapshot, vms):
         """Put into @snapshot and @vms what debugfs tells of them."""

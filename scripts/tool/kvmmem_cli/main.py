@@ -17,7 +17,8 @@ VIEWS = {"stat": "rates over intervals, like vmstat",
          "top": "all VMs on a full screen, refreshed",
          "record": "write all of it into a file, to look at it later",
          "report": "a recording in charts, for a browser",
-         "explain": "what is wrong, in sentences"}
+         "explain": "what is wrong, in sentences",
+         "export": "for Prometheus: a port, or a file"}
 
 HELP = f"""\
 examples:

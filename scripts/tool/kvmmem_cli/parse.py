@@ -64,8 +64,10 @@ class Malformed(ValueError):
 class Table:
     """Rows of one type, below one header."""
 
-    def __init__(self, kind, columns):
+    def __init__(self, kind, columns, of_vms=True):
         self.kind, self.columns = kind, columns
+        # Such a row without the VM that it is about is an error.
+        self.keyed = of_vms and kind in KINDS
         self.lines, self.numbers = [], []
 
     def rows(self):
@@ -87,7 +89,7 @@ class Table:
 
     def _check_keys(self, rows):
         key = "id" if self.kind == "vm" else "vm"
-        if self.kind in KINDS and any(row.get(key) is None for row in rows):
+        if self.keyed and any(row.get(key) is None for row in rows):
             raise ValueError(f"a '{self.kind}' row without '{key}'")
 
     def _row(self, number, words):
@@ -106,7 +108,8 @@ class Table:
 class Content:
     """What a file says: host facts, headers by type, and rows by type."""
 
-    def __init__(self):
+    def __init__(self, of_vms=True):
+        self.of_vms = of_vms
         self.host, self.headers, self.rows = {}, {}, {}
         # Of a saved copy, what shows that it is not whole; None: nothing does.
         self.cut = None
@@ -125,7 +128,7 @@ class Content:
                 self._fact(number, words)
             elif words[0] == b"#" and len(words) > 2:
                 kind = unescape(words[1])
-                table = Table(kind, [unescape(word) for word in words[2:]])
+                table = Table(kind, [unescape(word) for word in words[2:]], self.of_vms)
                 tables.append(table)
                 current[words[1]] = table
                 self.headers[kind] = table.columns
@@ -204,7 +207,7 @@ def cut(content):
 
 def debugfs_file(data):
     """{type: rows} of a file in debugfs; its last column may be a sentence."""
-    content, width, lines = Content(), {}, []
+    content, width, lines = Content(of_vms=False), {}, []
     for line in data.split(b"\n"):
         words = line.split()
         if words[:1] == [b"#"]:
