@@ -21,16 +21,16 @@ HERE = pathlib.Path(__file__).resolve().parent / "tests"
 LONG = ["crashes", "record", "top", "newer_stat", "stat_life", "stat", "newer", "table"]
 
 
-def names():
+def names(here=HERE):
     """All files of tests."""
-    found = sorted(path.stem[len("test_"):] for path in HERE.glob("test_*.py"))
+    found = sorted(path.stem[len("test_"):] for path in here.glob("test_*.py"))
     return sorted(found, key=lambda name: LONG.index(name) if name in LONG else len(LONG))
 
 
-def run(name):
+def run(name, here=HERE):
     """Run one file; (passed, failed, output)."""
-    done = subprocess.run([sys.executable, "-B", "-m", "unittest", f"test_{name}"], cwd=HERE,
-                          env={**os.environ, "PYTHONPATH": str(HERE.parent)}, text=True,
+    done = subprocess.run([sys.executable, "-B", "-m", "unittest", f"test_{name}"], cwd=here,
+                          env={**os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE}"}, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     ran = re.search(r"(?m)^Ran ([0-9]+) tests? in ", done.stdout)
     if not ran:
@@ -44,14 +44,15 @@ def run(name):
     return total - len(bad), len(bad), done.stdout
 
 
-def main(wanted):
+def main(wanted, here=HERE):
     """The command line; the result is the exit status."""
-    unknown = set(wanted) - set(names())
+    there = names(here)
+    unknown = set(wanted) - set(there)
     if unknown:
-        sys.exit(f"no tests {' '.join(sorted(unknown))}: there are {' '.join(names())}")
+        sys.exit(f"no tests {' '.join(sorted(unknown))}: there are {' '.join(there)}")
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor((os.cpu_count() or 1) + 3) as pool:
-        for good, bad, output in pool.map(run, wanted or names()):
+        for good, bad, output in pool.map(lambda name: run(name, here), wanted or there):
             passed, failed = passed + good, failed + bad
             print(output, end="", flush=True)
     print(f"{passed} passed, {failed} failed", flush=True)

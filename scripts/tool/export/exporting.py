@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """kvmmem export as a process, on files of our own."""
 
+import shutil
 import subprocess
+import tempfile
 
 import prometheus
 from case import TOOL, Tool, full, row
@@ -51,3 +53,23 @@ class Export(Tool):
     def said(self):
         """What it said on stderr."""
         return (self.proc / "log").read_text()
+
+
+class Scraped(Export):
+    """The exporter, and a Prometheus that scrapes it."""
+
+    def setUp(self):
+        super().setUp()
+        self.store = tempfile.mkdtemp(prefix="kvmmem-test-")
+        self.addCleanup(shutil.rmtree, self.store)
+
+    def names(self, *vms):
+        """Give each of them a process that is called so."""
+        for vm in vms:
+            self.command_line(vm["pid"], "qemu", "-name", vm["comm"])
+
+    def prometheus(self, where, **options):
+        """A server; it ends with the test."""
+        server = prometheus.Server(self.store, where, **options)
+        self.addCleanup(server.stop)
+        return server

@@ -107,9 +107,8 @@ class Exporter:
         """What there is now. Several who ask at once share one reading."""
         with self.lock:
             if time.monotonic() >= self.due:
-                self.texts = {}
+                self.texts, self.due = {}, time.monotonic() + SHARED
                 self._read()
-                self.due = time.monotonic() + SHARED
             if form not in self.texts:
                 vms = self.select(self.snapshot) if self.snapshot else []
                 self.texts[form] = self.writer.text(form, self.snapshot, vms, self.seconds)

@@ -4,6 +4,7 @@
 import json
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import programs     # pylint: disable=wrong-import-position
 DASHBOARDS = SCRIPTS / "dashboards"
 RULES = DASHBOARDS / "kvmmem.rules.yml"
 CONFIG = """
-global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+global: {{scrape_interval: {every}s, scrape_timeout: {every}s, evaluation_interval: 1s}}
 rule_files: [{rules}]
 scrape_configs:
   - job_name: kvmmem
@@ -49,12 +50,12 @@ def free_port():
 
 def get(url, headers=None, **options):
     """The body of a page."""
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=10,
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=60,
                                 **options) as page:
         return page.read().decode()
 
 
-def wait_for(what, seconds=20):
+def wait_for(what, seconds=90):
     """Until @what returns something true; returns that."""
     end = time.monotonic() + seconds
     while True:
@@ -95,16 +96,25 @@ class Server:
 
     def __init__(self, directory, target, more=""):
         directory = pathlib.Path(directory)
-        config = directory / "prometheus.yml"
-        config.write_text(CONFIG.format(rules=RULES, target=target, more=more), encoding="utf-8")
+        self.config = directory / "prometheus.yml", {"rules": RULES, "target": target, "more": more}
+        self._configure(1)
         self.url = f"http://127.0.0.1:{free_port()}"
         self.log = open(directory / "prometheus.log", "wb")     # pylint: disable=consider-using-with
         self.process = subprocess.Popen(    # pylint: disable=consider-using-with
-            [program("prometheus"), f"--config.file={config}",
+            [program("prometheus"), f"--config.file={self.config[0]}",
              f"--storage.tsdb.path={directory / 'tsdb'}",
              f"--web.listen-address={self.url.removeprefix('http://')}"],
             stdout=self.log, stderr=subprocess.STDOUT)
         wait_for(lambda: get(f"{self.url}/-/ready"))
+
+    def _configure(self, every):
+        path, words = self.config
+        path.write_text(CONFIG.format(every=every, **words), encoding="utf-8")
+
+    def every(self, seconds):
+        """Scrape so often from now on."""
+        self._configure(seconds)
+        self.process.send_signal(signal.SIGHUP)
 
     def stop(self):
         """The end."""
@@ -125,10 +135,6 @@ class Server:
         found = self.ask(query)
         assert len(found) < 2, f"{query}: {found}"
         return found[0][1] if found else None
-
-    def scrapes(self):
-        """How many have been stored of its only target."""
-        return self.value("sum_over_time(count_over_time(up[1h])[1s:1s])") or 0
 
     def labels(self, name):
         """All values of a label."""

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Debian's Prometheus scrapes the exporter: values, dashboards, load, coming and going."""
+
+import json
+import os
+import pathlib
+import re
+import time
+
+import prometheus
+from case import DB, WEB, vm_row
+from exporting import Scraped, of_vms
+from test_speed import slowness
+
+CLOCK = os.sysconf("SC_CLK_TCK")
+# Of 500 VMs, long enough for the load to be steady; a minute by --full.
+SECONDS = int(os.environ.get("KVMMEM_SCRAPE_SECONDS", "15"))
+LIMIT = 0.10        # of a processor
+FIELDS = {"__rate_interval": "10s", "instance": ".*"}
+
+
+def cpu_seconds(pid):
+    """Processor time that a process took so far."""
+    words = pathlib.Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / CLOCK
+
+
+def queries(board):
+    """(panel, query) of a dashboard, and those of its variables."""
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            yield panel["title"], target["expr"]
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            query, label = re.fullmatch(r"label_values\((.*), (\w+)\)",
+                                        variable["query"]["query"]).groups()
+            yield f"variable {variable['name']}", f"count by ({label}) ({query})"
+
+
+class Host(Scraped):
+    """One exporter and one Prometheus."""
+
+    def test_values_and_dashboards(self):
+        # One host with several VMs, of which one has a name that wants to be obeyed.
+        vms = [WEB, DB, vm_row("7-1", vcpus=2)]
+        names = ("web", "db", 'a"} 1\nkvmmem_up 0 \\')
+        for vm, name in zip(vms, names):
+            self.command_line(vm["pid"], "qemu", "-name", name)
+        files = {at: of_vms(vms, at) for at in (1000000, 1000777, 1003000)}
+        self.put(files[1000000])
+        run, where = self.start()
+        self.ready(where)
+        server = self.prometheus(where)
+        for at in list(files)[1:]:
+            scraped = prometheus.wait_for(lambda: server.value("count_over_time(up[1h])")) or 0
+            self.put(files[at])
+            prometheus.wait_for(lambda was=scraped: server.value("count_over_time(up[1h])") >
+                                was + 3)
+        # A query has what the file has.
+        for query, value in (
+                ('kvmmem_vm_ept_violations_total{domain="web",access="read"}', 1003000),
+                ('kvmmem_vm_entries_total{domain="web"}', 4 * 9 * 1003000),
+                ('sum(kvmmem_vm_backing_bytes{domain="db",layer="ept"})', (1003000 + 2048) * 1024),
+                ('kvmmem_vm_time_lost_seconds_total{domain="db",where="kvm"}', 1.003),
+                ("kvmmem_vms", 3), ("kvmmem_up", 1), ("kvmmem_lost_total", 0),
+                ('kvmmem_vm_vcpus * on (domain, uuid) group_left (vm) '
+                 'kvmmem_vm_info{vm="5210-14"}', 16)):
+            self.assertEqual(server.value(query), value, query)
+        self.assertEqual(set(server.labels("domain")), set(names))
+        self.check_dashboards(server, where)
+        # Two formats, and what Prometheus itself took.
+        self.assertTrue(server.value('scrape_samples_scraped') > 250)
+        self.check_module_that_goes(server)
+        self.assertIsNone(run.poll())
+
+    def check_dashboards(self, server, where):
+        """Each query has data, and names only what is exported or recorded."""
+        seen = 0
+        for path in sorted((prometheus.DASHBOARDS / "grafana").glob("*.json")):
+            board = json.loads(path.read_text())
+            for title, query in queries(board):
+                fields = {**FIELDS, "domain": "db"}
+                if "instance=\"$instance\"" in query:
+                    fields["instance"] = where
+                query = re.sub(r"\$(\w+)", lambda match, fields=fields: fields[match[1]], query)
+                self.assertTrue(server.ask(query), f"{path.name}, {title}: {query}")
+                seen += 1
+            self.assertEqual(len({panel["id"] for panel in board["panels"]}),
+                             len(board["panels"]))
+        self.assertGreater(seen, 50)
+
+    def check_module_that_goes(self, server):
+        """Unloaded and loaded again under the exporter."""
+        (self.proc / "kvmmem").rename(self.proc / "away")
+        prometheus.wait_for(lambda: server.value("kvmmem_up") == 0)
+        self.assertEqual(server.ask('{__name__=~"kvmmem_vm.*"}'), [])
+        self.assertRegex(self.said(), r"\Akvmmem: the module was unloaded[^\n]*\n\Z")
+        (self.proc / "away").rename(self.proc / "kvmmem")
+        prometheus.wait_for(lambda: server.value("kvmmem_up") == 1)
+        self.assertEqual(server.value('kvmmem_vm_vcpus{domain="web"}'), 4)
+        # A module of the future is none that can be read.
+        self.put("# kvmmem 2\n")
+        prometheus.wait_for(lambda: server.value("kvmmem_up") == 0)
+        self.assertIn("schema 2, but this tool reads schema 1", self.said())
+
+    def test_load(self):
+        """500 VMs with 8 vCPUs each, every second."""
+        vms = [vm_row(f"{number}-1", f"vm{number}", vcpus=8) for number in range(1, 501)]
+        self.names(*vms)
+        at = 10 ** 6
+        self.put(of_vms(vms, at))
+        run, where = self.start()
+        self.ready(where)
+        server = self.prometheus(where)
+        prometheus.wait_for(lambda: server.value("count_over_time(kvmmem_up[1h])"))
+        shares = []
+        for every in (1, 1, 5):
+            # Where others have the machine, a scrape takes longer than a second.
+            server.every(every)
+            slow, begin, before = slowness(), time.monotonic(), cpu_seconds(run.pid)
+            scrapes = server.value("count_over_time(kvmmem_up[1h])")
+            while time.monotonic() - begin < SECONDS:
+                at += 997
+                self.put(of_vms(vms, at))
+                time.sleep(0.7)
+            took = cpu_seconds(run.pid) - before
+            scrapes = server.value("count_over_time(kvmmem_up[1h])") - scrapes
+            if scrapes < SECONDS / 2 / every:
+                continue
+            # It is the work for one that counts.
+            shares.append(took / scrapes / max(slow, slowness()))
+            if shares[-1] < LIMIT:
+                break
+        self.assertTrue(shares, "Prometheus did not get around to it")
+        samples = server.value("scrape_samples_scraped")
+        print(f"{samples:.0f} samples a scrape, {scrapes:.0f} scrapes, one in {every} s: "
+              f"{min(shares):.1%} of a processor at one a second", flush=True)
+        self.assertGreater(samples, 30000)
+        self.assertLess(min(shares), LIMIT)
+        self.assertEqual(server.value("up"), 1)
