@@ -46,7 +46,7 @@ packages() {
 	tool) echo python3 gcc libc6-dev tmux ;;
 	report) echo python3 libjs-dygraphs chromium ;;
 	export) echo python3 python3-prometheus-client python3-yaml python3-bcrypt \
-		python3-requests openssl apt dpkg ;;
+		python3-requests openssl binutils apt dpkg ;;
 	bench) echo linux-perf trace-cmd bpftrace pahole linux-source-6.1 ;;
 	all) for group in build kernels amd intel bochs kunit style tool report export bench; do
 			packages $group

@@ -12,7 +12,8 @@ from exporting import Scraped, of_vms
 
 def resident_kb(pid):
     """Its memory."""
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text("utf-8"))[1])
+    text = pathlib.Path(f"/proc/{pid}/status").read_text("utf-8")
+    return int(re.search(r"VmRSS:\s+(\d+)", text)[1])
 
 
 class Life(Scraped):
