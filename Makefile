@@ -59,13 +59,13 @@ demo:
 	@scripts/demo/demo
 
 matrix:
-	@sh scripts/lab/deps.sh build kernels amd intel bochs
+	@sh scripts/lab/deps.sh build kernels amd intel bochs export
 	@$(bochs)
 	@scripts/matrix/matrix.py $(if $(WRITE),--write)
 
 # Every suite on kernels that look for mistakes: KASAN, KCSAN, KVM built in.
 check-debug:
-	@sh scripts/lab/deps.sh build kernels amd intel bochs kunit
+	@sh scripts/lab/deps.sh build kernels amd intel bochs kunit export
 	@$(bochs)
 	@scripts/test/check --debug
 

@@ -55,7 +55,8 @@ class Format(Tool):
                 openmetrics(written(snapshot, exposition.OPENMETRICS, True))}
         page = {family.name: family for family in plain(written(snapshot, per_vcpu=True))}
         seen = 0
-        for family, lines in exposition.families(snapshot, vms, 0.5, True):
+        for family, lines in exposition.families(
+                snapshot, exposition.Domains().give(vms), 0.5, True):
             if not lines:
                 self.assertNotIn(family.name, read)
                 continue
@@ -136,6 +137,14 @@ class Format(Tool):
         self.assertEqual({series for series in found if "vcpus" in series},
                          {f'kvmmem_vm_vcpus{{domain="{name}",uuid=""}}'
                           for name in ("qemu (1-1)", "qemu (2-1)", "one")})
+        # Who was called so before keeps the name.
+        domains, called = exposition.Domains(), []
+        for ids in ((1,), (1, 2), (1, 2, 3), (2, 3)):
+            rows = [vm_row(f"{number}-1", "qemu") for number in ids]
+            called.append(sorted(domains.give(list(reading(full(vm=rows)).vms.values())).values()))
+        self.assertEqual(called, [["qemu"], ["qemu", "qemu (2-1)"],
+                                  ["qemu", "qemu (2-1)", "qemu (3-1)"],
+                                  ["qemu (2-1)", "qemu (3-1)"]])
 
     def test_every_vcpu(self):
         self.put(full())
@@ -166,8 +175,11 @@ class Format(Tool):
         for family in families:
             self.assertRegex(family.help, r"^[A-Z12v][^\n]*\.$")
             self.assertTrue(not family.unit or family.name.endswith(f"_{family.unit}"))
-        text = (prometheus.SCRIPTS.parent / "Documentation/columns.rst").read_text()
+        text, told = ((prometheus.SCRIPTS.parent / f"Documentation/{name}.rst").read_text("utf-8")
+                      for name in ("columns", "prometheus"))
         for family in families:
+            end = {"counter": "_total", "info": "_info"}.get(family.kind, "")
+            self.assertTrue(f"\n``{family.name}{end}``" in told, family.name)
             for member in family.members:
                 if member.row not in ("made", "mem", "swap", "self"):
                     self.assertIn(f"\n   * - ``{member.column}``", text)

@@ -4,6 +4,7 @@
 import base64
 import os
 import pathlib
+import re
 import signal
 import socket
 import ssl
@@ -284,3 +285,58 @@ class File(Export):
                    user=65534)
         self.assertEqual(sorted(one.name for one in self.proc.iterdir()),
                          ["b.prom", "closed", "kvmmem"])
+
+
+class Service(Export):
+    """The unit that comes with the packages."""
+
+    UNIT = (prometheus.SCRIPTS / "package/tools/kvmmem-export.service").read_text("utf-8")
+
+    def words(self, name):
+        """What the unit says after NAME=."""
+        return re.search(rf"(?m)^{name}=(.*)$", self.UNIT)[1].split()
+
+    def test_it_may_read_what_it_must(self):
+        """As another user, with the capabilities of the unit and no others."""
+        self.put(full())
+        (self.proc / "kvmmem").chmod(0o400)
+        caps = ",".join("+" + cap.lower().removeprefix("cap_")
+                        for cap in self.words("AmbientCapabilities"))
+        self.assertEqual(self.words("AmbientCapabilities"), self.words("CapabilityBoundingSet"))
+        command = self.words("ExecStart")
+        self.assertEqual(command, ["/usr/bin/kvmmem", "export", "--listen", "127.0.0.1:10477"])
+        where = f"127.0.0.1:{prometheus.free_port()}"
+        run = subprocess.Popen(     # pylint: disable=consider-using-with
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", f"--inh-caps={caps}",
+             f"--bounding-set=-all,{caps}", f"--ambient-caps={caps}", TOOL, "export", "--listen",
+             where], env=self.env)
+        self.addCleanup(prometheus.stop, run)
+        self.assertIn("kvmmem_up 1\n", self.ready(where))
+        status = pathlib.Path(f"/proc/{run.pid}/status").read_text("utf-8")
+        self.assertRegex(status, r"Uid:\s+65534")
+
+    def test_all_say_the_same_port(self):
+        self.assertEqual(self.words("SocketBindAllow"), ["tcp:10477"])
+        for path in (prometheus.DASHBOARDS / "kvmmem.url",
+                     prometheus.SCRIPTS.parent / "Documentation/prometheus.rst"):
+            self.assertIn("127.0.0.1:10477", path.read_text("utf-8"))
+
+    def test_the_example_of_a_web_configuration(self):
+        """It is read, up to certificates that are not there; and nobody knows its password."""
+        self.put(full())
+        text = (prometheus.DASHBOARDS / "web.yml").read_text("utf-8")
+        self.fails(1, "certificate or key: no such file", "export", "--listen", "127.0.0.1:0",
+                   "--web-config", self.put(text, "web.yml"))
+        cert, key = certificate(self.proc)
+        text = text.replace("kvmmem.crt", cert).replace("kvmmem.key", key)
+        _run, where = self.start("--web-config", self.put(text, "web.yml"))
+        url = f"https://localhost:{where.split(':')[1]}/metrics"
+        trust = ssl.create_default_context(cafile=cert)
+
+        def refused():
+            try:
+                prometheus.get(url, basic("prometheus", "test"), context=trust)
+            except urllib.error.HTTPError as error:
+                return error.code
+            return None
+        self.assertEqual(prometheus.wait_for(refused), 401)

@@ -65,16 +65,27 @@ def labels(pairs):
     return ",".join(f'{name}="{escaped(value)}"' for name, value in pairs)
 
 
-def domains(vms):
-    """{vm: what to call it}, no two of them the same.
+class Domains:
+    """What VMs are called, no two of them alike.
 
-    VMs that share a name and a UUID, or the lack of one, get their ids as well.
+    VMs that share a name and a UUID, or the lack of one, get their ids as well; but who
+    was there before keeps his name, as his series would end.
     """
-    uses = {}
-    for vm in vms:
-        uses.setdefault((vm.label, vm.uuid), []).append(vm)
-    return {vm: vm.label if len(same) == 1 else f"{vm.label} ({vm.id})"
-            for same in uses.values() for vm in same}
+
+    def __init__(self):
+        self.known = {}
+
+    def give(self, vms):
+        """{vm: name}."""
+        keys = {vm: (vm.id, vm.label, vm.uuid) for vm in vms}
+        found = {vm: self.known[key] for vm, key in keys.items() if key in self.known}
+        uses = collections.Counter(key[1:] for vm, key in keys.items()
+                                   if found.get(vm) in (None, vm.label))
+        for vm, key in keys.items():
+            if vm not in found:
+                found[vm] = vm.label if uses[key[1:]] == 1 else f"{vm.label} ({vm.id})"
+        self.known = {keys[vm]: name for vm, name in found.items()}
+        return found
 
 
 def _by_row(owners):
@@ -133,9 +144,8 @@ def _host(snapshot):
         for values, value in metrics.pools(snapshot.host)]
 
 
-def _vms(vms, per_vcpu):
-    """(family, its samples) of VMs."""
-    called = domains(vms)
+def _vms(vms, called, per_vcpu):
+    """(family, its samples) of VMs, which are @called so."""
     common = {vm: labels((("domain", called[vm]), ("uuid", vm.uuid or ""))) for vm in vms}
     yield metrics.INFO, [
         f"kvmmem_vm_info{{{common[vm]},"
@@ -156,27 +166,31 @@ def _vms(vms, per_vcpu):
         yield family, _lines(family, rows)
 
 
-def families(snapshot, vms, seconds=None, per_vcpu=False):
-    """(family, its samples as lines) of a reading; of none where @snapshot is None."""
+def families(snapshot, called, seconds=None, per_vcpu=False):
+    """(family, its samples as lines) of a reading and its VMs, {VM: name}.
+
+    @snapshot is None where the module could not be read.
+    """
     rows = {"self": {"up": int(snapshot is not None)}}
     yield metrics.UP, [f"kvmmem_up {rows['self']['up']}\n"]
     if seconds is not None:
         yield metrics.SCRAPE, [f"kvmmem_scrape_seconds {seconds:.6f}\n"]
     if snapshot is not None:
         yield from _host(snapshot)
-        yield from _vms(vms, per_vcpu)
+        yield from _vms(list(called), called, per_vcpu)
 
 
 class Writer:
     """Makes the text of readings."""
 
     def __init__(self, per_vcpu=False):
-        self.heads, self.per_vcpu = Heads(), per_vcpu
+        self.heads, self.domains, self.per_vcpu = Heads(), Domains(), per_vcpu
 
     def text(self, form, snapshot, vms, seconds=None):
         """One reading, as bytes."""
         parts = []
-        for family, lines in families(snapshot, vms, seconds, self.per_vcpu):
+        for family, lines in families(snapshot, self.domains.give(vms), seconds,
+                                      self.per_vcpu):
             samples = "".join(lines)
             if samples:
                 parts += self.heads.of(family, form), samples
@@ -191,7 +205,8 @@ class Writer:
         """
         found = {}
         for snapshot, vms in readings:
-            for family, lines in families(snapshot, vms, None, self.per_vcpu):
+            for family, lines in families(snapshot, self.domains.give(vms), None,
+                                          self.per_vcpu):
                 series = found.setdefault(family.name, (family, {}))[1]
                 for line in lines:
                     name = line.rsplit(" ", 1)[0]
