@@ -110,7 +110,7 @@ VM = (
     _one("vm_range_flushes", "counter", "vpid.range", "TLB flushes of address ranges."),
     _parts("vm_huge_mappings", "counter", "event", "huge",
            ("installed", "nx_split", "dirty_log_split", "recovered", "zapped", "table_zapped"),
-           "Huge mappings of KVM's that came and went, while huge_flows is on."),
+           "Huge mappings of KVM's that came and went."),
     _parts("vm_dirty_logging", "gauge", "mode", "made", ("off", "log", "ring"),
            "1 at how the VM's writes are logged; only of VMs that are or were."),
     _one("vm_dirty_bytes", "gauge", "dirty.dirty_kb",
