@@ -3,6 +3,7 @@
 
 import json
 import math
+import re
 
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
@@ -209,3 +210,39 @@ class Format(Tool):
         text = self.output("export", "--from", path, "--begin", "2m", "--vm", "web")
         self.assertEqual(text.count("\nkvmmem_vm_vcpus{"), 3)
         self.assertNotIn("5210", text)
+
+
+class Rules(Tool):
+    """Recording rules and alerts, on series of their own."""
+
+    TESTS = prometheus.DASHBOARDS / "kvmmem.test.yml"
+    ALERTS = ("TimeLost", "Swap", "GapGrows", "VcpuStuck", "LostEvents", "Overcommitted")
+
+    def test_promtool(self):
+        for args in (("check", "rules", prometheus.RULES), ("test", "rules", self.TESTS)):
+            status, said = prometheus.promtool(*map(str, args))
+            self.assertEqual(status, 0, said)
+            self.assertIn("SUCCESS", said)
+        rules, tests = (path.read_text("utf-8") for path in (prometheus.RULES, self.TESTS))
+        self.assertEqual(re.findall(r"- alert: Kvmmem(\w+)", rules), list(self.ALERTS))
+        for alert in self.ALERTS:
+            self.assertRegex(tests, rf"alertname: Kvmmem{alert}\n +eval_time: \w+\n +exp_alerts:\n")
+
+    def test_the_tests_would_see_it(self):
+        """A rule that never fires, or always, fails its test."""
+        rules = prometheus.RULES.read_text("utf-8")
+        (self.proc / "kvmmem.test.yml").write_bytes(self.TESTS.read_bytes())
+        for line in re.findall(r"(?m)^        expr: [^|\n]+$", rules):
+            for wrong in ("vector(0) > 1", "vector(1)"):
+                self.put(rules.replace(line, f"        expr: {wrong}"), "kvmmem.rules.yml")
+                status, said = prometheus.promtool("test", "rules",
+                                                   str(self.proc / "kvmmem.test.yml"))
+                self.assertNotEqual(status, 0, f"{line} {wrong}: {said}")
+
+    def test_names(self):
+        """They are about what is exported."""
+        known = {family.name + end for family in (*metrics.HOST, *metrics.VM, metrics.HUGETLB)
+                 for end in ("", "_total")}
+        used = set(re.findall(r"(?<![\w:])kvmmem_\w+", prometheus.RULES.read_text("utf-8")))
+        self.assertEqual(used - known, set())
+        self.assertGreater(len(used), 7)

@@ -58,6 +58,22 @@ class Port(Export):
         with self.assertRaisesRegex(urllib.error.HTTPError, "404"):
             prometheus.get(f"http://{where}/etc/passwd")
 
+    def test_a_recording(self):
+        """Its last reading, by a port and in a file."""
+        for at in (5, 6):
+            self.put(of_vms([WEB, DB], at))
+            self.output("record", "-o", str(self.proc / "recording"), "-n", "1")
+        (self.proc / "kvmmem").unlink()
+        series = 'kvmmem_vm_entries_total{domain="qemu-system-x86 (4121-11)",uuid=""} '
+        _run, where = self.start("--from", str(self.proc / "recording"))
+        page = self.ready(where)
+        self.assertIn(f"{series}{6 * 9 * 4}\n", page)
+        path = self.proc / "kvmmem.prom"
+        self.output("export", "--from", str(self.proc / "recording"), "--textfile", str(path), "-n",
+                    "1")
+        self.assertEqual(set(prometheus.samples(path.read_text())), set(prometheus.samples(page)))
+        self.assertEqual(self.said(), "")
+
     def test_usage(self):
         self.put(full())
         taken = socket.create_server(("127.0.0.1", 0))

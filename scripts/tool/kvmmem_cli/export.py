@@ -72,6 +72,19 @@ def check(args):
                    "who may read it, or listen on 127.0.0.1 behind a proxy")
 
 
+class Still:
+    """The last reading of a recording; SQLite wants it read by the thread that opened it."""
+
+    detail = None
+
+    def __init__(self, source):
+        self.snapshot = source.read()
+
+    def read(self):
+        """Always the same."""
+        return self.snapshot
+
+
 class Exporter:
     """Reads when somebody asks; the module may go and come back meanwhile."""
 
@@ -164,18 +177,20 @@ def _serve(exporter, args):
 
 def run(args):
     """kvmmem export."""
-    exporter = Exporter(source_of(args), args)
+    source = source_of(args)
+    if args.recording and (args.listen or args.textfile):
+        source = Still(source)
+    exporter = Exporter(source, args)
     if args.listen or args.textfile:
         hold_ends()
         (_serve if args.listen else _files)(exporter, args)
     elif args.recording:
-        source = exporter.source
         for text in exporter.writer.history((one, exporter.select(one))
                                             for one in source.steps()):
             sys.stdout.write(text)
     else:
         begin = time.monotonic()
-        snapshot = exporter.source.read()
+        snapshot = source.read()
         seconds = time.monotonic() - begin
         snapshot.must_select(args.vm)
         sys.stdout.flush()
