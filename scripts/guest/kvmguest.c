@@ -196,7 +196,7 @@ static void run_vms(struct vm *vms, const struct options *opt)
 {
 	struct sigaction action = { .sa_handler = kick };
 	struct timespec wait = { .tv_sec = opt->seconds };
-	pthread_barrier_t all;
+	static pthread_barrier_t all;	/* one call a process */
 	sigset_t set;
 	unsigned int v, i;
 
