@@ -18,6 +18,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -187,8 +188,26 @@ def _fetch(name, scratch):
     tree.rename(home)
 
 
+def installed():
+    """The newest kernel that this machine has with its headers, nothing of which is changed."""
+    found = {}
+    for kdir in pathlib.Path("/lib/modules").glob("*/build"):
+        modules, release = kdir.parent, kdir.parent.name
+        images = (pathlib.Path(f"/boot/vmlinuz-{release}"), modules / "vmlinuz")
+        vmlinuz = next((path for path in images if path.exists()), None)
+        if vmlinuz and (modules / "modules.dep").exists() and (kdir / "Makefile").exists():
+            found[tuple(map(int, re.findall(r"\d+", release)))] = Kernel(
+                "installed", release, release, vmlinuz, modules, kdir.resolve(), "gcc", None,
+                None, None)
+    if not found:
+        raise KernelError("no kernel is installed with its headers")
+    return found[max(found)]
+
+
 def get(name):
     """The Kernel of that name, fetched if it is not in the cache yet."""
+    if name == "installed":
+        return installed()
     if name not in _PLACES:
         raise KernelError(f"no kernel {name}: there are {', '.join(NAMES)}")
     kernel = _load(name)
