@@ -8,8 +8,11 @@
 # make storm    storms of loads, VMs, readers: an hour or two
 # make matrix   the system tests on every kernel; WRITE=1 updates Documentation
 # make bench    what kvmmem costs beside other tools, in instructions
-# make deb      Debian packages, made outside the tree; make rpm: RPMs
-# make check-packages   install, use and remove them in clean systems
+# make install  the tool and the module, below DESTDIR and PREFIX (/usr/local);
+#               make uninstall; the parts are install-tools, modules_install
+# make dist     the source archive, TAG=v1.0.0: of that tag; made outside the
+#               tree, like the packages of make deb and make rpm
+# make check-packages   build, install, use, remove them in clean systems
 # make clean    leave the tree as cloned
 # make help     this list
 
@@ -22,7 +25,38 @@ all:
 		exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
-.PHONY: deb rpm check-packages
+# What goes where is in scripts/package/files.
+PREFIX ?= /usr/local
+export DESTDIR PREFIX MODULE_SIGN_KEY MODULE_SIGN_CERT
+
+install: modules_install install-tools
+	@scripts/package/install module
+
+uninstall: uninstall-tools
+	@scripts/package/install --remove module
+	@scripts/package/module remove $(KDIR)
+
+modules_install:
+	@scripts/package/module install $(KDIR)
+
+install-tools:
+	@scripts/package/install tools
+
+# The source, for DKMS to build it.
+install-dkms:
+	@scripts/package/install dkms module
+
+uninstall-tools:
+	@scripts/package/install --remove tools
+
+uninstall-dkms:
+	@scripts/package/install --remove dkms module
+
+.PHONY: install uninstall modules_install install-tools install-dkms uninstall-tools \
+	uninstall-dkms dist deb rpm check-packages
+dist:
+	@scripts/package/dist $(TAG)
+
 deb rpm:
 	@sh scripts/lab/deps.sh $@
 	@scripts/package/$@

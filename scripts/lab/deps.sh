@@ -42,7 +42,7 @@ packages() {
 	deb) echo debhelper dh-dkms dh-python dpkg-dev make ;;
 	rpm) echo rpm make ;;
 	packages) echo python3 apt mmdebstrap util-linux ;;
-	style) echo gcc make perl python3 python3-docutils sparse linux-source-6.12 ;;
+	style) echo gcc make mandoc perl python3 python3-docutils sparse linux-source-6.12 ;;
 	tool) echo python3 gcc libc6-dev tmux ;;
 	report) echo python3 libjs-dygraphs chromium ;;
 	export) echo python3 python3-prometheus-client python3-yaml python3-bcrypt \

@@ -99,7 +99,7 @@ def machine_mirrors(etc=pathlib.Path("/etc/apt")):
     return main[0], security[0] if security else None
 
 
-def _reaching_options():
+def reaching_options():
     """The machine's proxies, timeouts and date checks, as configuration text."""
     dump = subprocess.run(["apt-config", "dump", "Acquire"], text=True,
                           stdout=subprocess.PIPE, check=True).stdout
@@ -157,7 +157,7 @@ class Archive:
             "Acquire::Retries": "2",
         }
         text = "".join(f'{key} "{value}";\n' for key, value in settings.items())
-        (where / "apt.conf").write_text(_reaching_options() + text)
+        (where / "apt.conf").write_text(reaching_options() + text)
 
     def _apt(self, *argv, cwd=None, check=True):
         env = dict(os.environ, APT_CONFIG=str(self.directory / "apt.conf"), LC_ALL="C")

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-# For the scripts that make packages: the names of things, and a copy of the
-# source outside the tree, so that nothing is left in it. Needs $kind.
+# For the scripts that make archives and packages. Needs $kind; $work is a
+# directory that ends with the script, $out where it leaves what it made.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154
 
 here=$(dirname "$(realpath "$0")")
 tree=$(realpath "$here/../..")
 version=$("$here/install" version)
-maintainer="${DEBFULLNAME:-The kvmmem developers} <${DEBEMAIL:-kvmmem@kvmmem.example}>"
 out=${OUT:-${KVMMEM_CACHE:-$HOME/.cache/kvmmem}/packages/$kind}
-epoch=${SOURCE_DATE_EPOCH:-$(stat -c %Y "$tree/dkms.conf")}
-export SOURCE_DATE_EPOCH="$epoch"
+umask 022
 
 need() {
 	for program; do
@@ -21,12 +19,6 @@ need() {
 	done
 }
 
-# copy_source DIRECTORY
-copy_source() {
-	mkdir "$1"
-	tar -c -C "$tree" --exclude-vcs --exclude-vcs-ignores . | tar -x -C "$1"
-}
-
 mkdir -p "$out"
 out=$(realpath "$out")
 case $out/ in
@@ -35,5 +27,14 @@ case $out/ in
 	exit 1 ;;
 esac
 work=$(mktemp -d)
+log=$work/log
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
+
+# said COMMAND...: what it prints matters only if it fails
+said() {
+	"$@" >"$log" 2>&1 || {
+		cat "$log" >&2
+		exit 1
+	}
+}

@@ -16,30 +16,30 @@ import signal
 import subprocess
 import sys
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "lab"))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.extend([str(HERE), str(HERE.parent / "lab")])
 
 # pylint: disable=wrong-import-position
 import kernels
 import kernels_archive
 import kernels_unpack
+from recipes import RECIPES, SUITES
 
-# By suite: patterns of the kernels whose headers it has, and packages. Packages
-# are built where dh-dkms is oldest, and installed there and where dkms is newer.
-SUITES = {
-    "bookworm": ([r"6\.1\.", r"6\.12\."],
-                 ["debhelper", "dh-dkms", "dh-python", "lintian", "rpm"]),
-    "trixie": ([r"6\.12\.", r"7\.[0-9]+\."], []),
-}
-_PACKAGES = ["bash-completion", "dkms", "gcc", "kmod", "make", "openssl", "python3"]
-
-# Nothing in a root survives a power cut anyway, and nobody reads its manuals but ours.
-_OPTIONS = ["--mode=root", "--variant=apt", "--quiet", "--dpkgopt=force-unsafe-io",
+# Nothing in a root survives a power cut anyway.
+_OPTIONS = ["--mode=root", "--quiet", "--dpkgopt=force-unsafe-io",
             "--aptopt=Acquire::Languages \"none\"",
-            "--dpkgopt=path-exclude=/usr/share/locale/*",
-            "--dpkgopt=path-exclude=/usr/share/doc/*/*",
-            "--dpkgopt=path-include=/usr/share/doc/kvmmem-*/*",
-            "--dpkgopt=path-exclude=/usr/share/man/*",
-            "--dpkgopt=path-include=/usr/share/man/man8/kvmmem*"]
+            "--dpkgopt=path-exclude=/usr/share/locale/*"]
+# Nobody reads its manuals but ours.
+_SMALL = ["--dpkgopt=path-exclude=/usr/share/doc/*/*",
+          "--dpkgopt=path-include=/usr/share/doc/kvmmem-*/*",
+          "--dpkgopt=path-exclude=/usr/share/man/*",
+          "--dpkgopt=path-include=/usr/share/man/man*/kvmmem*"]
+# Packages for a system without a network: $1 is its root.
+_KEEP = """--customize-hook=
+mkdir -p "$1/var/kernels"
+APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq -y --no-install-recommends --download-only install {}
+mv "$1"/var/cache/apt/archives/*.deb "$1/var/kernels/"
+"""
 
 # A root of its own for each run: $1 is the clean one, $2 the empty directory where
 # it appears, $3 where what is written goes; then pairs of what is seen where.
@@ -79,29 +79,39 @@ def _locked(name):
         yield
 
 
-def _headers(archive, patterns):
-    """The packages with the newest headers of each kernel."""
-    for pattern in patterns:
+def _packages(archive, what, choices):
+    """The packages linux-`what`- of the newest release of each kernel."""
+    for pattern, flavour in choices:
         release = kernels_unpack.choose_release(archive, pattern)
         if not release:
             raise archive.missing(f"kernel {pattern} with headers")
-        yield f"linux-headers-{release}"
+        yield f"linux-{what}-{release.replace(kernels_unpack.FLAVOUR, flavour)}"
 
 
-def _make(suite, root):
-    """Fill the directory `root` with a release of Debian."""
-    patterns, packages = SUITES[suite]
+def _options(recipe, archive):
+    """Those of mmdebstrap."""
+    packages = [*recipe.packages, *_packages(archive, "headers", recipe.kernels + recipe.images),
+                *_packages(archive, "image", recipe.images)]
+    later = list(_packages(archive, "headers", recipe.later))
+    reaching = [f"--aptopt={line.rstrip(';')}"
+                for line in kernels_archive.reaching_options().splitlines()]
+    return [*_OPTIONS, *reaching, f"--variant={recipe.variant}", f"--include={','.join(packages)}",
+            *(_SMALL if recipe.small else []), *([_KEEP.format(" ".join(later))] if later else [])]
+
+
+def _make(name, root):
+    """Fill the directory `root` by a recipe."""
+    recipe = RECIPES[name]
+    suites = SUITES[recipe.suite]
     lists = root.with_name(f"{root.name}.apt")
     for left in (lists, root):
         _remove(left)
-    suites = [suite, f"{suite}-security", f"{suite}-backports"]
     archive = kernels_archive.Archive(lists, suites)
-    packages = [*_PACKAGES, *packages, *_headers(archive, patterns)]
     main, security = kernels_archive.machine_mirrors()
-    uris = [main, security or main, main]
-    command = ["mmdebstrap", *_OPTIONS, f"--include={','.join(packages)}", suite, root,
-               *(f"deb [signed-by={kernels_archive.KEYRING}] {uri} {name} main"
-                 for uri, name in zip(uris, suites))]
+    uris = [security or main if suite.endswith("-security") else main for suite in suites]
+    command = ["mmdebstrap", *_options(recipe, archive), recipe.suite, root,
+               *(f"deb [signed-by={kernels_archive.KEYRING}] {uri} {suite} main"
+                 for uri, suite in zip(uris, suites))]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)
@@ -110,7 +120,7 @@ def _make(suite, root):
     _remove(lists)
     if done.returncode:
         _remove(root)
-        raise kernels.KernelError(f"no root of {suite}:\n{done.stdout}")
+        raise kernels.KernelError(f"no system {name}:\n{done.stdout}")
 
 
 def _remove(path):
@@ -121,22 +131,22 @@ def _remove(path):
         shutil.rmtree(path)
 
 
-def get(suite):
-    """The path of the clean root of a release, made if need be."""
-    recipe = repr((SUITES[suite], _PACKAGES, _OPTIONS))
-    root = home() / f"{suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
-    with _locked(suite):
+def get(name):
+    """The path of the clean system of a recipe, made if need be."""
+    recipe = repr((RECIPES[name], SUITES, _OPTIONS, _SMALL, _KEEP))
+    root = home() / f"{name}.{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
+    with _locked(name):
         if not root.exists():
-            print(f"# making a clean {suite} (some minutes, once)", flush=True)
-            for old in home().glob(f"{suite}-*"):
+            print(f"# making a clean system: {name} (some minutes, once)", flush=True)
+            for old in home().glob(f"{name}.????????"):
                 _remove(old)
-            scratch = home() / f"new-{suite}"
-            _make(suite, scratch)
+            scratch = home() / f"new-{name}"
+            _make(name, scratch)
             scratch.rename(root)
     return root
 
 
-def run(suite, argv, scratch, binds=(), timeout=600):
+def run(name, argv, scratch, binds=(), timeout=600):
     """Run a command in a fresh copy of a root; subprocess.CompletedProcess.
 
     `scratch` is an empty directory. Of `binds`, pairs (path here, path there),
@@ -148,8 +158,8 @@ def run(suite, argv, scratch, binds=(), timeout=600):
         path.mkdir()
     words = [word for bind in binds for word in (*bind, "ro")[:3]]
     # Whoever kills us kills all of it.
-    command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child",
-               "/bin/sh", "-c", _ENTER, "enter", get(suite), root, changes, *words, "--", *argv]
+    command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork",
+               "--kill-child", "/bin/sh", "-c", _ENTER, "enter", get(name), root, changes, *words, "--", *argv]
     with subprocess.Popen([os.fspath(word) for word in command], text=True, errors="replace",
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, start_new_session=True) as process:

@@ -8,6 +8,7 @@ Prints a line a check and "N passed, N failed".
 import io
 import pathlib
 import re
+import subprocess
 import sys
 
 import docutils.core
@@ -40,7 +41,8 @@ def rst_files():
 
 def documents():
     """All that people read."""
-    return [TREE / name for name in ("README.md", "CONTRIBUTING.md", "NEWS")] + rst_files() + \
+    return [TREE / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "MAINTAINERS",
+                                    "NEWS")] + rst_files() + \
         sorted(path for path in TREE.glob("Documentation/ABI/**/*") if path.is_file())
 
 
@@ -165,10 +167,25 @@ def generated():
     return ""
 
 
+def versions():
+    """Everybody names the same version."""
+    done = subprocess.run([SCRIPTS / "package/versions"], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    return done.stdout or ("" if not done.returncode else f"status {done.returncode}")
+
+
+def manuals():
+    """mandoc finds nothing in the manuals."""
+    pages = sorted((SCRIPTS / "package/tools").glob("*.[48]"))
+    done = subprocess.run(["mandoc", "-T", "lint", *pages], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    return done.stdout or ("" if pages and not done.returncode else f"status {done.returncode}")
+
+
 def main():
     """Run all; the result is the exit status."""
     passed = failed = 0
-    for check in (strict, widths, readme, links, names, reachable, machine, generated):
+    for check in (versions, manuals, strict, widths, readme, links, names, reachable, machine, generated):
         try:
             bad = check() if rst_files() else "there are no documents"
         except Exception as error:  # pylint: disable=broad-exception-caught

@@ -1,4 +1,4 @@
-#!/bin/sh
+# shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
 #
 # Print -DKVMMEM_HAVE_<TEST> for each kernel API in this directory that exists.

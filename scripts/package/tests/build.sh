@@ -1,53 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0
-# Make the packages, of this version and of one before it.
+# The source package, built again where there is only what debian/control asks for,
+# as build daemons do.
 # shellcheck shell=sh
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . /tree/scripts/package/tests/lib.sh
 
-export OUT=/out
-check "make deb" make -C /tree deb
-check "make rpm" make -C /tree rpm
+mkdir -p "/out/$suite" /tmp/one /tmp/another/place
+cp "/out/kvmmem_$version-1.dsc" "/out/kvmmem_$version.orig.tar.gz" \
+	"/out/kvmmem_$version-1.debian.tar.xz" "/out/$suite/"
 
-for package in dkms tools; do
-	check "kvmmem-${package}_${version}_all.deb is there" \
-		test -s "/out/kvmmem-${package}_${version}_all.deb"
-	check "kvmmem-$package-$version-1.noarch.rpm is there" \
-		test -s "/out/kvmmem-$package-$version-1.noarch.rpm"
-done
-
-check "lintian has no error" \
-	lintian --allow-root --fail-on error --display-info --tag-display-limit 0 \
-	/out/kvmmem_"$version"_*.changes
-grep '^[EWI]:' "$log" | sed 's/^/# /'
-
-dkms_files() {
-	dpkg-deb -c "/out/kvmmem-dkms_${version}_all.deb" |
-		sed -n "s,^.* \./usr/src/kvmmem-$version/\([^ ]*[^/]\)$,\1,p" | sort
+# build DIRECTORY
+build() {
+	cd "$1" && dpkg-source -x "/out/kvmmem_$version-1.dsc" source && cd source &&
+		dpkg-buildpackage -us -uc "$2"
 }
-check "the source package of the module has it all" says '^kmod/main\.c$' dkms_files
-check "... and no test of it" not says '^kmod/tests/' dkms_files
-check "... and nothing that is not in the source" \
-	sh -c 'cd /tree && xargs ls' <<END
-$(dkms_files)
-END
-
-check "the spec is accepted without a warning" not says warning rpmbuild --nobuild --nodeps \
-	--define "_sourcedir /out" --define "_buildhost localhost" /out/kvmmem.spec
-
-# A version before this one, for upgrades; of the module it has next to nothing,
-# which is quicker to build.
-mkdir /tmp/old
-tar -c -C /tree --exclude-vcs --exclude-vcs-ignores . | tar -x -C /tmp/old
-sed -i 's/^PACKAGE_VERSION=.*/PACKAGE_VERSION="0.0.9"/' /tmp/old/dkms.conf
-echo 'kvmmem-y := kmod/old.o' >>/tmp/old/Kbuild
-cat >/tmp/old/kmod/old.c <<END
-#include <linux/module.h>
-
-MODULE_DESCRIPTION("An older version, for tests");
-MODULE_LICENSE("GPL");
-MODULE_VERSION(KVMMEM_VERSION);
-END
-mkdir /out/old
-check "make deb of the version before" make -C /tmp/old deb OUT=/out/old
-check "one line of dkms.conf is the version" test -s /out/old/kvmmem-dkms_0.0.9_all.deb
+echo "# debhelper $(dpkg-query -W -f '${Version}' debhelper)," \
+	"dh-dkms $(dpkg-query -W -f '${Version}' dh-dkms)"
+check "unpacks, has what it needs to be built, and builds" build /tmp/one -F
+check "... and again, elsewhere" build /tmp/another/place -b
+for package in dkms tools; do
+	deb=kvmmem-${package}_$version-1_all.deb
+	check "$deb is the same, byte for byte" cmp "/tmp/one/$deb" "/tmp/another/place/$deb"
+	echo "# $deb: $(($(stat -c %s "/tmp/one/$deb") / 1024)) KiB," \
+		"installed $(dpkg-deb -f "/tmp/one/$deb" Installed-Size) KiB"
+done
+check "... and so is the source package" \
+	cmp "/tmp/one/kvmmem_$version-1.debian.tar.xz" "/out/kvmmem_$version-1.debian.tar.xz"
+check "cleaning leaves the source as it was" sh -c "cd /tmp/another/place/source &&
+	debian/rules clean && dpkg-source -b . && dpkg-source -x --no-check \
+		../kvmmem_$version-1.dsc ../clean && diff -r . ../clean"
+cp /tmp/one/*.deb /tmp/one/*.changes /tmp/one/*.buildinfo "/out/$suite/"
 echo "# done"

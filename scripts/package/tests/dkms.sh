@@ -4,16 +4,18 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . /tree/scripts/package/tests/lib.sh
 
-echo "# $(dkms --version 2>&1), kernels $(kernels | tr '\n' ' ')"
-/tree/scripts/package/install dkms /
+echo "# $(dkms --version 2>&1), kernel $(kernels)"
+make -C /tree install-dkms >/dev/null
 # What dkms signs with when there is one; it is not dkms's own, as its name shows.
 openssl req -new -x509 -nodes -days 1000 -subj "/CN=a key of this machine" -newkey rsa:2048 \
 	-keyout /var/lib/dkms/mok.key -outform DER -out /var/lib/dkms/mok.pub 2>/dev/null
 
 check "dkms add" dkms add "kvmmem/$version"
+check "... finds nothing wrong with dkms.conf" not grep -iE 'deprecated|warning' "$log"
 check "... is listed" dkms_says "^kvmmem/$version: added"
 for kernel in $(kernels); do
 	check "dkms build for $kernel" dkms build "kvmmem/$version" -k "$kernel"
+	check "... has nothing to warn of" not grep -iE 'deprecated|warning' "$log"
 	check "dkms install for $kernel" dkms install "kvmmem/$version" -k "$kernel"
 	check "... is listed" dkms_says "$(installed "$version" "$kernel")"
 	module=$(module_of "$kernel")
@@ -62,6 +64,6 @@ check "... is not listed any more" not dkms_says kvmmem
 for kernel in $(kernels); do
 	check "... is gone from $kernel" test -z "$(module_of "$kernel")"
 done
-rm -r "/usr/src/kvmmem-$version"
+check "make uninstall-dkms" make -C /tree uninstall-dkms
 check "nothing is left" no_traces
 echo "# done"

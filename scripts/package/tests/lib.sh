@@ -1,40 +1,44 @@
 # SPDX-License-Identifier: GPL-2.0
 # For the tests, which run as root in a clean Debian of their own: the source
-# tree is at /tree, read-only, and packages are below /out.
+# tree is at /tree, read-only, packages are below /out, and those that the release
+# of Debian, $1, has built are below /out/$1.
 # shellcheck shell=sh
 # shellcheck disable=SC2034
 set -u
 
 version=$(/tree/scripts/package/install version)
+suite=$1
 log=/tmp/log
 
 # Left out of the clean system with its manuals; dpkg does not make it for ours.
-mkdir -p /usr/share/man/man8
+mkdir -p /usr/share/man/man4 /usr/share/man/man8
 
-# check NAME COMMAND...: it must succeed
+# check NAME COMMAND...: it must succeed; what it printed is in $log for the next
 check() {
-	name=$1
+	name=$1 got=0
 	shift
-	if "$@" >"$log" 2>&1; then
+	"$@" >"$log.new" 2>&1 || got=$?
+	mv "$log.new" "$log"
+	if [ $got = 0 ]; then
 		printf 'ok %s\n' "$name"
-	else
-		printf 'FAIL %s: status %s of: %s\n' "$name" $? "$*"
-		tail -n 20 "$log" | sed 's/^/    /'
-		for make_log in /var/lib/dkms/kvmmem/*/build/make.log; do
-			[ -e "$make_log" ] || continue
-			grep -E 'rror' "$make_log" | head -n 20 | sed 's/^/    /'
-			rm -f "$make_log"
-		done
+		return
 	fi
+	printf 'FAIL %s: status %s of: %s\n' "$name" $got "$*"
+	tail -n 20 "$log" | sed 's/^/    /'
+	for make_log in /var/lib/dkms/kvmmem/*/build/make.log; do
+		[ -e "$make_log" ] || continue
+		grep -E 'rror' "$make_log" | head -n 20 | sed 's/^/    /'
+		rm -f "$make_log"
+	done
 }
 
 # status N COMMAND...: it must end with that status
 status() {
-	want=$1 got=0
+	want=$1 ended=0
 	shift
-	"$@" || got=$?
-	[ "$got" = "$want" ] || {
-		echo "status $got, not $want"
+	"$@" || ended=$?
+	[ "$ended" = "$want" ] || {
+		echo "status $ended, not $want"
 		return 1
 	}
 }
@@ -61,7 +65,7 @@ not() {
 }
 
 kernels() {
-	ls /lib/modules
+	ls /lib/modules 2>/dev/null
 }
 
 # dkms runs depmod only for kernels that are there as a whole, with more than

@@ -43,6 +43,62 @@ check "... and files" says '^/tmp/proc/kvmmem$' words kvmmem --file /tmp/proc/k
 
 check "... and recordings" says '^/tmp/proc/kvmmem$' words kvmmem report /tmp/proc/k
 
+# What the services say of the module.
+hooks() {
+	printf '# hook name state events why_not purpose\n' >/tmp/hooks
+	while read -r line; do
+		echo "hook $line" >>/tmp/hooks
+	done
+	KVMMEM_PROC=/tmp/proc KVMMEM_HOOKS=/tmp/hooks /usr/libexec/kvmmem/check-hooks
+}
+good="kvm_page_fault attached 5 - faults
+kvm_exit off 0 by-parameter service-time
+kvm_pml_full waiting 0 kvm-not-loaded dirty
+vmx_flush_tlb_asid absent 0 not-in-this-kernel flushes"
+check "check-hooks is content with what is right" \
+	says '^hooks: 1 attached, 1 waiting, 1 off, 1 absent$' hooks <<END
+$good
+END
+check "... and ends with 0" hooks <<END
+$good
+END
+check "... and names what is not" says '^kvm_entry is refused .prototype:.u32..: .* .time. is unknown' \
+	hooks <<END
+$good
+kvm_entry refused 0 prototype:(u32) time
+END
+check "... and ends with 1" status 1 hooks <<END
+$good
+kvm_entry failed 0 errno-12 time
+END
+check "... also without the module" status 1 /usr/libexec/kvmmem/check-hooks
+
+# Of the documents and manuals.
+check "no link leads nowhere" python3 - <<'END'
+import pathlib, re, sys
+seen = 0
+for path in pathlib.Path("/usr/share/doc/kvmmem-tools").rglob("*"):
+    if path.is_symlink() and not path.exists():
+        sys.exit(f"{path} leads nowhere")
+    if path.suffix not in (".md", ".rst"):
+        continue
+    for one, other in re.findall(r"\]\(([^)\s]+)\)|<([^<>`\s]+)>`__", path.read_text()):
+        target = (one or other).split("#")[0]
+        if re.match(r"[a-z]+:", target) or not target:
+            continue
+        seen += 1
+        if not (path.parent / target).exists():
+            sys.exit(f"{path}: nothing at {target}")
+man = pathlib.Path("/usr/share/man")
+for unit in pathlib.Path("/usr/lib/systemd/system").glob("kvmmem*"):
+    for name, section in re.findall(r"man:([\w-]+)\((\d)\)", unit.read_text()):
+        if section == "8" and not list(man.glob(f"man{section}/{name}.{section}*")):
+            sys.exit(f"{unit}: no {name}({section})")
+print(seen, "links")
+if seen < 30:
+    sys.exit("few links")
+END
+
 # Every option and command of the help is in the manual.
 for command in '' stat top record report explain export; do
 	page=kvmmem${command:+-$command}

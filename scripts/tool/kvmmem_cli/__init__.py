@@ -16,4 +16,4 @@ webconfig, web   the port, and who may read it
 all others       a view each, with its parts
 """
 
-VERSION = "0.1.0"
+VERSION = "1.0.0"
