@@ -48,7 +48,7 @@ RECIPES = {
     "lint": Recipe("testing", ("apparmor", "checkpolicy", "lintian", "make", "mandoc", "rpm",
                                "rpmlint", "systemd")),
     "autopkgtest": Recipe(
-        "testing", ("autopkgtest", "binutils", "busybox-static", "dkms", "gcc", "kmod", "libc6-dev",
+        "testing", ("apparmor", "autopkgtest", "binutils", "busybox-static", "dkms", "gcc", "kmod", "libc6-dev",
                     "make", "python3", "qemu-system-x86", "xz-utils", "zstd"),
         images=((r"7\.[0-9]+\.", "cloud-amd64"),)),
     "bookworm": _user("bookworm", (r"6\.1\.", "cloud-amd64"), (r"6\.12\.", "cloud-amd64")),

@@ -37,6 +37,7 @@ _SMALL = ["--dpkgopt=path-exclude=/usr/share/doc/*/*",
 # Packages for a system without a network: $1 is its root.
 _KEEP = """--customize-hook=
 mkdir -p "$1/var/kernels"
+rm -f "$1"/var/cache/apt/archives/*.deb
 APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq -y --no-install-recommends --download-only install {}
 mv "$1"/var/cache/apt/archives/*.deb "$1/var/kernels/"
 """
@@ -133,8 +134,10 @@ def _remove(path):
 
 def get(name):
     """The path of the clean system of a recipe, made if need be."""
-    recipe = repr((RECIPES[name], SUITES, _OPTIONS, _SMALL, _KEEP))
-    root = home() / f"{name}.{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
+    recipe = RECIPES[name]
+    whole = repr((recipe, SUITES[recipe.suite], _OPTIONS, recipe.small and _SMALL,
+                  recipe.later and _KEEP))
+    root = home() / f"{name}.{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
     with _locked(name):
         if not root.exists():
             print(f"# making a clean system: {name} (some minutes, once)", flush=True)

@@ -68,10 +68,13 @@ kernels() {
 	ls /lib/modules 2>/dev/null
 }
 
-# dkms runs depmod only for kernels that are there as a whole, with more than
-# their headers.
+# dkms runs depmod only for kernels that are there as a whole, with modules of their
+# own and not only their headers.
 for kernel in $(kernels); do
-	[ -e "/lib/modules/$kernel/modules.dep" ] || depmod "$kernel" 2>/dev/null
+	[ ! -e "/lib/modules/$kernel/modules.dep" ] || continue
+	mkdir -p "/lib/modules/$kernel/kernel"
+	echo | gcc -c -x c - -o "/lib/modules/$kernel/kernel/some.ko"
+	depmod "$kernel" 2>/dev/null
 done
 
 # A kernel of another name: its headers are a copy of those of the first one,

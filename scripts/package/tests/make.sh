@@ -16,7 +16,7 @@ same() {
 # The repository that a maintainer tags, and a clone by someone whose umask differs.
 mkdir /tmp/repository
 tar -c -C /tree --exclude-vcs --exclude-vcs-ignores . | tar -x -C /tmp/repository
-cp /tree/.gitignore /tmp/repository/ 2>/dev/null
+cp /tree/.gitignore /tmp/repository/
 repository() {
 	git -c init.defaultBranch=main init -q /tmp/repository &&
 		git -C /tmp/repository add -A &&
@@ -40,7 +40,7 @@ check "make dist of a tree" make -C /tree dist OUT=/tmp/tree
 check "... is the same" same /out/dist /tmp/tree '*.tar.gz *.spec'
 echo "# kvmmem-$version.tar.gz: $(stat -c %s "/out/dist/kvmmem-$version.tar.gz") bytes"
 check "the archive makes itself" sh -c "cd /tmp && tar xf /out/dist/kvmmem-$version.tar.gz &&
-	make -C kvmmem-$version dist OUT=/tmp/again"
+	: >kvmmem-$version/kmod/left.o && make -C kvmmem-$version dist OUT=/tmp/again"
 check "... the same" same /out/dist /tmp/again '*.tar.gz *.spec'
 
 # refuses FILE EXPRESSION WHO: make dist says who names another version
