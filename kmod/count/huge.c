@@ -90,7 +90,7 @@ bool kvmmem_huge_fault(struct kvmmem_vcpu *rec)
 	bool count = !kvmmem_flow_counts(vm);
 	s64 of_1g, of_2m;
 
-	/* First, so that what comes from here on is looked at at the next end. */
+	/* First, so that the next end looks at what comes from here on. */
 	rec->seen_2m = kvmmem_ept_2m_low(kvm);
 	of_1g = huge_take(vm, kvm, 1, HUGE_ALL);
 	of_2m = huge_take(vm, kvm, 0, HUGE_ALL);

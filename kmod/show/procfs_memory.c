@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /proc/kvmmem: where a VM's memory lies, which huge mappings come and go, and what the older MMU has to do for it.
+ * /proc/kvmmem: where a VM's memory lies, which huge mappings come and go, and what the
+ * older MMU has to do for it.
  */
 #include <linux/math64.h>
 #include <linux/nodemask.h>
