@@ -93,13 +93,13 @@ demo:
 	@scripts/demo/demo
 
 matrix:
-	@sh scripts/lab/deps.sh build kernels amd intel bochs export
+	@sh scripts/lab/deps.sh build kernels amd intel bochs export perf
 	@$(bochs)
 	@scripts/matrix/matrix.py $(if $(WRITE),--write)
 
 # Every suite on kernels that look for mistakes: KASAN, KCSAN, KVM built in.
 check-debug:
-	@sh scripts/lab/deps.sh build kernels amd intel bochs kunit export
+	@sh scripts/lab/deps.sh build kernels amd intel bochs kunit export perf
 	@$(bochs)
 	@scripts/test/check --debug
 

@@ -6,7 +6,11 @@
 #define _KVMMEM_COMPAT_GUEST_H
 
 #include <linux/bitops.h>
+#include <linux/irqflags.h>
 #include <linux/kvm_host.h>
+#include <linux/mm.h>
+
+#include "compat/spte.h"
 
 /* VMCS fields: SDM vol. 3D, appendix B. */
 #define KVMMEM_VMCS_GPA		0x2400
@@ -72,6 +76,41 @@ static inline u64 kvmmem_vcpu_state(const struct kvm_vcpu *vcpu)
 static inline u64 kvmmem_vcpu_fixed(const struct kvm_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->stat.pf_fixed);
+}
+
+/**
+ * kvmmem_vcpu_mapped_level - the level at which KVM's tables map an address
+ * @vcpu: the vCPU, which the calling thread is about to enter
+ * @gpa: the guest-physical address
+ *
+ * KVM walks its tables so, too: whoever takes a table away asks all vCPUs that may be
+ * in the guest to flush, by an interrupt, and waits for it before the table is freed.
+ *
+ * Return: 1: 4K, 2: 2M, 3: 1G; 0 if that cannot be told here, or there is no mapping.
+ */
+static inline unsigned int kvmmem_vcpu_mapped_level(const struct kvm_vcpu *vcpu, u64 gpa)
+{
+#ifdef KVMMEM_HAVE_ROOT_ROLE
+	const struct kvm_mmu *mmu = vcpu->arch.mmu;
+	int level = mmu->root_role.level;
+	u64 at = mmu->root.hpa;
+
+	if (!irqs_disabled() || READ_ONCE(vcpu->mode) != IN_GUEST_MODE ||
+	    level < PT64_ROOT_4LEVEL || kvmmem_kvm_is_tdx(vcpu->kvm))
+		return 0;
+	for (; level; level--) {
+		const u64 *table = __va(at & __PHYSICAL_MASK & PAGE_MASK);
+
+		if (!pfn_valid((at & __PHYSICAL_MASK) >> PAGE_SHIFT))
+			return 0;
+		at = READ_ONCE(table[(gpa >> (PAGE_SHIFT + 9 * (level - 1))) & 511]);
+		if (!(at & KVMMEM_SPTE_PRESENT))
+			return 0;
+		if (level == 1 || (at & KVMMEM_SPTE_HUGE))
+			return level;
+	}
+#endif
+	return 0;
 }
 
 #endif /* _KVMMEM_COMPAT_GUEST_H */

@@ -13,6 +13,8 @@
 #include <linux/swapops.h>
 #include <linux/xarray.h>
 
+#include "compat/spte.h"
+
 /**
  * struct kvmmem_slot - a copy of what matters of a memory slot
  * @base_gfn: first guest page
@@ -317,13 +319,6 @@ static inline u64 kvmmem_shadow_tables(const struct kvm *kvm)
 	return READ_ONCE(kvm->stat.mmu_shadow_pages);
 #endif
 }
-
-/*
- * Bit 11 of an entry of KVM's tables (SPTE_MMU_PRESENT_MASK of KVM's private
- * spte.h) says on both vendors' processors that it is a mapping or a table and
- * not a note about MMIO or a change under way. Since 5.13.
- */
-#define KVMMEM_SPTE_PRESENT	BIT_ULL(11)
 
 /**
  * kvmmem_spte_frozen - is an entry's change under way?

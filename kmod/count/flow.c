@@ -23,6 +23,7 @@
 #include "decode/param.h"
 #include "registry/process.h"
 #include "registry/records.h"
+#include "registry/trace.h"
 
 static bool huge_flows;
 static struct kvmmem_hook spte_hook;
@@ -56,7 +57,19 @@ struct frozen {
 
 static DEFINE_PER_CPU(struct frozen, frozen);
 
-static void flow_count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gfn)
+static void flow_trace(const struct kvmmem_vm *vm, enum kvmmem_flow flow, u64 gfn, int level)
+{
+	const char *page = level == 2 ? "2m" : "1g";
+
+	if (flow == KVMMEM_FLOW_SPLIT)
+		trace_huge_split(vm, gfn << PAGE_SHIFT, page, vm ? "nx" : "-");
+	else if (flow == KVMMEM_FLOW_SPLIT_LOGGED)
+		trace_huge_split(vm, gfn << PAGE_SHIFT, page, "dirty_log");
+	else if (flow == KVMMEM_FLOW_RECOVERED)
+		trace_huge_recovered(vm, gfn << PAGE_SHIFT, page, "-");
+}
+
+static void flow_count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gfn, int level)
 {
 	struct kvmmem_vm *vm;
 
@@ -69,24 +82,25 @@ static void flow_count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gf
 			flow = KVMMEM_FLOW_SPLIT_LOGGED;
 		atomic64_inc(&vm->flows[flow]);
 	}
+	flow_trace(vm, flow, gfn, level);
 	rcu_read_unlock();
 }
 
-static noinline void flow_account(enum kvmmem_flow flow, u64 gfn)
+static noinline void flow_account(enum kvmmem_flow flow, u64 gfn, int level)
 {
 	struct frozen *last = get_cpu_ptr(&frozen);
 
 	if (last->task == current && last->gfn == gfn && flow == KVMMEM_FLOW_LINKED)
 		flow = KVMMEM_FLOW_SPLIT;
 	else if (last->task)
-		flow_count(last->mm, KVMMEM_FLOW_ZAPPED, last->gfn);
+		flow_count(last->mm, KVMMEM_FLOW_ZAPPED, last->gfn, level);
 	last->task = NULL;
 	if (flow == KVMMEM_FLOW_FROZEN) {
 		last->task = current;
 		last->mm = current->mm;
 		last->gfn = gfn;
 	}
-	flow_count(current->mm, flow, gfn);
+	flow_count(current->mm, flow, gfn, level);
 	put_cpu_ptr(&frozen);
 }
 
@@ -99,7 +113,7 @@ static __always_inline void flow_spte_changed(u64 gfn, int level, u64 old_spte, 
 	kvmmem_hook_seen(KVMMEM_HOOK_SPTE_CHANGED);
 	flow = kvmmem_flow_kind(level, old_spte, new_spte);
 	if (flow != KVMMEM_FLOW_NONE)
-		flow_account(flow, gfn);
+		flow_account(flow, gfn, level);
 }
 
 KVMMEM_SPTE_CHANGED_PROBES(flow_spte_changed);

@@ -11,6 +11,7 @@
 #include "count/huge.h"
 #include "count/inval.h"
 #include "decode/value.h"
+#include "registry/trace.h"
 
 /* Slots of one range that are remembered for refaults; all are counted. */
 #define REMEMBERED	4
@@ -57,6 +58,18 @@ static __always_inline enum kvmmem_inval inval_whose(const struct mmu_notifier_r
 	return kvmmem_decode_inval(&taker);
 }
 
+/* Of the guest's addresses the first one. */
+static noinline void inval_observed(const struct kvmmem_vm *vm, enum kvmmem_inval who,
+				    const struct kvmmem_range *first, unsigned long start,
+				    u64 pages)
+{
+	u64 offset = max(start, first->start) - first->start;
+
+	trace_invalidate(vm, kvmmem_inval_word(who),
+			 ((u64)first->gfn << PAGE_SHIFT) + (offset & PAGE_MASK),
+			 pages << PAGE_SHIFT);
+}
+
 static __always_inline void inval_count(struct kvmmem_inval_counts *counts,
 					const struct mmu_notifier_range *range)
 {
@@ -76,6 +89,8 @@ static __always_inline void inval_count(struct kvmmem_inval_counts *counts,
 	shard = inval_shard(counts);
 	atomic64_inc(&shard->by[who].calls);
 	atomic64_add(pages, &shard->by[who].pages);
+	if (trace_invalidate_enabled())
+		inval_observed(counts->vm, who, first, start, pages);
 	if (likely(start >= first->start && end <= first->end))
 		inval_remember(counts, first, start, pages);
 	else

@@ -22,9 +22,11 @@
 #include "count/latency.h"
 #include "count/run.h"
 #include "count/ticks.h"
+#include "count/violation.h"
 #include "decode/param.h"
 #include "decode/quantile.h"
 #include "registry/info.h"
+#include "registry/observed.h"
 
 DEFINE_STATIC_KEY_FALSE(kvmmem_latency_key);
 
@@ -55,7 +57,7 @@ static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 
 {
 	u64 taken = kvmmem_vcpu_pf_taken(rec->vcpu);
 	bool huge = kvmmem_huge_fault(rec);
-	u64 ticks, asleep, user;
+	u64 ticks, ns, asleep, user;
 
 	exit &= ~KVMMEM_TSC_RARE;
 	ticks = now - exit;
@@ -63,13 +65,15 @@ static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 
 		kvmmem_fault_cleared(rec, taken);
 	else
 		rec->pf_top = taken;
-	rec->special |= KVMMEM_VCPU_SAMPLE;
+	/* While somebody observes, each fault comes here. */
+	if (!kvmmem_observed() || !(now & SAMPLED))
+		rec->special |= KVMMEM_VCPU_SAMPLE;
 	if (rec->logged)
 		kvmmem_dirty_served(rec, exit == KVMMEM_NO_EXIT ? 0 : max_t(s64, ticks, 0));
-	if (exit == KVMMEM_NO_EXIT)
-		return;
-	if ((s64)ticks < 0) {
-		rec->clock_back++;
+	if (exit == KVMMEM_NO_EXIT || (s64)ticks < 0) {
+		rec->clock_back += exit != KVMMEM_NO_EXIT;
+		if (rec->observed.open)
+			kvmmem_violation_end(rec, -1);
 		return;
 	}
 	kvmmem_away_parts(rec, exit, ticks, &asleep, &user);
@@ -79,8 +83,10 @@ static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 
 	}
 	rec->away.asleep_sum += asleep;
 	rec->away.user_sum += user;
-	latency_count(rec, ticks, kvmmem_latency_bucket(kvmmem_ticks_to_ns(ticks)),
-		      asleep + user);
+	ns = kvmmem_ticks_to_ns(ticks);
+	latency_count(rec, ticks, kvmmem_latency_bucket(ns), asleep + user);
+	if (rec->observed.open)
+		kvmmem_violation_end(rec, ns);
 }
 
 /**
@@ -138,6 +144,7 @@ static void latency_forget(struct kvmmem_vcpu *rec)
 	rec->away.exit = 0;
 	rec->async.open = 0;
 	rec->stuck.repeats = 0;
+	rec->observed.open = false;
 }
 
 static void latency_switch_on(void)

@@ -31,8 +31,10 @@
 #include "count/stuck.h"
 #include "count/tlb.h"
 #include "count/tlb_hooks.h"
+#include "count/violation.h"
 #include "registry/life.h"
 #include "registry/lost.h"
+#include "registry/observed.h"
 #include "registry/records.h"
 #include "registry/vm.h"
 
@@ -52,7 +54,7 @@ static struct kvmmem_vcpu *probe_find_or_meet(struct kvm_vcpu *vcpu)
 /*
  * The rest of a fault's path: a vCPU met for the first time or not the first of
  * its hash chain, one whose starting point is not known, a slot other than the last
- * one, MMIO, nested guests, SMM, or shadow paging.
+ * one, MMIO, nested guests, SMM, or shadow paging; any while somebody observes faults.
  */
 static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *vcpu,
 						   u64 addr, u64 code)
@@ -72,7 +74,8 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 		class = kvmmem_decode_shadow(code);
 	else
 		class = kvmmem_cpu_is_svm() ? kvmmem_decode_svm(code) : kvmmem_decode_vmx(code);
-	if (class < KVMMEM_FAULT_CLASSES && kvmmem_mmio_is(rec, vcpu, addr >> PAGE_SHIFT))
+	if (class < KVMMEM_FAULT_CLASSES && !kvmmem_mmio_is_not(rec, vcpu, addr) &&
+	    kvmmem_mmio_is(rec, vcpu, addr >> PAGE_SHIFT))
 		class = KVMMEM_FAULT_NO_SLOT;
 	rec->fault[class]++;
 	if (class == KVMMEM_FAULT_MMIO)
@@ -87,6 +90,8 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 	if (rec->special & KVMMEM_VCPU_SAMPLE)
 		kvmmem_stuck_look(rec, vcpu, addr);
 	kvmmem_latency_fault(rec, class);
+	if (kvmmem_observed())
+		kvmmem_violation_begin(rec, vcpu, addr, class);
 	if (READ_ONCE(rec->vm->dirty.on) && class < KVMMEM_FAULT_CLASSES &&
 	    (class & KVMMEM_FAULT_PROT) && (class & KVMMEM_FAULT_WRITE))
 		kvmmem_dirty_fault(rec, vcpu, addr >> PAGE_SHIFT);
@@ -99,7 +104,8 @@ static __always_inline void _name(void *data, struct kvm_vcpu *vcpu, u64 addr, u
 	struct kvmmem_vcpu *rec = kvmmem_vcpu_first(vcpu);			\
 										\
 	kvmmem_hook_seen(KVMMEM_HOOK_PAGE_FAULT);				\
-	if (likely(rec && !(_is_marked) && kvmmem_mmio_is_not(rec, vcpu, addr))) { \
+	if (likely(rec && !kvmmem_observed() && !(_is_marked) &&		\
+		   kvmmem_mmio_is_not(rec, vcpu, addr))) {			\
 		unsigned long class = _decode(code);				\
 										\
 		rec->fault[class]++;						\

@@ -24,7 +24,9 @@
 #include "count/stuck.h"
 #include "count/ticks.h"
 #include "decode/param.h"
+#include "registry/observed.h"
 #include "registry/records.h"
+#include "registry/trace.h"
 
 /* Repeats before a vCPU passes for stuck. */
 #define STUCK_REPEATS	128
@@ -148,10 +150,14 @@ static void stuck_warn(struct kvmmem_vm *vm)
 	struct kvmmem_stuck_state state;
 	struct kvmmem_vcpu *rec;
 
-	kvmmem_vm_for_each_vcpu(rec, vm)
-		if (kvmmem_stuck_of_vcpu(rec, &state))
+	kvmmem_vm_for_each_vcpu(rec, vm) {
+		if (!kvmmem_stuck_of_vcpu(rec, &state))
+			continue;
+		trace_vcpu_stuck(rec, state.gpa, state.repeats, state.since_ms);
+		if (READ_ONCE(stuck_log))
 			pr_warn_ratelimited("VM %s: vCPU %u has not got on for %llu ms, see vms/%s/stuck\n",
 					    vm->id, rec->id, state.since_ms, vm->id);
+	}
 }
 
 static void stuck_watch(struct work_struct *work);
@@ -167,6 +173,8 @@ static void stuck_watch(struct work_struct *work)
 {
 	unsigned int slot;
 
+	if (!READ_ONCE(stuck_log) && !trace_vcpu_stuck_enabled())
+		return;
 	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots();
 	     slot = kvmmem_vm_next(slot + 1)) {
 		struct kvmmem_vm *vm = kvmmem_vm_get(slot);
@@ -184,7 +192,7 @@ static void stuck_switch(bool on)
 {
 	if (on)
 		stuck_watch_later();
-	else
+	else if (!trace_vcpu_stuck_enabled())
 		cancel_delayed_work_sync(&stuck_work);
 }
 
@@ -203,12 +211,13 @@ module_param_cb(stuck_log, &stuck_log_ops, &stuck_log, 0644);
 MODULE_PARM_DESC(stuck_log, "write to the kernel log that a vCPU is stuck (default off)");
 
 /**
- * kvmmem_stuck_init - begin to watch, if the parameter says so
+ * kvmmem_stuck_init - begin to watch, if the parameter says so or the trace event is on
  */
 void kvmmem_stuck_init(void)
 {
 	if (stuck_log)
 		stuck_watch_later();
+	kvmmem_stuck_watch_by(stuck_watch_later);
 }
 
 /**
@@ -218,5 +227,6 @@ void kvmmem_stuck_init(void)
  */
 void kvmmem_stuck_exit(void)
 {
+	kvmmem_stuck_watch_by(NULL);
 	cancel_delayed_work_sync(&stuck_work);
 }

@@ -26,6 +26,7 @@
 #include "count/run.h"
 #include "count/tlb.h"
 #include "decode/value.h"
+#include "registry/trace.h"
 
 #define PV_MARK_BITS	6
 
@@ -113,6 +114,15 @@ static void tlb_change_tag(struct kvmmem_vcpu *rec, u32 tag)
 	rec->now = cell;
 }
 
+static void tlb_count(struct kvmmem_vcpu *rec, enum kvmmem_cause cause, u64 count)
+{
+	rec->now->flushes[cause] += count;
+	if (!count)
+		return;
+	if (trace_tlb_flush_enabled())
+		trace_tlb_flush(rec, kvmmem_cause_word(cause), count);
+}
+
 /* Growth that no flush function explained; or KVM's count was cleared: a new base. */
 static void tlb_take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 now)
 {
@@ -120,11 +130,16 @@ static void tlb_take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 		rec->flush_base += now - rec->seen_flush;
 		WRITE_ONCE(rec->flush_cleared, true);
 	} else if (now != rec->seen_flush) {
+		u64 grown = now - rec->seen_flush;
+
 		if (!kvmmem_vcpu_hyperv(vcpu)) {
-			rec->now->flushes[KVMMEM_CAUSE_OTHER] += now - rec->seen_flush;
+			tlb_count(rec, KVMMEM_CAUSE_OTHER, grown);
 		} else {
-			rec->now->flushes[KVMMEM_CAUSE_GUEST] += rec->whole;
-			rec->range[rec->now - rec->tags] += now - rec->seen_flush - rec->whole;
+			tlb_count(rec, KVMMEM_CAUSE_GUEST, rec->whole);
+			grown -= rec->whole;
+			rec->range[rec->now - rec->tags] += grown;
+			if (grown)
+				trace_tlb_flush(rec, "range", grown);
 		}
 	}
 	rec->whole = false;
@@ -280,7 +295,7 @@ void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 		rec->flush_cpu = vcpu->cpu;
 	}
 
-	rec->now->flushes[kvmmem_flush_cause(&signs)]++;
+	tlb_count(rec, kvmmem_flush_cause(&signs), 1);
 	rec->seen_flush = flush;
 	/* Else the run probe has to go the other way, which notes what is new. */
 	if (rec->entered && !signs.switched)

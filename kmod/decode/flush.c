@@ -58,3 +58,22 @@ enum kvmmem_asker kvmmem_asker_svm(u64 code)
 		return KVMMEM_ASKER_NOBODY;
 	}
 }
+
+/**
+ * kvmmem_cause_word - the cause of a flush as a word
+ * @cause: the cause
+ *
+ * Return: as the columns of vpid rows are called.
+ */
+const char *kvmmem_cause_word(enum kvmmem_cause cause)
+{
+	static const char * const words[KVMMEM_NR_CAUSES] = {
+		[KVMMEM_CAUSE_REMOTE] = "remote",
+		[KVMMEM_CAUSE_GUEST] = "guest",
+		[KVMMEM_CAUSE_NESTED] = "nested",
+		[KVMMEM_CAUSE_TAG] = "tag",
+		[KVMMEM_CAUSE_OTHER] = "other",
+	};
+
+	return words[cause];
+}

@@ -100,6 +100,7 @@ static inline enum kvmmem_cause kvmmem_flush_cause(const struct kvmmem_flush_sig
 	return KVMMEM_CAUSE_OTHER;
 }
 
+const char *kvmmem_cause_word(enum kvmmem_cause cause);
 enum kvmmem_asker kvmmem_asker_vmx(u32 reason);
 enum kvmmem_asker kvmmem_asker_svm(u64 code);
 

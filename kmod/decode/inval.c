@@ -153,3 +153,28 @@ enum kvmmem_inval kvmmem_decode_event(unsigned int event, long syscall, unsigned
 		return KVMMEM_INVAL_OTHER;
 	}
 }
+
+/**
+ * kvmmem_inval_word - the initiator of an invalidation as a word
+ * @who: the initiator
+ *
+ * Return: as the columns of inval rows are called.
+ */
+const char *kvmmem_inval_word(enum kvmmem_inval who)
+{
+	static const char * const words[KVMMEM_NR_INVALS] = {
+		[KVMMEM_INVAL_DISCARD] = "discard",
+		[KVMMEM_INVAL_UNMAP] = "unmap",
+		[KVMMEM_INVAL_RECLAIM] = "reclaim",
+		[KVMMEM_INVAL_KSM] = "ksm",
+		[KVMMEM_INVAL_THP] = "thp",
+		[KVMMEM_INVAL_MIGRATE] = "migrate",
+		[KVMMEM_INVAL_NUMA_SCAN] = "numa_scan",
+		[KVMMEM_INVAL_IN_RUN] = "in_run",
+		[KVMMEM_INVAL_FORK] = "fork",
+		[KVMMEM_INVAL_PROTECT] = "protect",
+		[KVMMEM_INVAL_OTHER] = "other",
+	};
+
+	return words[who];
+}

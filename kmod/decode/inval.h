@@ -42,6 +42,8 @@ enum kvmmem_inval kvmmem_decode_call(long syscall, unsigned long arg1, unsigned 
 enum kvmmem_inval kvmmem_decode_event(unsigned int event, long syscall, unsigned long arg1,
 				      bool own);
 
+const char *kvmmem_inval_word(enum kvmmem_inval who);
+
 /* By a thread of the kernel's that is neither reclaiming nor compacting. */
 static __always_inline enum kvmmem_inval kvmmem_decode_thread(enum kvmmem_thread thread)
 {

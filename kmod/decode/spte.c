@@ -15,7 +15,7 @@
 enum kvmmem_flow kvmmem_flow_kind(int level, u64 old, u64 new)
 {
 	bool was = old & KVMMEM_SPTE_PRESENT, is = new & KVMMEM_SPTE_PRESENT;
-	bool was_huge = was && (old & BIT_ULL(7)), is_huge = is && (new & BIT_ULL(7));
+	bool was_huge = was && (old & KVMMEM_SPTE_HUGE), is_huge = is && (new & KVMMEM_SPTE_HUGE);
 
 	/* 2M and 1G; what is above has only tables. */
 	if (level < 2 || level > KVMMEM_NR_SIZES)

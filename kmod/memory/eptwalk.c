@@ -46,7 +46,6 @@
 #define ROOT_BATCH	8
 
 #define LEVEL_SHIFT(level)	(9 * ((level) - 1))
-#define SPTE_LEAF		BIT_ULL(7)
 /* Without what is reserved for memory encryption. */
 #define SPTE_ADDR		(__PHYSICAL_MASK & PAGE_MASK)
 
@@ -176,7 +175,7 @@ static u64 ept_walk_table(struct kvmmem_eptwalk *walk, const u64 *table, int lev
 			continue;
 		from = max(base + ((u64)i << shift), gfn);
 		next = min(base + ((u64)(i + 1) << shift), end);
-		if (level == 1 || (spte & SPTE_LEAF)) {
+		if (level == 1 || (spte & KVMMEM_SPTE_HUGE)) {
 			if (level <= KVMMEM_NR_SIZES)
 				walk->mapped[level - 1] += next - from;
 			continue;

@@ -3,6 +3,7 @@
  * What a record knows of its VM from the beginning.
  */
 #include <linux/jiffies.h>
+#include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
@@ -22,6 +23,7 @@
 void kvmmem_vm_born(struct kvmmem_vm *vm, struct kvm *kvm, struct task_struct *task)
 {
 	u64 older[KVMMEM_NR_OLDER];
+	const char *fd;
 	unsigned int i;
 
 	vm->born = ktime_get_ns();
@@ -47,6 +49,9 @@ void kvmmem_vm_born(struct kvmmem_vm *vm, struct kvm *kvm, struct task_struct *t
 	/* KVM could not make a directory (a duplicate name): a name of ours. */
 	if (!kvmmem_kvm_debugfs_name(kvm, vm->id, sizeof(vm->id)))
 		snprintf(vm->id, sizeof(vm->id), "%d-x%u", vm->tgid, vm->slot);
+	fd = strchr(vm->id, '-');
+	if (!fd || kstrtoint(fd + 1, 10, &vm->fd))
+		vm->fd = -1;
 	vm->id_len = strlen(vm->id);
 	memset(vm->padded_id, ' ', sizeof(vm->padded_id));
 	memcpy(vm->padded_id, vm->id, vm->id_len);

@@ -15,16 +15,30 @@
 #include <linux/sched.h>
 #include <linux/tracepoint.h>
 #include <linux/workqueue.h>
+#include <asm/tsc.h>
 
 #include "registry/ended.h"
 #include "registry/reaper.h"
 #include "registry/records.h"
 #include "registry/total.h"
+#include "registry/trace.h"
 
 static LLIST_HEAD(dead_vms);
 
 static void reaper_run(struct work_struct *work);
 static DECLARE_WORK(reaper, reaper_run);
+
+static void reaper_trace(const struct kvmmem_vm *vm, const struct kvmmem_total *total)
+{
+	u64 flushes = 0;
+	unsigned int i;
+
+	if (!trace_vm_end_enabled())
+		return;
+	for (i = 0; i < KVMMEM_NR_CAUSES; i++)
+		flushes += total->tags.flushes[i];
+	trace_vm_end(vm, total, flushes, kvmmem_tsc_to_ns(total->ticks, kvmmem_tsc_mult(tsc_khz)));
+}
 
 static void reaper_run(struct work_struct *work)
 {
@@ -41,6 +55,7 @@ static void reaper_run(struct work_struct *work)
 	llist_for_each_entry_safe(vm, next, list, dead) {
 		kvmmem_total_ended(vm, &total);
 		kvmmem_ended_add(vm, &total);
+		reaper_trace(vm, &total);
 		kvmmem_vm_put(vm);
 		cond_resched();
 	}

@@ -21,6 +21,7 @@
 #include "registry/process.h"
 #include "registry/records.h"
 #include "registry/total.h"
+#include "registry/trace.h"
 #include "registry/users.h"
 
 #define VM_HASH_BITS	10
@@ -153,12 +154,16 @@ static struct kvmmem_vcpu *records_add_vcpu(struct kvmmem_vm *vm, struct kvm_vcp
 struct kvmmem_vm *kvmmem_record_vm(struct kvm *kvm, struct task_struct *task)
 {
 	struct kvmmem_vm *vm;
+	bool is_new;
 
 	raw_spin_lock(&registry_lock);
 	vm = kvmmem_record_find(kvm);
-	if (!vm)
+	is_new = !vm;
+	if (is_new)
 		vm = records_add_vm(kvm, task);
 	raw_spin_unlock(&registry_lock);
+	if (is_new && vm)
+		trace_vm_begin(vm);
 	return vm;
 }
 
@@ -173,19 +178,23 @@ struct kvmmem_vm *kvmmem_record_vm(struct kvm *kvm, struct task_struct *task)
  */
 struct kvmmem_vcpu *kvmmem_record_vcpu(struct kvm_vcpu *vcpu, struct task_struct *task)
 {
+	struct kvmmem_vm *vm, *new_vm = NULL;
 	struct kvmmem_vcpu *rec;
-	struct kvmmem_vm *vm;
 
 	raw_spin_lock(&registry_lock);
 	rec = kvmmem_vcpu_find(vcpu);
 	if (!rec) {
 		vm = kvmmem_record_find(vcpu->kvm);
-		if (!vm)
-			vm = records_add_vm(vcpu->kvm, task);
+		if (!vm) {
+			new_vm = records_add_vm(vcpu->kvm, task);
+			vm = new_vm;
+		}
 		if (vm)
 			rec = records_add_vcpu(vm, vcpu);
 	}
 	raw_spin_unlock(&registry_lock);
+	if (new_vm)
+		trace_vm_begin(new_vm);
 	return rec;
 }
 

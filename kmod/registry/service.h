@@ -105,4 +105,37 @@ struct kvmmem_stuck {
 	u64 last;
 };
 
+/**
+ * struct kvmmem_violation - a violation that is observed, until it is over
+ * @gpa: where
+ * @fixed: KVM's counts of outcomes when it came, like the next three: their lowest bits,
+ *	since they are asked only whether they have changed
+ * @fast: without KVM's lock
+ * @spurious: nothing was to be done
+ * @emulated: the instruction was
+ */
+struct kvmmem_violation {
+	u64 gpa;
+	u16 fixed;
+	u16 fast;
+	u16 spurious;
+	u16 emulated;
+};
+
+/**
+ * struct kvmmem_observed - more of it
+ * @async: faults begun then that KVM lets the guest run beside, their lowest bits
+ * @reflected: faults that L1 had been given then, likewise
+ * @class: of the fault
+ * @l2: it is a nested guest's
+ * @open: there is one
+ */
+struct kvmmem_observed {
+	u8 async;
+	u8 reflected;
+	u8 class;
+	u8 l2:1;
+	u8 open:1;
+};
+
 #endif /* _KVMMEM_SERVICE_H */

@@ -83,6 +83,7 @@ struct kvmmem_backing {
  * @ended: when the VM ended, likewise
  * @last_comm: name of the process at that time
  * @tgid: process id
+ * @fd: what @id has behind that; -1 if it is no file descriptor
  * @pid: the process, to look its present name up
  * @requests: remote flushes asked for, where KVM does not count them
  * @requested: KVM's remote flush requests, or @requests, since the record was born; @lock
@@ -142,6 +143,7 @@ struct kvmmem_vm {
 	bool slots_changed;
 	struct kvmmem_inval_counts *inval;
 	pid_t tgid;
+	int fd;
 	struct pid *pid;
 	atomic64_t requests;
 	struct kvmmem_grown requested;
@@ -271,6 +273,7 @@ struct kvmmem_counts {
  * @l2: faults of a nested guest, of @fault
  * @reflected: of those, the ones that L1 was given to serve
  * @fault_class: of the fault being served
+ * @observed: the violation that is observed, with @violation
  * @seen_2m: KVM's count of the VM's 2M mappings at the last look, its lowest bits
  * @served: faults by access
  * @away: where the thread was since the last exit
@@ -280,6 +283,7 @@ struct kvmmem_counts {
  * @refaults: faults that brought back what was taken away lately
  * @huge: faults that installed a huge mapping; the rest is of 4K
  * @huge_ticks: their service time, all told
+ * @violation: the violation that is observed, with @observed
  *
  * What the probes read and what they write are in lines of their own.
  */
@@ -314,6 +318,7 @@ struct kvmmem_vcpu {
 	bool whole;
 	bool logged;
 	u32 fault_class;
+	struct kvmmem_observed observed;
 	u32 seen_2m;
 
 	/* What every exit passes: a line for flush accounting and service time. */
@@ -341,6 +346,7 @@ struct kvmmem_vcpu {
 	u64 refaults;
 	u64 huge;
 	u64 huge_ticks;
+	struct kvmmem_violation violation;
 };
 
 /* Lock debugging makes a seqcount_t larger. */

@@ -18,6 +18,7 @@ usage() {
 	  packages  clean systems to try them in
 	  style   checks of the sources
 	  tool    tests of the tool
+	  perf    tests of kvmmem's events, with who shows them
 	  report  tests of its HTML report
 	  export  tests of what it gives to Prometheus
 	  bench   what kvmmem is compared with, for make bench
@@ -44,11 +45,12 @@ packages() {
 	packages) echo python3 apt mmdebstrap util-linux ;;
 	style) echo gcc make mandoc perl python3 python3-docutils sparse linux-source-6.12 ;;
 	tool) echo python3 gcc libc6-dev tmux ;;
+	perf) echo linux-perf trace-cmd bpftrace ;;
 	report) echo python3 libjs-dygraphs chromium ;;
 	export) echo python3 python3-prometheus-client python3-yaml python3-bcrypt \
 		python3-requests openssl binutils apt dpkg ;;
 	bench) echo linux-perf trace-cmd bpftrace pahole linux-source-6.1 ;;
-	all) for group in build kernels amd intel bochs kunit style tool report export bench; do
+	all) for group in build kernels amd intel bochs kunit style tool perf report export bench; do
 			packages $group
 		done ;;
 	*) usage >&2
