@@ -20,6 +20,7 @@
 #include "registry/life.h"
 #include "registry/scan.h"
 #include "show/debugfs.h"
+#include "show/pmu.h"
 #include "show/procfs.h"
 
 static int __init kvmmem_start(void)
@@ -45,8 +46,16 @@ static int __init kvmmem_start(void)
 		goto err_hooks;
 	kvmmem_debugfs_init();
 	kvmmem_stuck_init();
+	/* After everything else: from here on somebody may hold kvmmem. */
+	err = kvmmem_pmu_init();
+	if (err)
+		goto err_readers;
 	return 0;
 
+err_readers:
+	kvmmem_stuck_exit();
+	kvmmem_debugfs_exit();
+	kvmmem_procfs_exit();
 err_hooks:
 	kvmmem_hooks_stop();
 err_notifier:
@@ -76,6 +85,7 @@ static int __init kvmmem_init(void)
 static void __exit kvmmem_exit(void)
 {
 	kvmmem_parameters(KVMMEM_PARAMS_GONE);
+	kvmmem_pmu_exit();
 	kvmmem_stuck_exit();
 	kvmmem_debugfs_exit();
 	kvmmem_procfs_exit();

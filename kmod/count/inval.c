@@ -11,6 +11,7 @@
 #include "count/huge.h"
 #include "count/inval.h"
 #include "decode/value.h"
+#include "registry/tally.h"
 #include "registry/trace.h"
 
 /* Slots of one range that are remembered for refaults; all are counted. */
@@ -65,6 +66,8 @@ static noinline void inval_observed(const struct kvmmem_vm *vm, enum kvmmem_inva
 {
 	u64 offset = max(start, first->start) - first->start;
 
+	kvmmem_tally(vm, KVMMEM_TALLY_INVAL + who, 1);
+	kvmmem_tally(vm, KVMMEM_TALLY_INVAL_PAGES, pages);
 	trace_invalidate(vm, kvmmem_inval_word(who),
 			 ((u64)first->gfn << PAGE_SHIFT) + (offset & PAGE_MASK),
 			 pages << PAGE_SHIFT);
@@ -89,7 +92,7 @@ static __always_inline void inval_count(struct kvmmem_inval_counts *counts,
 	shard = inval_shard(counts);
 	atomic64_inc(&shard->by[who].calls);
 	atomic64_add(pages, &shard->by[who].pages);
-	if (trace_invalidate_enabled())
+	if (kvmmem_observed())
 		inval_observed(counts->vm, who, first, start, pages);
 	if (likely(start >= first->start && end <= first->end))
 		inval_remember(counts, first, start, pages);
@@ -133,8 +136,10 @@ noinline void kvmmem_inval_came_back(struct kvmmem_vcpu *rec, u64 gfn)
 			WRITE_ONCE(vm->taken, true);
 		return;
 	}
-	if (kvmmem_sketch_has(&counts->lately, gfn, jiffies))
+	if (kvmmem_sketch_has(&counts->lately, gfn, jiffies)) {
 		WRITE_ONCE(rec->refaults, rec->refaults + 1);
+		kvmmem_tally(vm, KVMMEM_TALLY_REFAULT, 1);
+	}
 }
 
 /**

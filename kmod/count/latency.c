@@ -27,6 +27,7 @@
 #include "decode/quantile.h"
 #include "registry/info.h"
 #include "registry/observed.h"
+#include "registry/tally.h"
 
 DEFINE_STATIC_KEY_FALSE(kvmmem_latency_key);
 
@@ -47,6 +48,16 @@ static __always_inline void latency_count(struct kvmmem_vcpu *rec, u64 ticks,
 		served->longest = ticks;
 	rec->bucket[bucket]++;
 	served->count++;
+}
+
+static void latency_tally(const struct kvmmem_vcpu *rec, u64 ns, u64 asleep, u64 user)
+{
+	kvmmem_tally(rec->vm, KVMMEM_TALLY_SERVED, 1);
+	kvmmem_tally(rec->vm, KVMMEM_TALLY_KVM_NS, ns - min(ns, asleep + user));
+	if (!asleep && !user)
+		return;
+	kvmmem_tally(rec->vm, KVMMEM_TALLY_ASLEEP_NS, asleep);
+	kvmmem_tally(rec->vm, KVMMEM_TALLY_USER_NS, user);
 }
 
 /*
@@ -85,6 +96,8 @@ static noinline void latency_served_rare(struct kvmmem_vcpu *rec, u64 exit, u64 
 	rec->away.user_sum += user;
 	ns = kvmmem_ticks_to_ns(ticks);
 	latency_count(rec, ticks, kvmmem_latency_bucket(ns), asleep + user);
+	if (kvmmem_observed())
+		latency_tally(rec, ns, kvmmem_ticks_to_ns(asleep), kvmmem_ticks_to_ns(user));
 	if (rec->observed.open)
 		kvmmem_violation_end(rec, ns);
 }

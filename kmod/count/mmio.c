@@ -23,6 +23,7 @@
 #include "attach/hooks.h"
 #include "compat/dirty.h"
 #include "count/mmio.h"
+#include "registry/tally.h"
 
 static struct kvmmem_hook_group emulate_group;
 
@@ -129,6 +130,12 @@ bool kvmmem_mmio_is(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn)
 	return false;
 }
 
+static void mmio_count(struct kvmmem_vcpu *rec)
+{
+	rec->fault[KVMMEM_FAULT_MMIO]++;
+	kvmmem_tally(rec->vm, KVMMEM_TALLY_FAULT + KVMMEM_FAULT_MMIO, 1);
+}
+
 /* Is this exit's access counted already, by the fault probe or as a stale entry? */
 static bool mmio_is_counted(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
 {
@@ -146,7 +153,7 @@ void kvmmem_mmio_fast(struct kvm_vcpu *vcpu)
 	struct kvmmem_vcpu *rec = kvmmem_vcpu_of_hook(vcpu);
 
 	if (rec)
-		rec->fault[KVMMEM_FAULT_MMIO]++;
+		mmio_count(rec);
 }
 
 /**
@@ -165,7 +172,7 @@ void kvmmem_mmio_emulated(struct kvm_vcpu *vcpu, u64 gpa)
 	/* A write to a slot that is read-only, or to a page that KVM tracks. */
 	if (!kvmmem_vcpu_is_nested_tdp(vcpu) && !kvmmem_mmio_is(rec, vcpu, gpa >> PAGE_SHIFT))
 		return;
-	rec->fault[KVMMEM_FAULT_MMIO]++;
+	mmio_count(rec);
 }
 
 /**
@@ -183,7 +190,7 @@ void kvmmem_mmio_stale(struct kvm_vcpu *vcpu)
 		return;
 	/* On AMD, and under shadow paging, the fault probe has counted the access. */
 	if (!kvmmem_cpu_is_svm() && !(rec->special & KVMMEM_VCPU_SHADOW))
-		rec->fault[KVMMEM_FAULT_MMIO]++;
+		mmio_count(rec);
 	rec->mmio_stale++;
 	rec->fault_exit = vcpu->stat.exits;
 }

@@ -36,6 +36,7 @@
 #include "registry/lost.h"
 #include "registry/observed.h"
 #include "registry/records.h"
+#include "registry/tally.h"
 #include "registry/vm.h"
 
 /*
@@ -78,12 +79,15 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 	    kvmmem_mmio_is(rec, vcpu, addr >> PAGE_SHIFT))
 		class = KVMMEM_FAULT_NO_SLOT;
 	rec->fault[class]++;
+	kvmmem_tally(rec->vm, KVMMEM_TALLY_FAULT + class, 1);
 	if (class == KVMMEM_FAULT_MMIO)
 		return;
-	if (class < KVMMEM_FAULT_CLASSES && (vcpu->arch.hflags & HF_GUEST_MASK))
+	if (class < KVMMEM_FAULT_CLASSES && (vcpu->arch.hflags & HF_GUEST_MASK)) {
 		rec->l2++;
-	else if (class < KVMMEM_FAULT_CLASSES)
+		kvmmem_tally(rec->vm, KVMMEM_TALLY_L2, 1);
+	} else if (class < KVMMEM_FAULT_CLASSES) {
 		kvmmem_inval_fault(rec, addr);
+	}
 	rec->fault_exit = vcpu->stat.exits;
 	if (class == KVMMEM_FAULT_NO_SLOT)
 		return;
@@ -136,6 +140,7 @@ static __always_inline void fault_reflected(struct kvm_vcpu *vcpu, u64 exit_code
 	    rec->fault_exit != (u32)vcpu->stat.exits)
 		return;
 	rec->reflected++;
+	kvmmem_tally(rec->vm, KVMMEM_TALLY_REFLECTED, 1);
 	kvmmem_latency_entry(rec);
 }
 

@@ -26,6 +26,7 @@
 #include "count/run.h"
 #include "count/tlb.h"
 #include "decode/value.h"
+#include "registry/tally.h"
 #include "registry/trace.h"
 
 #define PV_MARK_BITS	6
@@ -119,6 +120,7 @@ static void tlb_count(struct kvmmem_vcpu *rec, enum kvmmem_cause cause, u64 coun
 	rec->now->flushes[cause] += count;
 	if (!count)
 		return;
+	kvmmem_tally(rec->vm, KVMMEM_TALLY_FLUSH + cause, count);
 	if (trace_tlb_flush_enabled())
 		trace_tlb_flush(rec, kvmmem_cause_word(cause), count);
 }
@@ -138,6 +140,7 @@ static void tlb_take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 			tlb_count(rec, KVMMEM_CAUSE_GUEST, rec->whole);
 			grown -= rec->whole;
 			rec->range[rec->now - rec->tags] += grown;
+			kvmmem_tally(rec->vm, KVMMEM_TALLY_RANGE, grown);
 			if (grown)
 				trace_tlb_flush(rec, "range", grown);
 		}

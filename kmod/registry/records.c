@@ -298,6 +298,7 @@ static noinline void records_free_vm(struct kvmmem_vm *vm)
 	kfree(vm->walk);
 	kfree(vm->nodes);
 	kfree(vm->inval);
+	free_percpu(vm->tallies);
 	put_pid(vm->pid);
 	kvmmem_pool_put(&vm_pool, vm);
 }

@@ -68,22 +68,23 @@ TRACE_EVENT(tlb_flush,
 	    TP_printk("vm=%d-%d vcpu=%u tag=%d cause=%s count=%llu", __entry->pid, __entry->fd,
 		      __entry->vcpu, __entry->tag, __entry->cause, __entry->count));
 
-TRACE_EVENT(invalidate,
-	    TP_PROTO(const struct kvmmem_vm *vm, const char *initiator, u64 start, u64 size),
-	    TP_ARGS(vm, initiator, start, size),
-	    TP_STRUCT__entry(__field(u64, start)
-			     __field(u64, size)
-			     __field(int, pid)
-			     __field(int, fd)
-			     __array(char, initiator, 12)),
-	    TP_fast_assign(__entry->start = start;
-			   __entry->size = size;
-			   __entry->pid = vm->tgid;
-			   __entry->fd = vm->fd;
-			   strscpy_pad(__entry->initiator, initiator,
-				       sizeof(__entry->initiator));),
-	    TP_printk("vm=%d-%d initiator=%s start=0x%llx size=%llu", __entry->pid, __entry->fd,
-		      __entry->initiator, __entry->start, __entry->size));
+TRACE_EVENT_FN(invalidate,
+	       TP_PROTO(const struct kvmmem_vm *vm, const char *initiator, u64 start, u64 size),
+	       TP_ARGS(vm, initiator, start, size),
+	       TP_STRUCT__entry(__field(u64, start)
+				__field(u64, size)
+				__field(int, pid)
+				__field(int, fd)
+				__array(char, initiator, 12)),
+	       TP_fast_assign(__entry->start = start;
+			      __entry->size = size;
+			      __entry->pid = vm->tgid;
+			      __entry->fd = vm->fd;
+			      strscpy_pad(__entry->initiator, initiator,
+					  sizeof(__entry->initiator));),
+	       TP_printk("vm=%d-%d initiator=%s start=0x%llx size=%llu", __entry->pid, __entry->fd,
+			 __entry->initiator, __entry->start, __entry->size),
+	       kvmmem_observe, kvmmem_unobserve);
 
 /* Whose it is cannot be told of what another process's thread does: then @vm is NULL. */
 DECLARE_EVENT_CLASS(kvmmem_huge,

@@ -114,6 +114,7 @@ struct kvmmem_backing {
  *	line that is hardly ever written
  * @slots_changed: its memory slots have changed since they were looked at
  * @inval: who took its memory away, of count/notifier.c; NULL until it is counted
+ * @tallies: its own counts by processor (tally.h); NULL until somebody wants them
  * @flows: huge mappings, by enum kvmmem_flow
  * @huge_seen: KVM's counts of 2M and 1G mappings as far as they are in @flows
  * @nx_seen: KVM's count of NX splits when it was looked at last
@@ -142,6 +143,7 @@ struct kvmmem_vm {
 	bool taken;
 	bool slots_changed;
 	struct kvmmem_inval_counts *inval;
+	u64 __percpu *tallies;
 	pid_t tgid;
 	int fd;
 	struct pid *pid;

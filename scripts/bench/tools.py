@@ -41,6 +41,12 @@ def _peer(name, title, wrap="", program="", **more):
     return Tool(name, title, wrap=wrap, peer=True, programs=(program,) * bool(program), **more)
 
 
+def _own(name, title, wrap, program):
+    """kvmmem's own events; what kvmmem itself takes is in the figure."""
+    return _peer(name, f"kvmmem, everything, and {title}", wrap, program,
+                 before="load_kvmmem", after="unload_kvmmem")
+
+
 TOOLS = (
     Tool("none", "no tool"),
     Tool("unloaded", "no tool, kvmmem loaded and removed before",
@@ -58,6 +64,12 @@ TOOLS = (
           "perf stat -o /tmp/out -a -e kvm:kvm_page_fault", "perf"),
     _peer("perf-record", "perf record -a -e kvm:kvm_page_fault",
           "perf record -B -N -o /tmp/out -a -e kvm:kvm_page_fault", "perf"),
+    _own("own-stat", "perf stat -a -e kvmmem/ept_violations/",
+         "perf stat -o /tmp/out -a -e kvmmem/ept_violations/", "perf"),
+    _own("own-record", "perf record -a -e kvmmem:ept_violation",
+         "perf record -B -N -o /tmp/out -a -e kvmmem:ept_violation", "perf"),
+    _own("own-trace-cmd", "trace-cmd record -e kvmmem:ept_violation",
+         "trace-cmd record -o /tmp/out -e kvmmem:ept_violation", "trace-cmd"),
     _peer("perf-kvm", "perf kvm stat record -a",
           "perf kvm --host stat record -o /tmp/out -a", "perf"),
     _peer("ftrace-hist", "ftrace hist trigger, by thread",

@@ -9,8 +9,7 @@ import re
 
 # The system tests: those of make check, and of make matrix on every kernel.
 SUITES = ("faults", "life", "input", "tlb", "nested", "backing", "memory", "total", "dirty",
-          "inval", "tenant", "tool", "export", "time", "perf",
-          "compat")
+          "inval", "tenant", "tool", "export", "time", "perf", "pmu", "compat")
 
 KERNELS = ("5.10", "6.1", "6.12", "7.3")
 
@@ -187,7 +186,8 @@ _UNFIT = (
     (("debug", "kasan", "kcsan", "builtin"), r"(inval_)?cost(_of_nothing)?", r"", _COST),
     (("debug",), r"inval_(memcg|uffd|clear_refs|numa|together)", r"", _LESS),
     (("debug", "kasan", "kcsan", "builtin"), r"device", r"", _DEVMEM),
-    (("debug", "kasan", "kcsan", "builtin"), r"tenant_lockdown", r"", "it has no LSM lockdown"),
+    (("debug", "kasan", "kcsan", "builtin"), r"(tenant|perf)_lockdown", r"",
+     "it has no LSM lockdown"),
     (("builtin",), r".*", r"unload_kvm\b|load_kvm_shadow|load_kvm [\w.]+=|storm reload", _STAYS),
 )
 

@@ -254,6 +254,14 @@ def check_rmmod(out):
     equal("events of the second load", out.values("again")["events"], expected(out))
 
 
+def check_lockdown(out):
+    """Under lockdown for confidentiality tracefs is closed, and counting goes on."""
+    for mode, shown in (("integrity", expected(out)), ("confidentiality", 0)):
+        equal(f"perf stat under {mode}", out[f"{mode} stat"].split()[0], str(expected(out)))
+        equal(f"perf script under {mode}", int(out[f"{mode} script"]), shown)
+    equal("tracefs", [out.status("integrity trace"), out.status("confidentiality trace")], [0, 1])
+
+
 SCENARIOS = [
     Scenario("perf_events", f"""
 {SCRIPT}
@@ -310,4 +318,18 @@ section again seen
 echo 0 >$event
 unload_kvmmem
 """, check_rmmod, limit=90, host=HOST),
+    Scenario("perf_lockdown", f"""
+load_kvm
+load_kvmmem
+[ -e /sys/kernel/security/lockdown ] || mount -t securityfs securityfs /sys/kernel/security
+for mode in integrity confidentiality; do
+    echo $mode >/sys/kernel/security/lockdown
+    perf stat -x' ' -a -o stat -e kvmmem/ept_violations/ kvmguest --pages {PAGES} >guest.out
+    section "$mode stat" grep ept_violations stat
+    perf record -q -a -o data -e kvmmem:ept_violation kvmguest --pages {PAGES} >guest.out
+    section "$mode script" sh -c "perf script -i data -F event,trace 2>err | wc -l"
+    section "$mode trace" cat $_tracing/trace || :
+done
+cat guest.out
+""", check_lockdown, vendors=("amd",), host={**HOST, "cmdline": "lsm=lockdown"}),
 ]
