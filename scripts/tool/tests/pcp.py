@@ -11,7 +11,8 @@ import programs
 
 AGENT = "usr/lib/pcp/pmdas/openmetrics/pmdaopenmetrics.python"
 CONFIG = """\
-openmetrics 144 pipe binary notready /usr/bin/python3 {agent} -c {home}/config.d -l {home}/log -u root
+openmetrics 144 pipe binary notready /usr/bin/python3 {agent} -c {home}/config.d -l {home}/log \
+-u root -t 30
 [access]
 allow "local:*" : all;
 """
@@ -42,8 +43,8 @@ class Pcp:
                     "PYTHONPATH": str(self.root / "usr/lib/python3/dist-packages"),
                     "PMCD_PORT": str(prometheus.free_port())}
         self.process = subprocess.Popen(    # pylint: disable=consider-using-with
-            [self.root / "usr/lib/pcp/bin/pmcd", "-f", "-A", "-Q", "-c", self.home / "pmcd.conf",
-             "-n", self.home / "names", "-l", self.home / "pmcd.log", "-s", self.home / "socket",
+            [self.root / "usr/lib/pcp/bin/pmcd", "-f", "-A", "-Q", "-q", "60", "-t", "60",
+             "-c", self.home / "pmcd.conf", "-n", self.home / "names", "-l", self.home / "pmcd.log", "-s", self.home / "socket",
              "-U", "root"], env=self.env)
 
     def _pcp_conf(self):
