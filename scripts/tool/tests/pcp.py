@@ -44,8 +44,8 @@ class Pcp:
                     "PMCD_PORT": str(prometheus.free_port())}
         self.process = subprocess.Popen(    # pylint: disable=consider-using-with
             [self.root / "usr/lib/pcp/bin/pmcd", "-f", "-A", "-Q", "-q", "60", "-t", "60",
-             "-c", self.home / "pmcd.conf", "-n", self.home / "names", "-l", self.home / "pmcd.log", "-s", self.home / "socket",
-             "-U", "root"], env=self.env)
+             "-c", self.home / "pmcd.conf", "-n", self.home / "names",
+             "-l", self.home / "pmcd.log", "-s", self.home / "socket", "-U", "root"], env=self.env)
 
     def _pcp_conf(self):
         lines = []
