@@ -39,6 +39,7 @@
 #include <linux/sched.h>
 #include <linux/shmem_fs.h>
 
+#include "compat/hostpage.h"
 #include "compat/memory.h"
 #include "memory/hostwalk.h"
 

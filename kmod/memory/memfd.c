@@ -8,6 +8,7 @@
 #include <linux/pagemap.h>
 #include <linux/rcupdate.h>
 
+#include "compat/hostpage.h"
 #include "memory/memfd.h"
 
 /* Entries that are looked at in one go, the VM's lock held. */

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What of the host's page tables depends on a kernel version.
+ */
+#ifndef _KVMMEM_COMPAT_HOSTPAGE_H
+#define _KVMMEM_COMPAT_HOSTPAGE_H
+
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+#include <linux/xarray.h>
+
+/* What an entry of the host's page tables that is not present stands for. */
+enum kvmmem_absent {
+	KVMMEM_ABSENT_NOTHING,
+	KVMMEM_ABSENT_SWAP,	/* a page in swap */
+	KVMMEM_ABSENT_PAGE,	/* a page in memory, being migrated for instance */
+};
+
+/**
+ * kvmmem_absent - sort an entry of the host's page tables that is not present
+ * @pte: neither none nor present; a PMD or PUD in a PTE's clothes is fine, the
+ *	bits of such entries are the same on x86
+ * @pfn: the page frame when the result is KVMMEM_ABSENT_PAGE
+ *
+ * Return: what it is.
+ */
+static inline enum kvmmem_absent kvmmem_absent(pte_t pte, unsigned long *pfn)
+{
+#ifdef KVMMEM_HAVE_SOFTLEAF
+	softleaf_t entry = softleaf_from_pte(pte);
+
+	if (softleaf_is_swap(entry))
+		return KVMMEM_ABSENT_SWAP;
+	if (!softleaf_has_pfn(entry))
+		return KVMMEM_ABSENT_NOTHING;
+	*pfn = softleaf_to_pfn(entry);
+	return KVMMEM_ABSENT_PAGE;
+#else
+	swp_entry_t entry = pte_to_swp_entry(pte);
+
+	if (!non_swap_entry(entry))
+		return KVMMEM_ABSENT_SWAP;
+#ifdef KVMMEM_HAVE_SWP_OFFSET_PFN
+	if (!is_pfn_swap_entry(entry))
+		return KVMMEM_ABSENT_NOTHING;
+	*pfn = swp_offset_pfn(entry);
+#else
+	if (!is_migration_entry(entry) && !is_device_private_entry(entry))
+		return KVMMEM_ABSENT_NOTHING;
+	*pfn = swp_offset(entry);
+#endif
+	return KVMMEM_ABSENT_PAGE;
+#endif
+}
+
+/**
+ * kvmmem_page_is_anon - is a page anonymous memory?
+ * @page: any page, a reference is not needed
+ *
+ * Return: true if it is.
+ */
+static inline bool kvmmem_page_is_anon(struct page *page)
+{
+	return PageAnon(page);
+}
+
+/**
+ * kvmmem_page_is_ksm - is a page merged by KSM?
+ * @page: any page, a reference is not needed
+ *
+ * Return: true if it is.
+ */
+static inline bool kvmmem_page_is_ksm(struct page *page)
+{
+#ifdef KVMMEM_HAVE_FOLIO_KSM
+	return folio_test_ksm(page_folio(page));
+#else
+	return PageKsm(page);
+#endif
+}
+
+/**
+ * kvmmem_xas_pages - pages that the entry at an XArray cursor stands for
+ * @xas: the cursor
+ *
+ * Return: how many.
+ */
+static inline unsigned long kvmmem_xas_pages(struct xa_state *xas)
+{
+#ifdef KVMMEM_HAVE_XAS_ORDER
+	return 1UL << xas_get_order(xas);
+#else
+	return 1;	/* large folios are split before they go to swap */
+#endif
+}
+
+#endif /* _KVMMEM_COMPAT_HOSTPAGE_H */
