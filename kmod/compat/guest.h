@@ -14,6 +14,7 @@
 
 /* VMCS fields: SDM vol. 3D, appendix B. */
 #define KVMMEM_VMCS_GPA		0x2400
+#define KVMMEM_VMCS_CR3		0x6802
 #define KVMMEM_VMCS_RIP		0x681e
 
 /* In the order in which instructions number them, the same on all kernels. */
@@ -111,6 +112,142 @@ static inline unsigned int kvmmem_vcpu_mapped_level(const struct kvm_vcpu *vcpu,
 	}
 #endif
 	return 0;
+}
+
+/**
+ * struct kvmmem_regs - the registers that say how a guest translates its addresses
+ * @cr0: and the next three: the processor's names
+ * @cr3:
+ * @cr4:
+ * @efer:
+ */
+struct kvmmem_regs {
+	u64 cr0;
+	u64 cr3;
+	u64 cr4;
+	u64 efer;
+};
+
+#ifndef KVMMEM_HAVE_REG_OF_CR
+#define VCPU_REG_CR3	VCPU_EXREG_CR3
+#endif
+
+/* Of a VMCB's control area: APM vol. 2, table B-1, offset 090h; the field's name varies. */
+#define KVMMEM_VMCB_NESTED	0x90
+#define KVMMEM_VMCB_SEV		BIT_ULL(1)
+
+/**
+ * kvmmem_vcpu_is_encrypted - is a vCPU's guest hidden from its host?
+ * @vcpu: a live vCPU
+ *
+ * Return: true under SEV and TDX.
+ */
+static inline bool kvmmem_vcpu_is_encrypted(const struct kvm_vcpu *vcpu)
+{
+	const struct vmcb *vmcb;
+
+	if (!kvmmem_cpu_is_svm())
+		return !kvmmem_vcpu_has_vmcs(vcpu);
+	vmcb = kvmmem_svm_vmcb(vcpu);
+	return kvmmem_vmcb_is_good(vmcb) &&
+	       (READ_ONCE(*(const u64 *)((const char *)vmcb + KVMMEM_VMCB_NESTED)) &
+		KVMMEM_VMCB_SEV);
+}
+
+/**
+ * kvmmem_vcpu_in_l2 - does a vCPU run a guest of its guest?
+ * @vcpu: a live vCPU
+ *
+ * Return: true if it does, or did when it left the guest.
+ */
+static inline bool kvmmem_vcpu_in_l2(const struct kvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->arch.hflags) & HF_GUEST_MASK;
+}
+
+/**
+ * kvmmem_vcpu_is_out - is a vCPU neither in the guest nor on its way there or back?
+ * @vcpu: a live vCPU
+ *
+ * Return: true if KVM or user space has it.
+ */
+static inline bool kvmmem_vcpu_is_out(const struct kvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->mode) == OUTSIDE_GUEST_MODE;
+}
+
+static inline void kvmmem_vcpu_kept_regs(const struct kvm_vcpu *vcpu, struct kvmmem_regs *regs)
+{
+	regs->cr0 = READ_ONCE(vcpu->arch.cr0);
+	regs->cr3 = READ_ONCE(vcpu->arch.cr3);
+	regs->cr4 = READ_ONCE(vcpu->arch.cr4);
+	regs->efer = READ_ONCE(vcpu->arch.efer);
+}
+
+/**
+ * kvmmem_vcpu_cr3 - CR3, where the processor has it
+ * @vcpu: a vCPU on EPT or NPT, which the calling thread runs and has loaded
+ *
+ * Whatever else changes the paging mode makes the guest exit, so that KVM knows.
+ *
+ * Return: the register.
+ */
+static inline u64 kvmmem_vcpu_cr3(const struct kvm_vcpu *vcpu)
+{
+	const struct vmcb *vmcb;
+
+	if (!kvmmem_cpu_is_svm())
+		return kvmmem_vmread(KVMMEM_VMCS_CR3, vcpu->arch.cr3);
+	vmcb = kvmmem_svm_vmcb(vcpu);
+	return kvmmem_vmcb_is_good(vmcb) ? vmcb->save.cr3 : vcpu->arch.cr3;
+}
+
+/**
+ * kvmmem_vcpu_out_cr3 - the guest's CR3, for later
+ * @vcpu: a vCPU, which the calling thread runs and has loaded
+ *
+ * Return: the register; U64_MAX where KVM keeps it itself, or of L2.
+ */
+static inline u64 kvmmem_vcpu_out_cr3(const struct kvm_vcpu *vcpu)
+{
+	return kvmmem_cpu_is_svm() || kvmmem_vcpu_in_l2(vcpu) || !kvmmem_vcpu_has_vmcs(vcpu) ?
+	       U64_MAX : kvmmem_vmread(KVMMEM_VMCS_CR3, U64_MAX);
+}
+
+/**
+ * kvmmem_vcpu_regs - a vCPU's registers
+ * @vcpu: a vCPU, which the calling thread runs and has loaded; not encrypted
+ * @tdp: it is on EPT or NPT
+ * @regs: where to
+ */
+static inline void kvmmem_vcpu_regs(const struct kvm_vcpu *vcpu, bool tdp,
+				    struct kvmmem_regs *regs)
+{
+	kvmmem_vcpu_kept_regs(vcpu, regs);
+	/* Without paging the processor may have another there, of KVM's. */
+	if (tdp && (regs->cr0 & X86_CR0_PG))
+		regs->cr3 = kvmmem_vcpu_cr3(vcpu);
+}
+
+/**
+ * kvmmem_vcpu_last_regs - a vCPU's registers at its last exit, as far as KVM keeps them
+ * @vcpu: a live vCPU, of whatever thread
+ * @tdp: it is on EPT or NPT
+ * @regs: where to
+ *
+ * kvm-amd copies CR3 at each exit (svm_handle_exit()), kvm-intel when it is asked for.
+ *
+ * Return: false when CR3 is not that of the last exit.
+ */
+static inline bool kvmmem_vcpu_last_regs(const struct kvm_vcpu *vcpu, bool tdp,
+					 struct kvmmem_regs *regs)
+{
+	/* A word, or a bitmap of longs, of which this is the same on x86. */
+	const u32 *avail = (const u32 *)&vcpu->arch.regs_avail;
+
+	kvmmem_vcpu_kept_regs(vcpu, regs);
+	return kvmmem_cpu_is_svm() || !tdp || !(regs->cr0 & X86_CR0_PG) ||
+	       (READ_ONCE(avail[VCPU_REG_CR3 / 32]) & BIT(VCPU_REG_CR3 % 32));
 }
 
 #endif /* _KVMMEM_COMPAT_GUEST_H */

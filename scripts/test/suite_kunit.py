@@ -18,7 +18,8 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "kunit"))
 import ktap     # pylint: disable=wrong-import-position
 
 SUITES = {"kvmmem-decode", "kvmmem-table", "kvmmem-host", "kvmmem-registry", "kvmmem-flush",
-          "kvmmem-btf", "kvmmem-inval", "kvmmem-latency", "kvmmem-backing"}
+          "kvmmem-btf", "kvmmem-inval", "kvmmem-latency", "kvmmem-backing",
+          "kvmmem-paging"}
 
 
 def prepare(picture, kernel, _vendor):

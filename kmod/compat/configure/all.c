@@ -25,6 +25,7 @@
 #include "never.h"
 #include "open_root_path.h"
 #include "pf_taken.h"
+#include "reg_of_cr.h"
 #include "remote_requests.h"
 #include "root_role.h"
 #include "softleaf.h"
