@@ -57,6 +57,16 @@ static inline u64 kvmmem_slot_rmap_bytes(const struct kvm_memory_slot *slot)
 	return entries * sizeof(struct kvm_rmap_head);
 }
 
+static inline void kvmmem_slot_copy(const struct kvm_memory_slot *slot, struct kvmmem_slot *copy)
+{
+	copy->base_gfn = slot->base_gfn;
+	copy->npages = slot->npages;
+	copy->hva = slot->userspace_addr;
+	copy->flags = slot->flags;
+	copy->id = slot->id;
+	copy->rmap_bytes = kvmmem_slot_rmap_bytes(slot);
+}
+
 /**
  * kvmmem_slots_from - copy memory slots, in the order of their addresses
  * @kvm: a live VM
@@ -83,13 +93,7 @@ static inline unsigned int kvmmem_slots_from(struct kvm *kvm, u64 gfn,
 			continue;
 		if (n == max)
 			break;
-		copy[n].base_gfn = slot->base_gfn;
-		copy[n].npages = slot->npages;
-		copy[n].hva = slot->userspace_addr;
-		copy[n].flags = slot->flags;
-		copy[n].id = slot->id;
-		copy[n].rmap_bytes = kvmmem_slot_rmap_bytes(slot);
-		n++;
+		kvmmem_slot_copy(slot, &copy[n++]);
 	}
 	srcu_read_unlock(&kvm->srcu, idx);
 	return n;
@@ -179,6 +183,27 @@ static inline struct kvm_memory_slot *kvmmem_slot_at(struct kvm *kvm, u64 gfn)
 }
 
 /**
+ * kvmmem_slot_with - copy the slot that a guest page lies in
+ * @kvm: a live VM
+ * @gfn: the page
+ * @copy: where to
+ *
+ * Does not sleep; takes kvm->srcu for reading.
+ *
+ * Return: false where no slot is.
+ */
+static inline bool kvmmem_slot_with(struct kvm *kvm, u64 gfn, struct kvmmem_slot *copy)
+{
+	int idx = srcu_read_lock(&kvm->srcu);
+	struct kvm_memory_slot *slot = kvmmem_slot_at(kvm, gfn);
+
+	if (slot)
+		kvmmem_slot_copy(slot, copy);
+	srcu_read_unlock(&kvm->srcu, idx);
+	return slot;
+}
+
+/**
  * kvmmem_slot_is_users - is a slot the VMM's, and not one of KVM's own?
  * @slot: the slot
  *
@@ -218,12 +243,9 @@ static inline bool kvmmem_slot_is_emulated(const struct kvm_vcpu *vcpu,
  */
 static inline u32 kvmmem_slot_flags(struct kvm *kvm, u64 gfn)
 {
-	int idx = srcu_read_lock(&kvm->srcu);
-	struct kvm_memory_slot *slot = kvmmem_slot_at(kvm, gfn);
-	u32 flags = slot ? slot->flags : 0;
+	struct kvmmem_slot slot;
 
-	srcu_read_unlock(&kvm->srcu, idx);
-	return flags;
+	return kvmmem_slot_with(kvm, gfn, &slot) ? slot.flags : 0;
 }
 
 /**

@@ -81,6 +81,10 @@ void kvmmem_away_out(struct kvm_vcpu *vcpu)
 		return;
 	away = &rec->away;
 	if (away->exit != rec->exit_tsc) {
+		WRITE_ONCE(away->exit, 0);
+		smp_wmb(); /* regs_kept() takes no CR3 of another exit */
+		WRITE_ONCE(away->cr3, kvmmem_vcpu_out_cr3(vcpu));
+		smp_wmb(); /* nor the old one of this */
 		WRITE_ONCE(away->exit, rec->exit_tsc);
 		WRITE_ONCE(away->gpa, KVMMEM_UNKNOWN);
 		away->asleep = 0;

@@ -26,6 +26,7 @@
 #include "count/latency.h"
 #include "count/mmio.h"
 #include "count/probes.h"
+#include "count/regs.h"
 #include "count/requests.h"
 #include "count/run.h"
 #include "count/stuck.h"
@@ -193,8 +194,10 @@ static noinline void _name##_other(struct kvm_vcpu *vcpu)			\
 {										\
 	struct kvmmem_vcpu *rec = probe_find_or_meet(vcpu);			\
 										\
-	if (rec)								\
-		_work(rec, vcpu);						\
+	if (!rec)								\
+		return;								\
+	kvmmem_regs_look(rec, vcpu);						\
+	_work(rec, vcpu);							\
 }										\
 										\
 static __always_inline void _name(struct kvm_vcpu *vcpu)			\

@@ -46,8 +46,6 @@
 #define ROOT_BATCH	8
 
 #define LEVEL_SHIFT(level)	(9 * ((level) - 1))
-/* Without what is reserved for memory encryption. */
-#define SPTE_ADDR		(__PHYSICAL_MASK & PAGE_MASK)
 
 static bool ept_root_listed(const struct list_head *roots, const void *sp)
 {
@@ -94,7 +92,7 @@ static const u64 *ept_root_of(struct kvmmem_vcpu *rec, const struct list_head *r
 	smp_rmb(); /* found in the list, then still the vCPU's */
 	if (kvmmem_tdp_root(rec->vcpu, level) != address)
 		return NULL;
-	return ept_table_at(address & SPTE_ADDR);
+	return ept_table_at(address & KVMMEM_SPTE_ADDR);
 }
 
 /* The next vCPU, the first one after the last. */
@@ -103,12 +101,20 @@ static struct kvmmem_vcpu *ept_next_vcpu(struct kvmmem_vm *vm, struct kvmmem_vcp
 	return kvmmem_vm_next_vcpu(vm, rec) ?: kvmmem_vm_next_vcpu(vm, NULL);
 }
 
-/*
- * A root that some vCPU of the VM has: that of the vCPU that had one last time, or
- * of the next that has one. A VM can have more vCPUs than should be looked at with
- * its lock held; then the search goes on in the next chunk. Under RCU.
+/**
+ * kvmmem_ept_find_root - a root that some vCPU of a VM has
+ * @vm: the record
+ * @walk: the walk
+ * @root: where to put the table
+ * @level: where to put its level
+ *
+ * That of the vCPU that had one last time, or of the next that has one. A VM can have
+ * more vCPUs than should be looked at with its lock held; then the search goes on in
+ * the next call. Context: RCU, which keeps the table.
+ *
+ * Return: as kvmmem_eptwalk_chunk().
  */
-static enum kvmmem_ept_state ept_find_root(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk,
+enum kvmmem_ept_state kvmmem_ept_find_root(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk,
 					   const u64 **root, int *level)
 {
 	enum kvmmem_ept_state state = KVMMEM_EPT_GONE;
@@ -181,14 +187,14 @@ static u64 ept_walk_table(struct kvmmem_eptwalk *walk, const u64 *table, int lev
 			continue;
 		}
 		if (level > 2 || !walk->count_tables) {
-			child = ept_table_at(spte & SPTE_ADDR);
+			child = ept_table_at(spte & KVMMEM_SPTE_ADDR);
 			to = child ? ept_walk_table(walk, child, level - 1, from, next, budget) :
 				     next;
 			if (to < next)
 				return to;
 		}
 		/* Once a table, when it is done with. */
-		ept_add_table(walk, spte & SPTE_ADDR);
+		ept_add_table(walk, spte & KVMMEM_SPTE_ADDR);
 	}
 	return end;
 }
@@ -212,7 +218,7 @@ enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_e
 	int level = 0;
 
 	rcu_read_lock();
-	state = ept_find_root(vm, walk, &root, &level);
+	state = kvmmem_ept_find_root(vm, walk, &root, &level);
 	if (state == KVMMEM_EPT_WALKED) {
 		/* Guest pages beyond what these tables reach are not mapped. */
 		u64 end = min(walk->end, 1ULL << LEVEL_SHIFT(level + 1));

@@ -60,4 +60,10 @@ enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_e
 enum kvmmem_ept_state kvmmem_eptwalk(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk,
 				     struct kvmmem_budget *budget);
 
+enum kvmmem_ept_state kvmmem_ept_find_root(struct kvmmem_vm *vm, struct kvmmem_eptwalk *walk,
+					   const u64 **root, int *level);
+
+/* The address in an entry of KVM's tables, without what is reserved for memory encryption. */
+#define KVMMEM_SPTE_ADDR	(__PHYSICAL_MASK & PAGE_MASK)
+
 #endif /* _KVMMEM_EPTWALK_H */

@@ -315,21 +315,32 @@ static void host_walk_shmem(struct piece *piece, struct inode *inode)
 		walk->shmem = piece->end;
 }
 
-/* The lock that keeps hugetlb PMD tables from being unshared, NULL if none is. */
-static struct rw_semaphore *host_sharing(struct vm_area_struct *vma)
+/**
+ * kvmmem_host_sharing - the lock that keeps hugetlb PMD tables from being unshared
+ * @vma: whose tables; the mmap lock is held
+ *
+ * Return: the lock, NULL if none has to be held.
+ */
+struct rw_semaphore *kvmmem_host_sharing(struct vm_area_struct *vma)
 {
 	if (!is_vm_hugetlb_page(vma) || !vma->vm_file)
 		return NULL;
 	return &vma->vm_file->f_mapping->i_mmap_rwsem;
 }
 
-static u32 host_kind_of(struct vm_area_struct *vma, bool shmem)
+/**
+ * kvmmem_host_kind - what is mapped
+ * @vma: where; the mmap lock is held
+ *
+ * Return: KVMMEM_KIND_*.
+ */
+u32 kvmmem_host_kind(struct vm_area_struct *vma)
 {
 	if (is_vm_hugetlb_page(vma))
 		return KVMMEM_KIND_HUGETLB;
 	if (vma->vm_flags & (VM_PFNMAP | VM_IO))
 		return KVMMEM_KIND_DEVICE;
-	if (shmem)
+	if (host_shmem_inode(vma))
 		return KVMMEM_KIND_SHMEM;
 	return vma->vm_file ? KVMMEM_KIND_FILE : KVMMEM_KIND_ANON;
 }
@@ -359,7 +370,7 @@ static bool host_walk_vma(struct piece *piece)
 {
 	struct kvmmem_hostwalk *walk = piece->walk;
 	struct inode *inode = host_shmem_inode(piece->vma);
-	u32 kind = host_kind_of(piece->vma, inode);
+	u32 kind = kvmmem_host_kind(piece->vma);
 	struct rw_semaphore *sharing;
 	bool done;
 
@@ -383,7 +394,7 @@ static bool host_walk_vma(struct piece *piece)
 		}
 	}
 
-	sharing = host_sharing(piece->vma);
+	sharing = kvmmem_host_sharing(piece->vma);
 	if (sharing && !down_read_trylock(sharing)) {
 		piece->busy = true;
 		return false;

@@ -12,6 +12,8 @@
 #include "registry/vm.h"
 
 struct mm_struct;
+struct rw_semaphore;
+struct vm_area_struct;
 
 /* What a range of addresses is backed by; a slot may have several. */
 #define KVMMEM_KIND_ANON	BIT(0)
@@ -95,5 +97,8 @@ static inline struct kvmmem_hostwalk kvmmem_hostwalk_of_slot(struct mm_struct *m
 }
 
 int kvmmem_hostwalk_chunk(struct kvmmem_hostwalk *walk);
+
+struct rw_semaphore *kvmmem_host_sharing(struct vm_area_struct *vma);
+u32 kvmmem_host_kind(struct vm_area_struct *vma);
 
 #endif /* _KVMMEM_HOSTWALK_H */

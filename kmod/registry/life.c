@@ -10,6 +10,7 @@
 #include <linux/percpu.h>
 
 #include "attach/hooks.h"
+#include "registry/detour.h"
 #include "registry/life.h"
 #include "registry/reaper.h"
 #include "registry/records.h"
@@ -222,5 +223,6 @@ void kvmmem_registry_exit(void)
 	kvmmem_vm_death_all();
 	kvmmem_watch_stop();
 	kvmmem_reaper_stop();
+	kvmmem_detour_exit();
 	kvmmem_records_exit();
 }

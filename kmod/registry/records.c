@@ -278,6 +278,20 @@ struct kvmmem_vm *kvmmem_record_unlink_at(unsigned int slot)
 }
 
 /**
+ * kvmmem_records_locked - change the hashes, with the registry locked
+ * @change: what to do; it takes no lock and does not sleep
+ * @data: for it
+ *
+ * Context: any that may take a raw lock.
+ */
+void kvmmem_records_locked(void (*change)(void *data), void *data)
+{
+	raw_spin_lock(&registry_lock);
+	change(data);
+	raw_spin_unlock(&registry_lock);
+}
+
+/**
  * kvmmem_records_top_up - fill the reserve of records
  *
  * It fills itself, too; this is for who knows that many births are to come.

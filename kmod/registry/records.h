@@ -19,6 +19,8 @@ struct kvmmem_vm *kvmmem_record_find(const struct kvm *kvm);
 struct kvmmem_vm *kvmmem_record_unlink(const struct kvm *kvm);
 struct kvmmem_vm *kvmmem_record_unlink_at(unsigned int slot);
 
+void kvmmem_records_locked(void (*change)(void *data), void *data);
+
 unsigned int kvmmem_vm_slots(void);
 int kvmmem_vm_next(unsigned int from);
 struct kvmmem_vm *kvmmem_vm_at(unsigned int slot);

@@ -58,6 +58,7 @@ struct kvmmem_served {
  * @put: when KVM put the vCPU away for that, by KVM's word
  * @asleep: time without a processor since the exit
  * @gpa: where it faulted, if it lost its processor with a fault begun
+ * @cr3: the guest's CR3 at that exit; for who asks for it while the vCPU is asleep
  * @asleep_sum: of @asleep, of all faults that were served
  * @user_sum: time in user space, likewise
  */
@@ -67,6 +68,7 @@ struct kvmmem_away {
 	u64 put;
 	u64 asleep;
 	u64 gpa;
+	u64 cr3;
 	u64 asleep_sum;
 	u64 user_sum;
 };

@@ -65,6 +65,32 @@ struct kvmmem_backing {
 };
 
 /**
+ * enum kvmmem_address - what an address is one of
+ * @KVMMEM_ADDRESS_NONE: nobody has asked yet
+ * @KVMMEM_ADDRESS_GVA: the guest's virtual ones
+ * @KVMMEM_ADDRESS_GPA: the guest's physical ones
+ * @KVMMEM_ADDRESS_HVA: those of the VM's process
+ */
+enum kvmmem_address {
+	KVMMEM_ADDRESS_NONE,
+	KVMMEM_ADDRESS_GVA,
+	KVMMEM_ADDRESS_GPA,
+	KVMMEM_ADDRESS_HVA,
+};
+
+/**
+ * struct kvmmem_question - an address whose translation is asked for
+ * @what: what it is one of
+ * @vcpu: KVM's vcpu_id, for guest-virtual ones
+ * @address: the address
+ */
+struct kvmmem_question {
+	enum kvmmem_address what;
+	u32 vcpu;
+	u64 address;
+};
+
+/**
  * struct kvmmem_vm - record of a VM
  * @lock: holds @kvm alive: whoever has it and finds @kvm set may read the
  *	struct kvm and its vCPUs. Held shortly, never sleeping; VM destruction
@@ -122,6 +148,7 @@ struct kvmmem_backing {
  * @told: the watcher has been told of it; the watcher's lock
  * @told_node: in the list of those; likewise
  * @dir: its debugfs directory, the watcher's
+ * @question: what was asked of 'translate' last; @lock
  * @dead: in the list of records that wait for the reaper
  * @counted: in the list of those whose counts are not in the total of the ended yet
  */
@@ -176,6 +203,7 @@ struct kvmmem_vm {
 	bool told;
 	struct list_head told_node;
 	struct dentry *dir;
+	struct kvmmem_question question;
 	struct llist_node dead;
 	struct list_head counted;
 };

@@ -25,6 +25,7 @@
 #include "show/debugfs_backing.h"
 #include "show/debugfs_ended.h"
 #include "show/debugfs_time.h"
+#include "show/debugfs_translate.h"
 #include "show/file.h"
 #include "show/table.h"
 #include "show/tagrow.h"
@@ -272,6 +273,7 @@ static bool debugfs_vm_born(struct kvmmem_vm *vm)
 	debugfs_create_file("tlb", 0400, vm->dir, vm, &tlb_fops);
 	kvmmem_debugfs_time(vm, vm->dir);
 	kvmmem_debugfs_backing(vm, vm->dir);
+	kvmmem_debugfs_translate(vm, vm->dir);
 	return true;
 }
 

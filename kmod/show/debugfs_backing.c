@@ -15,6 +15,7 @@
 #include "memory/backing.h"
 #include "memory/join.h"
 #include "show/debugfs_backing.h"
+#include "show/slotname.h"
 #include "show/table.h"
 
 KVMMEM_TABLE(slot_table, "slot",
@@ -38,15 +39,6 @@ static const char * const cause_names[KVMMEM_NR_GAPS] = {
 	[KVMMEM_GAP_UNKNOWN] = "unknown",
 };
 
-static const char * const ept_names[] = {
-	[KVMMEM_EPT_WALKED] = "walked",
-	[KVMMEM_EPT_SHADOW_MMU] = "shadow-mmu",
-	[KVMMEM_EPT_NO_ROOT] = "no-root",
-	[KVMMEM_EPT_GONE] = "gone",
-	[KVMMEM_EPT_UNFINISHED] = "not-walked",
-	[KVMMEM_EPT_DIFFERS] = "differs",
-};
-
 /**
  * struct reader - an open file
  * @vm: the VM
@@ -68,35 +60,6 @@ struct reader {
 static u64 pages_kb(u64 pages)
 {
 	return pages << (PAGE_SHIFT - 10);
-}
-
-static const char *slot_kind_name(u32 kinds)
-{
-	switch (kinds) {
-	case 0:
-		return "unmapped";
-	case KVMMEM_KIND_ANON:
-		return "anon";
-	case KVMMEM_KIND_HUGETLB:
-		return "hugetlb";
-	case KVMMEM_KIND_SHMEM:
-		return "shmem";
-	case KVMMEM_KIND_FILE:
-		return "file";
-	case KVMMEM_KIND_DEVICE:
-		return "device";
-	default:
-		return "mixed";
-	}
-}
-
-static const char *slot_flags_name(u32 flags)
-{
-	bool dirty = flags & KVM_MEM_LOG_DIRTY_PAGES;
-
-	if (flags & KVM_MEM_READONLY)
-		return dirty ? "readonly,dirty" : "readonly";
-	return dirty ? "dirty" : "-";
 }
 
 /* The cause of the largest part of the gap. */
@@ -178,7 +141,7 @@ static void slot_put_backing(struct kvmmem_row *row, const struct kvmmem_slot_ba
 	slot_put_pages(row, sb->unfaulted, walked);
 	for (i = 0; i < KVMMEM_NR_GAPS; i++)
 		slot_put_pages(row, sb->gap[i], walked);
-	kvmmem_row_text(row, ept_names[sb->ept]);
+	kvmmem_row_text(row, kvmmem_ept_state_name(sb->ept));
 	if (nodes && known)
 		slot_put_nodes(row, nodes);
 	else
@@ -197,8 +160,8 @@ static void slot_row(struct seq_file *seq, const struct kvmmem_join *join)
 	kvmmem_row_u64(&row, sb->slot.id);
 	kvmmem_row_text(&row, gpa);
 	kvmmem_row_u64(&row, pages_kb(sb->slot.npages));
-	kvmmem_row_text(&row, sb->host_known ? slot_kind_name(sb->host.kinds) : "-");
-	kvmmem_row_text(&row, slot_flags_name(sb->slot.flags));
+	kvmmem_row_text(&row, sb->host_known ? kvmmem_slot_kind_name(sb->host.kinds) : "-");
+	kvmmem_row_text(&row, kvmmem_slot_flags_name(sb->slot.flags));
 	slot_put_backing(&row, sb, slot_is_walked(sb) ? sb->ept_mapped : NULL, join->nodes);
 	kvmmem_row_end(&row);
 }
@@ -238,8 +201,8 @@ static void backing_total_row(struct seq_file *seq, struct reader *reader)
 	kvmmem_row_text(&row, "total");
 	kvmmem_row_text(&row, "-");
 	kvmmem_row_u64(&row, pages_kb(total->slot.npages));
-	kvmmem_row_text(&row, total->host_known ? slot_kind_name(total->host.kinds) : "-");
-	kvmmem_row_text(&row, slot_flags_name(total->slot.flags));
+	kvmmem_row_text(&row, total->host_known ? kvmmem_slot_kind_name(total->host.kinds) : "-");
+	kvmmem_row_text(&row, kvmmem_slot_flags_name(total->slot.flags));
 	slot_put_backing(&row, total, known ? now : NULL, NULL);
 	kvmmem_row_end(&row);
 }

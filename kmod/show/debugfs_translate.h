@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _KVMMEM_DEBUGFS_TRANSLATE_H
+#define _KVMMEM_DEBUGFS_TRANSLATE_H
+
+struct dentry;
+struct kvmmem_vm;
+
+void kvmmem_debugfs_translate(struct kvmmem_vm *vm, struct dentry *dir);
+
+#endif /* _KVMMEM_DEBUGFS_TRANSLATE_H */
