@@ -22,6 +22,7 @@
 #include "registry/watch.h"
 #include "show/audit.h"
 #include "show/debugfs.h"
+#include "show/debugfs_align.h"
 #include "show/debugfs_backing.h"
 #include "show/debugfs_ended.h"
 #include "show/debugfs_time.h"
@@ -274,6 +275,7 @@ static bool debugfs_vm_born(struct kvmmem_vm *vm)
 	kvmmem_debugfs_time(vm, vm->dir);
 	kvmmem_debugfs_backing(vm, vm->dir);
 	kvmmem_debugfs_translate(vm, vm->dir);
+	kvmmem_debugfs_align(vm, vm->dir);
 	return true;
 }
 

@@ -3,6 +3,7 @@
 #include <asm/processor-flags.h>
 
 #include "decode/paging.h"
+#include "decode/sample.h"
 
 #define PG	X86_CR0_PG
 #define NX	BIT_ULL(63)
@@ -146,6 +147,16 @@ static void paging_ept_flags(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kvmmem_ept_entry_flags(1, NX | BIT_ULL(11)), 0U);
 }
 
+static void sample_errors(struct kunit *test)
+{
+	u64 same[4] = { 7, 7, 7, 7 }, two[2] = { 0, 200 }, large[2] = { 0, 1ULL << 60 };
+
+	KUNIT_EXPECT_EQ(test, kvmmem_sample_error(same, 4), 0ULL);
+	/* sqrt(4 * (100^2 + 100^2) / 2) */
+	KUNIT_EXPECT_EQ(test, kvmmem_sample_error(two, 2), 200ULL);
+	KUNIT_EXPECT_EQ(test, kvmmem_sample_error(large, 2), 1ULL << 60);
+}
+
 static struct kunit_case paging_cases[] = {
 	KUNIT_CASE(paging_modes),
 	KUNIT_CASE(paging_canonical),
@@ -155,6 +166,7 @@ static struct kunit_case paging_cases[] = {
 	KUNIT_CASE(paging_targets),
 	KUNIT_CASE(paging_flags),
 	KUNIT_CASE(paging_ept_flags),
+	KUNIT_CASE(sample_errors),
 	{}
 };
 
