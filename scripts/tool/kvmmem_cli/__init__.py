@@ -9,6 +9,7 @@ interval         two readings, and what happened between them
 names, detail    names from libvirt and command lines; more from debugfs
 store            the recording
 source, replay   where readings come from: the module, copies, a recording
+one              one running VM, asked for by name
 feed             readings for a screen that is refreshed
 metrics          what is exported, by which names
 exposition       readings as text for Prometheus

@@ -12,6 +12,8 @@ FILES = {"backing": ("slot",), "latency": ("latency", "untimed", "access", "size
          "stuck": ("stuck",)}
 # The same of vCPUs, where somebody asked for each of them.
 VCPU_FILES = {"faults": ("fault",), "latency": ("service",)}
+# Of those that take a walk over the guest's tables, for who asks.
+WALKS = {"alignment": ("align", "reach")}
 # The same of the host.
 HOST_FILES = {"hooks": ("hook",), "ended": ("ended",)}
 
@@ -74,7 +76,7 @@ def give(snapshot, vms, texts):
 
 def _of_vm(ident, texts):
     found = {}
-    for file, kinds in FILES.items():
+    for file, kinds in (FILES | WALKS).items():
         found |= _tables(texts.get(place(ident, file)), kinds)
     return found
 
@@ -100,11 +102,12 @@ class Detail:
             found["cpus"] = _in_list(parse.unescape(cpus.strip()))
         return found
 
-    def texts(self, idents):
+    def texts(self, idents, walks=False):
         """All that there is of these VMs and the host, by place."""
         found = {"settings": json.dumps(self.settings()).encode()}
         # An id is a name of the module's making, but it comes from a file.
-        places = [*HOST_FILES, *(place(ident, file) for ident in idents for file in FILES
+        places = [*HOST_FILES, *(place(ident, file) for ident in idents
+                                 for file in (FILES | WALKS if walks else FILES)
                                  if "/" not in ident and not ident.startswith("."))]
         for where in places:
             data = _bytes(f"{self.debugfs}/{where}")
@@ -120,6 +123,6 @@ class Detail:
                 found |= _tables(_bytes(f"{self.debugfs}/{place(vm.id, file)}"), kinds)
             vm.told = functools.partial(dict, found)
 
-    def give(self, snapshot, vms):
+    def give(self, snapshot, vms, walks=False):
         """Put into @snapshot and @vms what debugfs tells of them."""
-        give(snapshot, vms, self.texts([vm.id for vm in vms]))
+        give(snapshot, vms, self.texts([vm.id for vm in vms], walks))

@@ -135,7 +135,7 @@ def run(args):
     old, new = (list(source.pair(args.sample or SAMPLE)) * 2)[:2]
     vms = new.must_select(args.vm)
     if source.detail:
-        source.detail.give(new, vms)
+        source.detail.give(new, vms, walks=True)
     judgement = Judgement(old, new, args.vm)
     if args.json:
         judgement.json()

@@ -18,7 +18,9 @@ VIEWS = {"stat": "rates over intervals, like vmstat",
          "record": "write all of it into a file, to look at it later",
          "report": "a recording in charts, for a browser",
          "explain": "what is wrong, in sentences",
-         "export": "for Prometheus: a port, or a file"}
+         "export": "for Prometheus: a port, or a file",
+         "translate": "the chain of page tables for an address",
+         "align": "how page sizes of guest, KVM and host go together"}
 
 HELP = f"""\
 examples:
@@ -26,6 +28,7 @@ examples:
   kvmmem --wide --sort swap     all that is known, who swaps most first
   kvmmem --vm web --json        one VM, exactly, for programs
   kvmmem stat -i 10             rates, every ten seconds
+  kvmmem translate web 0x1000   through all page tables, to the page
 
 Exit status: 0 done, 1 failure at run time, 2 wrong usage.
 Columns to sort by: {TITLES}"""

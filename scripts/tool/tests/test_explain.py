@@ -29,7 +29,7 @@ HEALTHY = {"host": {"thp": "always", "swap_used_kb": 0, "vms": 1}, "vm": [WEB],
 class Explain(Tool):
     """What a host of one VM is said to have."""
 
-    def explain(self, slot=None, before=None, settings=None, **more):
+    def explain(self, slot=None, before=None, settings=None, reach=None, **more):
         """{rule: finding} of two readings, ten seconds apart, of a host with these rows."""
         path = str(self.proc / "recording")
         for name in self.proc.glob("recording*"):
@@ -41,6 +41,8 @@ class Explain(Tool):
             texts = {f"vms/{ID}/backing": table("slot", {**SLOT, **(slot or {})},
                                                 {**SLOT, "slot": "total"}).encode(),
                      "settings": json.dumps({"cpus": 8, **(settings or {})}).encode()}
+            if reach:
+                texts[f"vms/{ID}/alignment"] = table("reach", reach).encode()
             writer.add(1e9 + at * 10, at * 10.0, text.encode(),
                        lambda content, texts=texts: texts)
         writer.close()
@@ -146,6 +148,13 @@ class Explain(Tool):
         storm = {"before": {"vpid": []}, "vpid": [row(ID, vcpu=0, vpid=1, guest=50000)]}
         self.rule("guest_flushes", "4 vCPUs on 3 processors", settings={"cpus": 3}, **storm)
         self.assertEqual(self.explain(settings={"cpus": 4}, **storm), {})
+
+    def test_guest_huge_lost(self):
+        reach = {"vcpu": 1, "mapped_kb": 1000000, "lost_kb": 300000, "why": "-"}
+        self.rule("guest_huge_lost", "vCPU 1: lost_kb is 300000 of mapped_kb 1000000",
+                  reach=reach)
+        self.assertEqual(self.explain(reach={**reach, "lost_kb": 200000}), {})
+        self.assertEqual(self.explain(reach={**reach, "lost_kb": "-"}), {})
 
     def test_remote_memory(self):
         self.rule("remote_memory", "node 0: 10% of the memory, 90%",

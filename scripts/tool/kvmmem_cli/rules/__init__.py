@@ -10,7 +10,7 @@ import collections
 import importlib
 
 NAMES = ("lost_events", "stuck", "swap", "time_lost", "misaligned_slot", "dirty_logging",
-         "huge_gone", "nx_splits", "gap", "thp", "hugetlb_pool", "taken_away", "remote_flushes",
+         "huge_gone", "nx_splits", "gap", "guest_huge_lost", "thp", "hugetlb_pool", "taken_away", "remote_flushes",
          "guest_flushes", "remote_memory")
 
 Finding = collections.namedtuple("Finding", "rule word weight text evidence remedy")
