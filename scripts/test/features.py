@@ -9,7 +9,8 @@ import re
 
 # The system tests: those of make check, and of make matrix on every kernel.
 SUITES = ("faults", "life", "input", "tlb", "nested", "backing", "memory", "total", "dirty",
-          "inval", "tenant", "tool", "export", "time", "perf", "pmu", "compat")
+          "inval", "tenant", "tool", "export", "time", "perf", "pmu", "translate",
+          "compat")
 
 KERNELS = ("5.10", "6.1", "6.12", "7.3")
 
