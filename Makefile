@@ -2,6 +2,7 @@
 #
 # make          kvmmem.ko for the running kernel, or for KDIR=<its headers>
 # make demo     kvmmem on real guests, in an emulated AMD host
+# make demo-shadow   one NPT against 1, 4, 16, 64 shadow tables, side by side
 # make check    every test, on emulated AMD and Intel hosts; PART="style tool"
 #               runs only those parts
 # make check-debug   the suites on kernels that look for mistakes (KASAN, ...)
@@ -92,6 +93,10 @@ demo:
 	@sh scripts/lab/deps.sh build amd
 	@scripts/demo/demo
 
+demo-shadow:
+	@sh scripts/lab/deps.sh build amd
+	@scripts/demo/shadow
+
 matrix:
 	@sh scripts/lab/deps.sh build kernels amd intel bochs export perf
 	@$(bochs)
@@ -113,4 +118,4 @@ help:
 	@sed -n '/^# make/,/^$$/s/^# //p' $(firstword $(MAKEFILE_LIST))
 	@echo Parts of make check: $$(sed -n 's/^    ("\([a-z]*\)", (.*/\1/p' scripts/test/check)
 
-.PHONY: all clean check check-debug storm matrix bench demo help
+.PHONY: all clean check check-debug storm matrix bench demo demo-shadow help
