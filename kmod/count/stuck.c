@@ -11,6 +11,7 @@
  *
  * A vCPU in user space is not stuck: its process has stopped it.
  */
+#include <linux/hash.h>
 #include <linux/jiffies.h>
 #include <linux/moduleparam.h>
 #include <linux/printk.h>
@@ -48,7 +49,8 @@ static bool stuck_log;
 void kvmmem_stuck_look(struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu, u64 addr)
 {
 	struct kvmmem_stuck *stuck = &rec->stuck;
-	u64 state = kvmmem_vcpu_state(vcpu), fixed = kvmmem_vcpu_fixed(vcpu);
+	/* They are only compared, so half of the bits will do. */
+	u32 state = hash_64(kvmmem_vcpu_state(vcpu), 32), fixed = kvmmem_vcpu_fixed(vcpu);
 	u64 page = addr >> PAGE_SHIFT, now = ktime_get_mono_fast_ns();
 
 	if (stuck->page == page && stuck->state == state && stuck->fixed == fixed) {

@@ -93,15 +93,15 @@ struct kvmmem_async {
  * struct kvmmem_stuck - the fault that may be the same again and again
  * @page: guest page, a gfn
  * @state: of the guest's registers, a hash
- * @fixed: KVM's count of faults that it has mended
+ * @fixed: KVM's count of faults that it has mended, its lowest bits
  * @repeats: faults since, all with the same three
  * @since: when the first came, ktime_get_mono_fast_ns()
  * @last: when the last came
  */
 struct kvmmem_stuck {
 	u64 page;
-	u64 state;
-	u64 fixed;
+	u32 state;
+	u32 fixed;
 	u64 repeats;
 	u64 since;
 	u64 last;
