@@ -36,7 +36,9 @@ def check_fields(out):
     equal("access", {key.strip('"'): value for key, value in seen["access"].items()},
           {name: fault[name] for name in ("read", "write", "exec") if fault[name]})
     equal("vm", seen["vm"], {fault["vm"].replace("-", ", "): fault["ept_violations"]})
-    assert abs(sum(seen["ns"].values()) / 1000 - time["total_us"]) <= \
+    # On a busy machine the emulated TSC may pass for unstable: -1 each, then.
+    told = -fault["ept_violations"] / 1000 if time["total_us"] is None else time["total_us"]
+    assert abs(sum(seen["ns"].values()) / 1000 - told) <= \
         fault["ept_violations"] / 1000 + 4, f"{seen['ns']} and {time}"
     equal("vm_begin", sum(seen["begin"].values()), 1)
     equal("discarded", sum(seen["size"].values()), PAGES * 4096)

@@ -63,7 +63,8 @@ perfs=
 counting() {{
     local name=$1 events={ALL}
     shift
-    [ $name != vm ] || events=$(echo $events | sed "s|/,|,vm=$(cat one.pid)/,|g; s|/\\$|,vm=$(cat one.pid)/|")
+    [ $name != vm ] ||
+        events=$(echo $events, | sed "s|/,|,vm=$(cat one.pid)/,|g; s|,$||")
     perf stat -x, -o $name -e $events "$@" sh -c "echo \\$\\$ >$name.ready; exec sleep 600" &
     perfs="$perfs $!"
     wait_for [ -s $name.ready ]
