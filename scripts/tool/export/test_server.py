@@ -286,6 +286,23 @@ class File(Export):
         prometheus.stop(run)
         self.assertEqual((run.returncode, os.listdir(directory)), (0, []))
 
+    def test_a_file_that_cannot_be_written_any_more(self):
+        """The last file that could be written is not left there for ever."""
+        self.put(of_vms([WEB], 1))
+        directory = self.proc / "small"
+        directory.mkdir()
+        run = subprocess.Popen(     # pylint: disable=consider-using-with
+            ["prlimit", "--fsize=65536", "/usr/bin/python3", TOOL, "export", "--textfile",
+             directory / "kvmmem.prom", "-i", "0.05"], env=self.env, text=True,
+            stderr=subprocess.PIPE)
+        self.addCleanup(prometheus.stop, run)
+        self.addCleanup(run.stderr.close)
+        prometheus.wait_for((directory / "kvmmem.prom").exists)
+        self.put(of_vms([vm_row(f"{at}-1", f"vm{at}") for at in range(1, 99)], 1))
+        self.assertEqual(run.wait(30), 1)
+        self.assertRegex(run.stderr.read(), r"\Akvmmem: cannot write [^\n]*: file too large\n\Z")
+        self.assertEqual(os.listdir(directory), [])
+
     def test_directories_that_are_wrong(self):
         self.put(full())
         self.fails(1, r"cannot write /nowhere/a\.prom: no such file", "export", "--textfile",
@@ -295,10 +312,11 @@ class File(Export):
         self.fails(1, "is a directory", "export", "--textfile", str(self.proc / "b.prom"))
         # As one who may not write there.
         closed = self.proc / "closed"
-        closed.mkdir(0o700)
+        closed.mkdir(0o500)
         (self.proc / "kvmmem").chmod(0o444)
+        user = {"user": 65534} if os.geteuid() == 0 else {}
         self.fails(1, "permission denied", "export", "--textfile", str(closed / "a.prom"),
-                   user=65534)
+                   **user)
         self.assertEqual(sorted(one.name for one in self.proc.iterdir()),
                          ["b.prom", "closed", "kvmmem"])
 

@@ -149,7 +149,6 @@ def write_file(path, data):
 def _files(exporter, args):
     """Until somebody ends it."""
     begin = time.monotonic()
-    exporter.due = 0.0
     write_file(args.textfile, exporter.text(TEXT))
     try:
         for deadline in deadlines(begin, args.interval or INTERVAL,
@@ -157,7 +156,7 @@ def _files(exporter, args):
             wait_until(deadline)
             exporter.due = 0.0
             write_file(args.textfile, exporter.text(TEXT))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Failure):
         if not args.count:
             # What nobody keeps up to date would be taken for the truth for ever.
             with contextlib.suppress(OSError):

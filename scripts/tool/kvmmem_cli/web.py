@@ -125,7 +125,11 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         if not self.room.acquire(blocking=False):   # pylint: disable=consider-using-with
             self.shutdown_request(request)
             return
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:        # no more threads
+            self.room.release()
+            raise
 
     def process_request_thread(self, request, client_address):
         try:
