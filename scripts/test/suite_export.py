@@ -59,13 +59,13 @@ swapon /dev/ram0
 run away --pages 1000 --advise pageout
 run greedy --pages 16 --slots 16 --slot-mb 64
 ln -s "$(command -v slowguest)" /tmp/slow
-/tmp/slow efault 20 1000 true >/dev/null &
+/tmp/slow efault 100 500 true >/dev/null &
 slow=$!
 sleep 0.5
 look sick
 slowguest never 5000 1 'sh -e /tmp/look.sh' >guest.out || {{ cat guest.out; exit 1; }}
 sed -n '/^@@lab/,$p' guest.out
-kill $slow
+kill $slow || true
 unload_kvmmem
 load_kvmmem max_vms=2
 run unseen --pages 16
