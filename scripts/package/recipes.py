@@ -22,7 +22,6 @@ class Recipe:
     packages: tuple
     variant: str = "apt"
     kernels: tuple = ()                 # whose newest headers are installed
-    images: tuple = ()                  # which are installed with their images
     later: tuple = ()                   # whose headers' packages are in /var/kernels
     small: bool = False                 # without manuals and /usr/share/doc, but ours
 
@@ -49,8 +48,8 @@ RECIPES = {
                                "rpmlint", "systemd")),
     "autopkgtest": Recipe(
         "testing", ("apparmor", "autopkgtest", "binutils", "busybox-static", "dkms", "gcc", "kmod", "libc6-dev",
-                    "make", "python3", "qemu-system-x86", "xz-utils", "zstd"),
-        images=((r"7\.[0-9]+\.", "cloud-amd64"),)),
+                    "linux-headers-cloud-amd64", "linux-image-cloud-amd64", "make", "python3",
+                    "qemu-system-x86", "xz-utils", "zstd")),
     "bookworm": _user("bookworm", (r"6\.1\.", "cloud-amd64"), (r"6\.12\.", "cloud-amd64")),
     "trixie": _user("trixie", (r"6\.12\.", "cloud-amd64"), (r"7\.[0-9]+\.", "cloud-amd64")),
     "testing": _user("testing", (r"7\.[0-9]+\.", "cloud-amd64"), (r"7\.[0-9]+\.", "amd64")),

@@ -80,20 +80,19 @@ def _locked(name):
         yield
 
 
-def _packages(archive, what, choices):
-    """The packages linux-`what`- of the newest release of each kernel."""
+def _headers(archive, choices):
+    """The packages with the newest headers of each kernel."""
     for pattern, flavour in choices:
         release = kernels_unpack.choose_release(archive, pattern)
         if not release:
             raise archive.missing(f"kernel {pattern} with headers")
-        yield f"linux-{what}-{release.replace(kernels_unpack.FLAVOUR, flavour)}"
+        yield f"linux-headers-{release.replace(kernels_unpack.FLAVOUR, flavour)}"
 
 
 def _options(recipe, archive):
     """Those of mmdebstrap."""
-    packages = [*recipe.packages, *_packages(archive, "headers", recipe.kernels + recipe.images),
-                *_packages(archive, "image", recipe.images)]
-    later = list(_packages(archive, "headers", recipe.later))
+    packages = [*recipe.packages, *_headers(archive, recipe.kernels)]
+    later = list(_headers(archive, recipe.later))
     reaching = [f"--aptopt={line.rstrip(';')}"
                 for line in kernels_archive.reaching_options().splitlines()]
     return [*_OPTIONS, *reaching, f"--variant={recipe.variant}", f"--include={','.join(packages)}",

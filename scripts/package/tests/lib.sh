@@ -89,6 +89,7 @@ make_kernel() {
 		sed -i "s/^$option=.*/# $option is not set/" "$headers/.config" \
 			"$headers/include/config/auto.conf"
 	done
+	echo "#define UTS_RELEASE \"$new\"" >"$headers/include/generated/utsrelease.h"
 	mkdir "/lib/modules/$new"
 	ln -s "$headers" "/lib/modules/$new/build"
 }

@@ -29,7 +29,8 @@ check "rpmlint has nothing to say" says ' 0 errors, 0 warnings, ' \
 	rpmlint -r "$package/kvmmem.rpmlintrc" /out/kvmmem*.rpm /out/kvmmem.spec
 check "the newest rpm makes the packages, too" make -C /tree rpm OUT=/tmp/rpm
 check "... without a warning" not says warning rpmbuild --nobuild --nodeps \
-	--load $package/macros.systemd --define "_sourcedir /out/dist" /out/dist/kvmmem.spec
+	--load $package/macros.systemd --define "_buildhost localhost" \
+	--define "_sourcedir /out/dist" /out/dist/kvmmem.spec
 
 for deb in /out/testing/*.deb; do
 	dpkg-deb -x "$deb" /
@@ -38,6 +39,8 @@ for page in /usr/share/man/man[48]/kvmmem*; do
 	check "mandoc has nothing to say of ${page##*/}" silent mandoc -T lint -W style "$page"
 	check "... which shows" says "kvmmem" mandoc -T utf8 "$page"
 done
+# Of kmod systemd asks only that it is there.
+[ -e /sbin/modprobe ] || ln -s /bin/true /sbin/modprobe
 for unit in kvmmem kvmmem-record kvmmem-export; do
 	check "systemd has nothing to say of $unit.service" silent \
 		systemd-analyze verify --man=no "/usr/lib/systemd/system/$unit.service"

@@ -38,7 +38,7 @@ check "the service calls it where it is" \
 check "... and what checks the hooks" \
 	grep -q '^ExecStartPost=/usr/local/libexec/kvmmem/check-hooks$' \
 	/usr/local/lib/systemd/system/kvmmem.service
-check "systemd knows the services" systemctl cat kvmmem.service
+check "systemd knows the services" says '^disabled$' systemctl is-enabled kvmmem.service
 check "the manuals are there" ls /usr/local/share/man/man8/kvmmem-top.8 \
 	/usr/local/share/man/man4/kvmmem.4
 check "make uninstall" make uninstall
