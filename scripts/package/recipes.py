@@ -26,10 +26,10 @@ class Recipe:
     small: bool = False                 # without manuals and /usr/share/doc, but ours
 
 
-def _user(suite, kernel, later):
+def _user(suite, kernel, later, more=()):
     """A host that the packages are installed on, and that gets a new kernel."""
     packages = ("bash-completion", "dkms", "gcc", "kmod", "make", "openssl", "python3", "systemd",
-                "xz-utils")
+                "xz-utils", *more)
     return Recipe(suite, packages, kernels=(kernel,), later=(later,), small=True)
 
 
@@ -50,7 +50,8 @@ RECIPES = {
         "testing", ("apparmor", "autopkgtest", "binutils", "busybox-static", "dkms", "gcc", "kmod", "libc6-dev",
                     "linux-headers-cloud-amd64", "linux-image-cloud-amd64", "make", "python3",
                     "qemu-system-x86", "xz-utils", "zstd")),
-    "bookworm": _user("bookworm", (r"6\.1\.", "cloud-amd64"), (r"6\.12\.", "cloud-amd64")),
+    "bookworm": _user("bookworm", (r"6\.1\.", "cloud-amd64"), (r"6\.12\.", "cloud-amd64"),
+                      ("rpm",)),
     "trixie": _user("trixie", (r"6\.12\.", "cloud-amd64"), (r"7\.[0-9]+\.", "cloud-amd64")),
     "testing": _user("testing", (r"7\.[0-9]+\.", "cloud-amd64"), (r"7\.[0-9]+\.", "amd64")),
 }
