@@ -47,9 +47,9 @@ RECIPES = {
     "lint": Recipe("testing", ("apparmor", "checkpolicy", "lintian", "make", "mandoc", "rpm",
                                "rpmlint", "systemd")),
     "autopkgtest": Recipe(
-        "testing", ("apparmor", "autopkgtest", "binutils", "busybox-static", "dkms", "gcc", "kmod", "libc6-dev",
-                    "linux-headers-cloud-amd64", "linux-image-cloud-amd64", "make", "python3",
-                    "qemu-system-x86", "xz-utils", "zstd")),
+        "testing", ("apparmor", "autopkgtest", "binutils", "busybox-static", "dkms", "gcc", "kmod",
+                    "libc6-dev", "linux-headers-cloud-amd64", "linux-image-cloud-amd64", "make",
+                    "python3", "qemu-system-x86", "xz-utils", "zstd")),
     "bookworm": _user("bookworm", (r"6\.1\.", "cloud-amd64"), (r"6\.12\.", "cloud-amd64"),
                       ("rpm",)),
     "trixie": _user("trixie", (r"6\.12\.", "cloud-amd64"), (r"7\.[0-9]+\.", "cloud-amd64")),

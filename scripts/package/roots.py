@@ -161,7 +161,8 @@ def run(name, argv, scratch, binds=(), timeout=600):
     words = [word for bind in binds for word in (*bind, "ro")[:3]]
     # Whoever kills us kills all of it.
     command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork",
-               "--kill-child", "/bin/sh", "-c", _ENTER, "enter", get(name), root, changes, *words, "--", *argv]
+               "--kill-child", "/bin/sh", "-c", _ENTER, "enter", get(name), root, changes, *words,
+               "--", *argv]
     with subprocess.Popen([os.fspath(word) for word in command], text=True, errors="replace",
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, start_new_session=True) as process:

@@ -32,7 +32,7 @@ check "... is found by modprobe" \
 check "... is not signed" test -z "$(modinfo -F signer "$module")"
 check "... has no debug information" test "$(stat -c %s "$module")" -lt 1000000
 check "the tool is there" test -x /usr/local/bin/kvmmem
-check "... and finds its parts" says "^kvmmem $version$" kvmmem --version
+check "... and finds its parts" says "^kvmmem $version$" /usr/local/bin/kvmmem --version
 check "the service calls it where it is" \
 	grep -q '^ExecStart=/usr/local/bin/kvmmem ' /usr/local/lib/systemd/system/kvmmem-record.service
 check "... and what checks the hooks" \
@@ -70,7 +70,8 @@ check "a PREFIX that is no path is refused" status 2 make install-tools PREFIX=u
 
 make_kernel 6.1.0-other
 check "a module for another kernel is not installed" \
-	says "kvmmem.ko is for $kernel, not for " make modules_install KDIR=/lib/modules/6.1.0-other/build
+	says "kvmmem.ko is for .*, not for 6.1.0-other: run make" \
+	make modules_install KDIR=/lib/modules/6.1.0-other/build
 check "make clean" make clean
 check "... leaves the tree as it came" sh -c "mkdir /tmp/fresh &&
 	tar -x -C /tmp/fresh -f /out/dist/kvmmem-$version.tar.gz &&
