@@ -19,11 +19,16 @@
  */
 u64 kvmmem_sample_error(const u64 *batch, unsigned int n)
 {
-	u64 mean = 0, most = 0, sum = 0;
+	u64 mean = 0, rest = 0, most = 0, sum = 0;
 	unsigned int i, shift;
+	u32 part;
 
-	for (i = 0; i < n; i++)
-		mean += div_u64(batch[i], n);
+	/* The sum of all may be too large. */
+	for (i = 0; i < n; i++) {
+		mean += div_u64_rem(batch[i], n, &part);
+		rest += part;
+	}
+	mean += div_u64(rest, n);
 	for (i = 0; i < n; i++)
 		most = max(most, batch[i] > mean ? batch[i] - mean : mean - batch[i]);
 	shift = max(fls64(most), SAMPLE_BITS) - SAMPLE_BITS;

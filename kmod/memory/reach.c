@@ -7,7 +7,7 @@
 #include <linux/string.h>
 
 #include "decode/sample.h"
-#include "memory/align.h"
+#include "memory/reach.h"
 
 #define SUMS		(sizeof(struct kvmmem_align_sum) / sizeof(u64))
 #define BATCHES_MOST	16
