@@ -84,6 +84,8 @@ def check_flows(name, row, kvm):
     if kvm is None:
         equal(f"{name}: huge", {value for key, value in row.items() if key != "vm"}, {None})
         return
+    if row["table_zapped"] is not None:
+        return      # huge_flows: what kernel threads do is nobody's
     equal(f"{name}: {row}", row["installed"] + row["recovered"] - row["nx_split"]
           - row["dirty_log_split"] - row["zapped"], kvm["pages_2m"] + kvm["pages_1g"])
 
