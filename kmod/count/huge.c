@@ -181,20 +181,21 @@ void kvmmem_huge_look(struct kvmmem_vm *vm, bool taken)
  * @vm: the record
  * @flows: where to, by enum kvmmem_flow
  *
- * They are right if the ends of faults are looked at, and it is known when memory is
- * taken away; or with kvmmem_flow_counts(). Context: a reference on the record.
+ * Context: a reference on the record.
  *
- * Return: false where KVM does not count mappings by size, and nobody else does.
+ * Return: true if each change is counted by itself. Else they are by KVM's count of
+ * mappings, and right if that is by size (KVMMEM_KVM_COUNTS_LEAVES), the ends of faults
+ * are looked at, and it is known when memory is taken away.
  */
 bool kvmmem_huge_of_vm(struct kvmmem_vm *vm, u64 *flows)
 {
-	bool every = kvmmem_flow_counts(vm);
 	int i;
 
 	kvmmem_huge_look(vm, false);
 	for (i = 0; i < KVMMEM_NR_FLOWS; i++)
 		flows[i] = atomic64_read(&vm->flows[i]);
-	if (!every)
-		flows[KVMMEM_FLOW_TABLE_ZAPPED] = KVMMEM_UNKNOWN;
-	return every || KVMMEM_KVM_COUNTS_LEAVES;
+	if (kvmmem_flow_counts(vm))
+		return true;
+	flows[KVMMEM_FLOW_TABLE_ZAPPED] = KVMMEM_UNKNOWN;
+	return false;
 }

@@ -17,12 +17,6 @@
 /* Slots of one range that are remembered for refaults; all are counted. */
 #define REMEMBERED	4
 
-static __always_inline struct kvmmem_inval_shard *
-inval_shard(struct kvmmem_inval_counts *counts)
-{
-	return &counts->shards[(unsigned int)raw_smp_processor_id() % KVMMEM_INVAL_SHARDS];
-}
-
 static __always_inline void inval_remember(struct kvmmem_inval_counts *counts,
 					   const struct kvmmem_range *range,
 					   unsigned long start, u64 pages)
@@ -78,7 +72,6 @@ static __always_inline void inval_count(struct kvmmem_inval_counts *counts,
 {
 	const struct kvmmem_ranges *ranges = rcu_dereference_raw(counts->ranges);
 	unsigned long start = range->start, end = range->end;
-	struct kvmmem_inval_shard *shard;
 	const struct kvmmem_range *first;
 	enum kvmmem_inval who;
 	u64 pages;
@@ -89,9 +82,8 @@ static __always_inline void inval_count(struct kvmmem_inval_counts *counts,
 	if (!first)
 		return;
 	who = inval_whose(range, pages);
-	shard = inval_shard(counts);
-	atomic64_inc(&shard->by[who].calls);
-	atomic64_add(pages, &shard->by[who].pages);
+	atomic64_inc(&counts->by[who].calls);
+	atomic64_add(pages, &counts->by[who].pages);
 	if (kvmmem_observed())
 		inval_observed(counts->vm, who, first, start, pages);
 	if (likely(start >= first->start && end <= first->end))
@@ -187,19 +179,24 @@ static struct kvmmem_inval_counts *inval_known(struct kvmmem_vm *vm)
 bool kvmmem_inval_of_vm(struct kvmmem_vm *vm, bool pages, struct kvmmem_inval_sum *sum)
 {
 	struct kvmmem_inval_counts *counts = inval_known(vm);
-	unsigned int i, who;
+	const atomic64_t *from;
+	unsigned int who;
+	u64 all = 0;
 
 	if (!counts) {
 		memset(sum, 0xff, sizeof(*sum));
 		return false;
 	}
-	memset(sum, 0, sizeof(*sum));
+	/* Every reader does this for every VM, twice: a step from one initiator to the next. */
+	from = pages ? &counts->by[0].pages : &counts->by[0].calls;
 	for (who = 0; who < KVMMEM_NR_INVALS; who++) {
-		for (i = 0; i < KVMMEM_INVAL_SHARDS; i++)
-			sum->by[who] += atomic64_read(pages ? &counts->shards[i].by[who].pages :
-							      &counts->shards[i].by[who].calls);
-		sum->all += sum->by[who];
+		u64 n = atomic64_read(from);
+
+		sum->by[who] = n;
+		all += n;
+		from += sizeof(counts->by[0]) / sizeof(*from);
 	}
+	sum->all = all;
 	return true;
 }
 

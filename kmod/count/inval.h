@@ -15,26 +15,6 @@
 #include "decode/sketch.h"
 #include "registry/vm.h"
 
-/*
- * Counters can be spread over so many sets of lines, by processor. KVM writes to a line
- * of the VM in each call of its own notifier, under a lock, so more than one would
- * gain nothing; and a reader would have to sum them up.
- */
-#define KVMMEM_INVAL_SHARDS	1
-
-/**
- * struct kvmmem_inval_shard - what some of the processors counted
- * @by: by enum kvmmem_inval
- * @by.calls: how many
- * @by.pages: pages of memory slots
- */
-struct kvmmem_inval_shard {
-	struct {
-		atomic64_t calls;
-		atomic64_t pages;
-	} by[KVMMEM_NR_INVALS];
-} ____cacheline_aligned;
-
 /**
  * struct kvmmem_inval_counts - what was taken away from a VM
  * @vm: its record
@@ -45,10 +25,14 @@ struct kvmmem_inval_shard {
  * @looked: its slots have been looked at; the worker's
  * @ranges: where its memory lies; NULL: not known; likewise
  * @lately: what was taken away just now
- * @shards: the counters
+ * @by: by enum kvmmem_inval
+ * @by.calls: how many
+ * @by.pages: pages of memory slots
  * @bits: the filters of @lately
  *
- * It lasts as long as the record.
+ * It lasts as long as the record. One set of counters for all processors: KVM writes to a
+ * line of the VM in each call of its own notifier, under a lock, so more would gain
+ * nothing; and a reader would have to sum them up.
  */
 struct kvmmem_inval_counts {
 	struct kvmmem_vm *vm;
@@ -59,7 +43,10 @@ struct kvmmem_inval_counts {
 	bool looked;
 	struct kvmmem_ranges __rcu *ranges;
 	struct kvmmem_sketch lately;
-	struct kvmmem_inval_shard shards[KVMMEM_INVAL_SHARDS];
+	struct {
+		atomic64_t calls;
+		atomic64_t pages;
+	} by[KVMMEM_NR_INVALS] ____cacheline_aligned;
 	unsigned long bits[2 * KVMMEM_SKETCH_LONGS];
 };
 

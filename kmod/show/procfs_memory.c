@@ -7,7 +7,6 @@
 #include <linux/nodemask.h>
 #include <linux/slab.h>
 
-#include "count/flow.h"
 #include "count/huge.h"
 #include "count/inval.h"
 #include "count/latency.h"
@@ -55,15 +54,12 @@ int kvmmem_proc_huge_head(struct seq_file *seq)
 int kvmmem_proc_huge_row(struct seq_file *seq, struct kvmmem_vm *vm)
 {
 	u64 flows[KVMMEM_NR_FLOWS];
-	bool known = kvmmem_huge_of_vm(vm, flows);
 
 	static_assert(ARRAY_SIZE(flows) == ARRAY_SIZE(huge_table_columns) - 1);
-	/* To know what a change of KVM's count is about takes both of these. */
-	if (!kvmmem_flow_counts(vm))
-		known = known && kvmmem_latency_on() && kvmmem_inval_counts_vm(vm);
-	/* All bits: every one is unknown. */
-	if (!known)
-		memset(flows, 0xff, sizeof(flows));
+	/* To know what a change of KVM's count is about takes all of these. */
+	if (!kvmmem_huge_of_vm(vm, flows) &&
+	    !(KVMMEM_KVM_COUNTS_LEAVES && kvmmem_latency_on() && kvmmem_inval_counts_vm(vm)))
+		memset(flows, 0xff, sizeof(flows));	/* every one is unknown */
 	kvmmem_table_row(seq, &huge_table, vm->padded_id, vm->id_len, flows);
 	return 0;
 }
