@@ -118,7 +118,7 @@ static __always_inline void dirty_split(u64 gfn, int level, int err)
 	rcu_read_lock();
 	vm = kvmmem_vm_of_mm(current->mm);
 	if (vm && READ_ONCE(vm->dirty.on))
-		kvmmem_huge_split_eagerly(vm);
+		kvmmem_huge_look(vm, false);
 	rcu_read_unlock();
 }
 

@@ -8,12 +8,13 @@
  * - the end of a fault, where one comparison sees that the count of 2M mappings is
  *   not what this vCPU saw last: a fault installs them, and splits them;
  * - the beginning of a fault, if memory was taken away since the last: they are gone;
- * - a change of a slot, and the reader: what is missing is gone, too.
+ * - a change of a slot, and the reader: what is missing is gone, too;
+ * - KVM's splitting for a log, not in a fault: what is missing was split.
  *
  * Each takes what is new from the VM's record in one step, so nothing is counted
  * twice. What goes and what comes between two looks, on two processors, is seen as
- * their difference; installed + recovered - split - zapped is always what KVM has
- * now, less what it had when the record was born.
+ * their difference; installed + recovered - split - zapped is what KVM has now, less
+ * what it had when the record was born, once the faults under way are over.
  *
  * While flow.c listens to every change of the tables, it counts, and this does not.
  */
@@ -108,19 +109,6 @@ bool kvmmem_huge_fault(struct kvmmem_vcpu *rec)
 							KVMMEM_FLOW_INSTALLED,
 		   max_t(s64, of_2m, 0));
 	return of_1g > 0 || of_2m > 0;
-}
-
-/**
- * kvmmem_huge_split_eagerly - KVM has split a 2M mapping of a slot that is logged
- * @vm: the VM's record
- *
- * Not in a fault. Context: any.
- */
-void kvmmem_huge_split_eagerly(struct kvmmem_vm *vm)
-{
-	atomic64_dec(&vm->huge_seen[0]);
-	if (!kvmmem_flow_counts(vm))
-		huge_count(vm, KVMMEM_FLOW_SPLIT_LOGGED, 1);
 }
 
 /* Why is not at once clear where logging is on and no fault is about. */

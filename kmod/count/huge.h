@@ -10,7 +10,6 @@
 
 bool kvmmem_huge_fault(struct kvmmem_vcpu *rec);
 void kvmmem_huge_taken(struct kvmmem_vcpu *rec);
-void kvmmem_huge_split_eagerly(struct kvmmem_vm *vm);
 void kvmmem_huge_look(struct kvmmem_vm *vm, bool taken);
 bool kvmmem_huge_of_vm(struct kvmmem_vm *vm, u64 *flows);
 
