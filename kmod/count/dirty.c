@@ -29,10 +29,10 @@
 #include "count/run.h"
 #include "count/ticks.h"
 #include "decode/value.h"
+#include "registry/info.h"
 #include "registry/process.h"
 #include "registry/records.h"
 
-#define SLOTS	8		/* that are looked at in one go */
 #define LEVEL_2M	2	/* PG_LEVEL_2M */
 
 static struct kvmmem_hook_group dirty_group;
@@ -206,30 +206,22 @@ void kvmmem_dirty_served(struct kvmmem_vcpu *rec, u64 ticks)
 }
 
 /*
- * Of a VM that is older than kvmmem, once: is it logged? A few slots at a time; if they
- * change meanwhile, the next reader tries again.
+ * Of a VM that is older than kvmmem, once: is it logged? If its slots change
+ * meanwhile, the next reader tries again.
  */
 static void dirty_count_slots(struct kvmmem_vm *vm)
 {
-	struct kvmmem_slot slots[SLOTS];
-	u64 generation = 0, gfn = 0;
-	unsigned int i, n, logged = 0;
+	struct kvmmem_vm_slots some = {};
+	unsigned int i, logged = 0;
+	u64 generation = 0;
 
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm)
 		generation = kvmmem_slots_generation(vm->kvm);
 	raw_spin_unlock(&vm->lock);
-	do {
-		n = 0;
-		raw_spin_lock(&vm->lock);
-		if (vm->kvm)
-			n = kvmmem_slots_from(vm->kvm, gfn, slots, SLOTS);
-		raw_spin_unlock(&vm->lock);
-		for (i = 0; i < n; i++) {
-			logged += !!(slots[i].flags & KVM_MEM_LOG_DIRTY_PAGES);
-			gfn = slots[i].base_gfn + slots[i].npages;
-		}
-	} while (n == SLOTS);
+	while (kvmmem_vm_next_slots(vm, &some))
+		for (i = 0; i < some.nr; i++)
+			logged += !!(some.slot[i].flags & KVM_MEM_LOG_DIRTY_PAGES);
 
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm && !vm->dirty.counted &&

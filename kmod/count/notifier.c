@@ -38,7 +38,6 @@
 /* Pieces of a process's address space that a VM's memory lies in. */
 #define RANGES_MAX	1024
 /* Slots that are copied in one go. */
-#define SLOTS		8
 
 #define RETRY_BUSY	(HZ / 10)
 #define RETRY_FAILED	HZ
@@ -165,24 +164,19 @@ static void notifier_leave(struct kvmmem_inval_counts *counts)
 /* All of a VM's slots; false if they are too many. */
 static bool notifier_read_slots(struct kvmmem_vm *vm, struct kvmmem_ranges *ranges)
 {
-	struct kvmmem_slot slots[SLOTS];
-	unsigned int i, n;
-	u64 gfn = 0;
+	struct kvmmem_vm_slots some = {};
+	const struct kvmmem_slot *slot;
+	unsigned int i;
 
-	do {
-		n = 0;
-		raw_spin_lock(&vm->lock);
-		if (vm->kvm)
-			n = kvmmem_slots_from(vm->kvm, gfn, slots, SLOTS);
-		raw_spin_unlock(&vm->lock);
-		for (i = 0; i < n; i++) {
-			if (!kvmmem_ranges_put(ranges, RANGES_MAX, slots[i].hva, slots[i].npages,
-					       slots[i].base_gfn))
+	while (kvmmem_vm_next_slots(vm, &some)) {
+		for (i = 0; i < some.nr; i++) {
+			slot = &some.slot[i];
+			if (!kvmmem_ranges_put(ranges, RANGES_MAX, slot->hva, slot->npages,
+					       slot->base_gfn))
 				return false;
-			gfn = slots[i].base_gfn + slots[i].npages;
 		}
 		cond_resched();
-	} while (n == SLOTS);
+	}
 	return true;
 }
 

@@ -23,7 +23,6 @@
 #define LOOKS	3
 
 /* Slots that are looked at in one go. */
-#define SLOTS	16
 
 /**
  * struct gva_walk - a walk through the guest's tables
@@ -240,25 +239,18 @@ int kvmmem_translate_gva(struct kvmmem_vm *vm, const struct kvmmem_regs *regs, u
 /* The first slot that shows a host's address, and how many do. */
 static void translate_find_hva(struct kvmmem_vm *vm, u64 hva, struct kvmmem_translation *it)
 {
-	struct kvmmem_slot slots[SLOTS];
-	unsigned int i, n;
-	u64 gfn = 0;
+	struct kvmmem_vm_slots some = {};
+	const struct kvmmem_slot *slot;
+	unsigned int i;
 
-	do {
-		n = 0;
-		raw_spin_lock(&vm->lock);
-		if (vm->kvm)
-			n = kvmmem_slots_from(vm->kvm, gfn, slots, SLOTS);
-		raw_spin_unlock(&vm->lock);
-		for (i = 0; i < n; i++) {
-			gfn = slots[i].base_gfn + slots[i].npages;
-			if (hva - slots[i].hva >= slots[i].npages << PAGE_SHIFT)
-				continue;
-			if (!it->slots++)
-				it->slot = slots[i];
+	while (!fatal_signal_pending(current) && kvmmem_vm_next_slots(vm, &some)) {
+		for (i = 0; i < some.nr; i++) {
+			slot = &some.slot[i];
+			if (hva - slot->hva < slot->npages << PAGE_SHIFT && !it->slots++)
+				it->slot = *slot;
 		}
 		cond_resched();
-	} while (n == SLOTS && !fatal_signal_pending(current));
+	}
 	it->has_slot = it->slots;
 }
 

@@ -12,8 +12,6 @@
 #include "registry/info.h"
 #include "registry/records.h"
 
-#define SLOTS	8
-
 /**
  * kvmmem_vm_alive - has KVM not destroyed this VM yet?
  * @vm: its record
@@ -53,29 +51,53 @@ struct mm_struct *kvmmem_vm_get_mm(struct kvmmem_vm *vm)
 	return used ? mm : NULL;
 }
 
-/* Pages of all memory slots. There can be thousands: a few at a time. */
+/**
+ * kvmmem_vm_next_slots - the next few memory slots of a VM, in the order of their gfns
+ * @vm: the record
+ * @some: all 0 at first, as it was left thereafter
+ *
+ * There can be thousands, so that the lock is let go after each few. Slots that change
+ * meanwhile may be missed; who cares compares kvmmem_slots_generation().
+ *
+ * Context: any in which vm->lock can be taken; a reference on the record.
+ *
+ * Return: false when there is none left, or the VM is gone.
+ */
+bool kvmmem_vm_next_slots(struct kvmmem_vm *vm, struct kvmmem_vm_slots *some)
+{
+	const struct kvmmem_slot *last;
+
+	if (some->over)
+		return false;
+	some->nr = 0;
+	raw_spin_lock(&vm->lock);
+	if (vm->kvm)
+		some->nr = kvmmem_slots_from(vm->kvm, some->gfn, some->slot,
+					     ARRAY_SIZE(some->slot));
+	raw_spin_unlock(&vm->lock);
+	if (!some->nr)
+		return false;
+	last = &some->slot[some->nr - 1];
+	some->gfn = last->base_gfn + last->npages;
+	some->over = some->nr < ARRAY_SIZE(some->slot);
+	return true;
+}
+
+/* Pages of all memory slots. */
 static u64 info_count_pages(struct kvmmem_vm *vm)
 {
-	struct kvmmem_slot slots[SLOTS];
-	u64 generation = 0, gfn = 0, pages = 0;
-	unsigned int i, n;
+	struct kvmmem_vm_slots some = {};
+	u64 generation = 0, pages = 0;
+	unsigned int i;
 
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm)
 		generation = kvmmem_slots_generation(vm->kvm);
 	raw_spin_unlock(&vm->lock);
 
-	do {
-		n = 0;
-		raw_spin_lock(&vm->lock);
-		if (vm->kvm)
-			n = kvmmem_slots_from(vm->kvm, gfn, slots, SLOTS);
-		raw_spin_unlock(&vm->lock);
-		for (i = 0; i < n; i++) {
-			pages += slots[i].npages;
-			gfn = slots[i].base_gfn + slots[i].npages;
-		}
-	} while (n == SLOTS);
+	while (kvmmem_vm_next_slots(vm, &some))
+		for (i = 0; i < some.nr; i++)
+			pages += some.slot[i].npages;
 
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm && kvmmem_slots_generation(vm->kvm) == generation) {

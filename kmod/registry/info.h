@@ -5,6 +5,7 @@
 #ifndef _KVMMEM_INFO_H
 #define _KVMMEM_INFO_H
 
+#include "compat/memory.h"
 #include "registry/vm.h"
 
 /**
@@ -22,10 +23,25 @@ struct kvmmem_vm_info {
 	u64 device_kb;
 };
 
+/**
+ * struct kvmmem_vm_slots - a VM's memory slots, some at a time
+ * @gfn: where the next ones begin; 0 at first
+ * @over: there are none after these
+ * @nr: how many of @slot there are
+ * @slot: copies
+ */
+struct kvmmem_vm_slots {
+	u64 gfn;
+	bool over;
+	unsigned int nr;
+	struct kvmmem_slot slot[8];
+};
+
 bool kvmmem_vm_alive(const struct kvmmem_vm *vm);
 u64 kvmmem_vm_mem_kb(struct kvmmem_vm *vm, u64 *device_kb);
 bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info);
 struct mm_struct *kvmmem_vm_get_mm(struct kvmmem_vm *vm);
+bool kvmmem_vm_next_slots(struct kvmmem_vm *vm, struct kvmmem_vm_slots *some);
 void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec));
 
 #endif /* _KVMMEM_INFO_H */
