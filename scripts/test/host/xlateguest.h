@@ -19,6 +19,7 @@
 #define CTL		0ULL
 #define CTL_BYTES	(8 * MB)
 #define CODE		0x1000ULL
+#define HALT		(CODE + 13)	/* where the code has nothing more to do */
 #define ROM		0x30000000ULL
 #define ROM_BYTES	(64 * PAGE)
 #define DATA		0x40000000ULL
@@ -35,6 +36,7 @@ struct guest {
 	uint64_t host_page;	/* what the host is asked for */
 	uint64_t bytes;		/* of memory */
 	bool log_dirty;
+	bool halts;		/* it waits for interrupts in KVM */
 	int kvm, vm, vcpu;
 	struct kvm_run *run;
 	uint8_t *ctl, *rom, *data;

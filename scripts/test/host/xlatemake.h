@@ -17,9 +17,11 @@
 /*
  * The same in 32-bit and in 64-bit code, below 4G:
  * next: movb $1, (%edi); add %edx, %edi; dec %esi; jnz next; done: out %al, $0x10; jmp done
+ * halt: hlt; jmp halt
  */
 static const uint8_t code[] = {
 	0xc6, 0x07, 0x01, 0x01, 0xd7, 0xff, 0xce, 0x75, 0xf7, 0xe6, 0x10, 0xeb, 0xfc,
+	0xf4, 0xeb, 0xfd,
 };
 
 static uint64_t seed = 88172645463325252ULL;
@@ -270,6 +272,8 @@ void make_guest(struct guest *guest)
 	set_slot(guest, 1, ROM, guest->rom, ROM_BYTES, KVM_MEM_READONLY);
 	set_slot(guest, 2, DATA, guest->data, guest->bytes,
 		 guest->log_dirty ? KVM_MEM_LOG_DIRTY_PAGES : 0);
+	if (guest->halts && ioctl(guest->vm, KVM_CREATE_IRQCHIP))
+		die("KVM_CREATE_IRQCHIP");
 	guest->vcpu = ioctl(guest->vm, KVM_CREATE_VCPU, 0);
 	if (guest->vcpu < 0)
 		die("KVM_CREATE_VCPU");
