@@ -5,6 +5,7 @@
 Prints a line a check and "N passed, N failed".
 """
 
+import importlib
 import pathlib
 import re
 import shutil
@@ -19,6 +20,7 @@ TREE = SCRIPTS.parent
 sys.path.insert(0, str(SCRIPTS / "lab"))
 
 # pylint: disable=wrong-import-position
+import features
 import kernels
 import kmod
 import layers
@@ -130,11 +132,27 @@ def compat():
                      and re.search(r"LINUX_VERSION_CODE|KERNEL_VERSION\(", path.read_text()))
 
 
+def skips():
+    """Each scenario runs in each cell of the matrix, or features.py says why it does not."""
+    suites = [importlib.import_module(f"suite_{name}") for name in features.SUITES]
+    scenarios = [scenario for suite in suites for scenario in suite.SCENARIOS]
+    bad = []
+    for kernel in features.KERNELS:
+        for vendor in ("amd", "intel"):
+            here = {scenario.name for scenario in scenarios if vendor in scenario.vendors
+                    and (not scenario.kernels or kernel in scenario.kernels)}
+            for name in sorted({scenario.name for scenario in scenarios} - here):
+                reason, right = features.skip(name, kernel, vendor)
+                if not right:
+                    bad.append(f"{name} on {kernel} {vendor}: {reason}")
+    return "\n".join(bad)
+
+
 def main():
     """Run all; the result is the exit status."""
     passed = failed = 0
     for check in (build_warnings, checkpatch, kernel_doc, house, house_is_seen, sizes, licenses,
-                  compat):
+                  compat, skips):
         try:
             bad = check()
         except Exception as error:  # pylint: disable=broad-exception-caught

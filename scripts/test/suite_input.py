@@ -113,7 +113,7 @@ unload_kvmmem
 load_kvmmem max_vms=1 max_vcpus=65536 proc_mode=0440
 section parameters sh -c 'cd /sys/module/kvmmem/parameters; cat max_vms max_vcpus proc_mode'
 section mode stat -c %a /proc/kvmmem
-""" + LOG, quiet(check_parameters)),
+""" + LOG, quiet(check_parameters), limit=60),
     Scenario("input_writes", """
 load_kvm; keep_kvmmem
 write() { echo 1 >"$1"; }

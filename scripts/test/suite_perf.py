@@ -269,14 +269,14 @@ load_kvmmem huge_flows=1
 perf record -a -B -N -q -m 1024 -o data -e 'kvmmem:*' -- sh -e /tmp/guests.sh
 section events perf script -i data -F comm,tid,cpu,time,event,trace 2>err
 shown
-""", check_all, limit=120, host=HOST),
+""", check_all, limit=300, host=HOST),
     Scenario("perf_trace_cmd", f"""
 {SCRIPT}
 load_kvmmem huge_flows=1
 trace-cmd record -q -b 4096 -o data -e kvmmem sh -e /tmp/guests.sh
 section events trace-cmd report -q -i data
 shown
-""", check_all, limit=120, host=HOST),
+""", check_all, limit=300, host=HOST),
     Scenario("perf_stuck", """
 load_kvm
 load_kvmmem stuck_ms=1000
@@ -331,5 +331,5 @@ for mode in integrity confidentiality; do
     section "$mode trace" cat $_tracing/trace || :
 done
 cat guest.out
-""", check_lockdown, vendors=("amd",), host={**HOST, "cmdline": "lsm=lockdown"}),
+""", check_lockdown, limit=90, host={**HOST, "cmdline": "lsm=lockdown"}),
 ]

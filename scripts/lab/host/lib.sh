@@ -242,7 +242,7 @@ wait_for() {
 	local tries=0
 	until "$@" >/dev/null 2>&1; do
 		tries=$((tries + 1))
-		[ $tries -lt 200 ] || fail "waited in vain for: $*"
+		[ $tries -lt 600 ] || fail "waited in vain for: $*"
 		sleep 0.05
 	done
 }
