@@ -26,6 +26,11 @@ class DebugKernel:
     directory: pathlib.Path
     name: str = NAME
 
+    @property
+    def slower(self):
+        """How much longer a scenario may take, by vendor."""
+        return {"intel": 10} if self.name != NAME else {}
+
     def machine(self, wanted):
         """A machine for this kernel, that has what is wanted of it."""
         cmdline = f"{wanted.cmdline} {_CMDLINE.get(self.name, '')}".strip()
