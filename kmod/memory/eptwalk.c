@@ -131,8 +131,9 @@ enum kvmmem_ept_state kvmmem_ept_find_root(struct kvmmem_vm *vm, struct kvmmem_e
 		goto out;
 	walk->more_roots |= ept_more_roots(roots);
 	state = KVMMEM_EPT_UNFINISHED;
+	/* None, and then one is born: it is met in the next call. */
 	rec = vm->root_vcpu ?: ept_next_vcpu(vm, NULL);
-	for (i = 0; i < ROOT_BATCH && walk->tried < READ_ONCE(vm->nr_vcpus); i++) {
+	for (i = 0; rec && i < ROOT_BATCH && walk->tried < READ_ONCE(vm->nr_vcpus); i++) {
 		*root = ept_root_of(rec, roots, walk, level);
 		if (*root) {
 			state = KVMMEM_EPT_WALKED;
