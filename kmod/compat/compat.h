@@ -408,4 +408,20 @@ static inline bool kvmmem_vmcb_is_good(const struct vmcb *vmcb)
 	return virt_addr_valid(vmcb) && PAGE_ALIGNED(vmcb);
 }
 
+/**
+ * kvmmem_svm_vmcb01 - the VMCB that a vCPU runs L1 on
+ * @vcpu: a vCPU of kvm-amd
+ *
+ * Since 5.13 struct kvm_vmcb_info vmcb01 follows, which begins with this pointer. Before,
+ * the address of the only VMCB does, which is no pointer. Validate it before use.
+ *
+ * Return: what stands where the pointer is.
+ */
+static inline const struct vmcb *kvmmem_svm_vmcb01(const struct kvm_vcpu *vcpu)
+{
+	const struct vmcb * const *first = (const struct vmcb * const *)(vcpu + 1);
+
+	return kvmmem_vmcb_is_good(READ_ONCE(first[1])) ? first[1] : READ_ONCE(first[0]);
+}
+
 #endif /* _KVMMEM_COMPAT_H */

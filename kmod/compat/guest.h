@@ -148,7 +148,8 @@ static inline bool kvmmem_vcpu_is_encrypted(const struct kvm_vcpu *vcpu)
 
 	if (!kvmmem_cpu_is_svm())
 		return !kvmmem_vcpu_has_vmcs(vcpu);
-	vmcb = kvmmem_svm_vmcb(vcpu);
+	/* L2 has another one, which may be freed while it is read from another thread. */
+	vmcb = kvmmem_svm_vmcb01(vcpu);
 	return kvmmem_vmcb_is_good(vmcb) &&
 	       (READ_ONCE(*(const u64 *)((const char *)vmcb + KVMMEM_VMCB_NESTED)) &
 		KVMMEM_VMCB_SEV);
@@ -163,6 +164,30 @@ static inline bool kvmmem_vcpu_is_encrypted(const struct kvm_vcpu *vcpu)
 static inline bool kvmmem_vcpu_in_l2(const struct kvm_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->arch.hflags) & HF_GUEST_MASK;
+}
+
+/**
+ * kvmmem_vcpu_in_smm - is a vCPU in system management mode?
+ * @vcpu: a live vCPU
+ *
+ * It has other registers and another address space then.
+ *
+ * Return: true if it is, or was when it left the guest.
+ */
+static inline bool kvmmem_vcpu_in_smm(const struct kvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->arch.hflags) & HF_SMM_MASK;
+}
+
+/**
+ * kvmmem_vcpu_stands - is nobody in an ioctl of a vCPU, such as KVM_RUN?
+ * @vcpu: a live vCPU
+ *
+ * Return: true if so; whoever reads more of it asks again afterwards.
+ */
+static inline bool kvmmem_vcpu_stands(struct kvm_vcpu *vcpu)
+{
+	return !mutex_is_locked(&vcpu->mutex);
 }
 
 /**
@@ -190,28 +215,33 @@ static inline void kvmmem_vcpu_kept_regs(const struct kvm_vcpu *vcpu, struct kvm
  *
  * Whatever else changes the paging mode makes the guest exit, so that KVM knows.
  *
- * Return: the register.
+ * Return: the register; U64_MAX where it cannot be read, as with Hyper-V's VMCS.
  */
 static inline u64 kvmmem_vcpu_cr3(const struct kvm_vcpu *vcpu)
 {
 	const struct vmcb *vmcb;
 
 	if (!kvmmem_cpu_is_svm())
-		return kvmmem_vmread(KVMMEM_VMCS_CR3, vcpu->arch.cr3);
+		return kvmmem_vmread(KVMMEM_VMCS_CR3, U64_MAX);
 	vmcb = kvmmem_svm_vmcb(vcpu);
-	return kvmmem_vmcb_is_good(vmcb) ? vmcb->save.cr3 : vcpu->arch.cr3;
+	return kvmmem_vmcb_is_good(vmcb) ? vmcb->save.cr3 : U64_MAX;
 }
 
 /**
  * kvmmem_vcpu_out_cr3 - the guest's CR3, for later
  * @vcpu: a vCPU, which the calling thread runs and has loaded
  *
- * Return: the register; U64_MAX where KVM keeps it itself, or of L2.
+ * kvm-amd keeps a copy, but makes it only when it handles the exit, before which the
+ * thread may lose its processor.
+ *
+ * Return: the register; U64_MAX where it cannot be read, or is that of L2 or of SMM.
  */
 static inline u64 kvmmem_vcpu_out_cr3(const struct kvm_vcpu *vcpu)
 {
-	return kvmmem_cpu_is_svm() || kvmmem_vcpu_in_l2(vcpu) || !kvmmem_vcpu_has_vmcs(vcpu) ?
-	       U64_MAX : kvmmem_vmread(KVMMEM_VMCS_CR3, U64_MAX);
+	if (kvmmem_vcpu_in_l2(vcpu) || kvmmem_vcpu_in_smm(vcpu) ||
+	    (!kvmmem_cpu_is_svm() && !kvmmem_vcpu_has_vmcs(vcpu)))
+		return U64_MAX;
+	return kvmmem_vcpu_cr3(vcpu);
 }
 
 /**
@@ -219,34 +249,34 @@ static inline u64 kvmmem_vcpu_out_cr3(const struct kvm_vcpu *vcpu)
  * @vcpu: a vCPU, which the calling thread runs and has loaded; not encrypted
  * @tdp: it is on EPT or NPT
  * @regs: where to
+ *
+ * Return: false when they cannot be read.
  */
-static inline void kvmmem_vcpu_regs(const struct kvm_vcpu *vcpu, bool tdp,
+static inline bool kvmmem_vcpu_regs(const struct kvm_vcpu *vcpu, bool tdp,
 				    struct kvmmem_regs *regs)
 {
 	kvmmem_vcpu_kept_regs(vcpu, regs);
 	/* Without paging the processor may have another there, of KVM's. */
 	if (tdp && (regs->cr0 & X86_CR0_PG))
 		regs->cr3 = kvmmem_vcpu_cr3(vcpu);
+	return regs->cr3 != U64_MAX;
 }
 
 /**
- * kvmmem_vcpu_last_regs - a vCPU's registers at its last exit, as far as KVM keeps them
- * @vcpu: a live vCPU, of whatever thread
- * @tdp: it is on EPT or NPT
- * @regs: where to
+ * kvmmem_vcpu_has_cr3 - is what KVM keeps as CR3 that of the last exit?
+ * @vcpu: a live vCPU on EPT or NPT that stands
  *
- * kvm-amd copies CR3 at each exit (svm_handle_exit()), kvm-intel when it is asked for.
+ * kvm-amd copies CR3 when it handles an exit (svm_handle_exit()), kvm-intel when it is
+ * asked for, and says that it has done so before it does.
  *
- * Return: false when CR3 is not that of the last exit.
+ * Return: true if so.
  */
-static inline bool kvmmem_vcpu_last_regs(const struct kvm_vcpu *vcpu, bool tdp,
-					 struct kvmmem_regs *regs)
+static inline bool kvmmem_vcpu_has_cr3(const struct kvm_vcpu *vcpu)
 {
 	/* A word, or a bitmap of longs, of which this is the same on x86. */
 	const u32 *avail = (const u32 *)&vcpu->arch.regs_avail;
 
-	kvmmem_vcpu_kept_regs(vcpu, regs);
-	return kvmmem_cpu_is_svm() || !tdp || !(regs->cr0 & X86_CR0_PG) ||
+	return kvmmem_cpu_is_svm() ||
 	       (READ_ONCE(avail[VCPU_REG_CR3 / 32]) & BIT(VCPU_REG_CR3 % 32));
 }
 

@@ -8,8 +8,8 @@
  * entry. Nobody is stopped or interrupted for it: a vCPU that does neither in time is
  * answered for by what KVM or we have kept of its last exit.
  *
- * A vCPU that runs a guest of its guest has the registers of that one. The question
- * waits until it exits from L1.
+ * A vCPU that runs a guest of its guest has the registers of that one, one in system
+ * management mode those of its handler. The question waits until it exits from L1.
  */
 #include <linux/atomic.h>
 #include <linux/delay.h>
@@ -47,8 +47,7 @@ struct regs_question {
 };
 
 static struct regs_question questions[REGS_QUESTIONS];
-unsigned int kvmmem_regs_asked;			/* how many, a hint */
-static atomic_t regs_asked = ATOMIC_INIT(0);
+atomic_t kvmmem_regs_asked = ATOMIC_INIT(0);	/* how many */
 
 static bool regs_is_tdp(const struct kvmmem_vm *vm)
 {
@@ -76,9 +75,15 @@ void kvmmem_regs_reply(struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
 			WRITE_ONCE(question->in_l2, rec);
 			continue;
 		}
-		if (atomic_cmpxchg(&question->state, REGS_ASKED, REGS_BUSY) != REGS_ASKED)
+		if (kvmmem_vcpu_in_smm(vcpu) ||
+		    atomic_cmpxchg(&question->state, REGS_ASKED, REGS_BUSY) != REGS_ASKED)
 			continue;
-		kvmmem_vcpu_regs(vcpu, regs_is_tdp(rec->vm), &question->regs);
+		/* It may have been given up, and be another one's by now. */
+		if (READ_ONCE(question->rec) != rec ||
+		    !kvmmem_vcpu_regs(vcpu, regs_is_tdp(rec->vm), &question->regs)) {
+			atomic_set_release(&question->state, REGS_ASKED);
+			continue;
+		}
 		question->at = ktime_get_mono_fast_ns();
 		atomic_set_release(&question->state, REGS_ANSWERED);
 	}
@@ -99,11 +104,6 @@ static u64 regs_age_us(u64 tsc)
 	s64 ticks = rdtsc() - tsc;
 
 	return kvmmem_ticks_to_us(max_t(s64, ticks, 0));
-}
-
-static void regs_set_asked(int by)
-{
-	WRITE_ONCE(kvmmem_regs_asked, atomic_add_return(by, &regs_asked));
 }
 
 /* Is there an answer? Nobody works on the question any more when it returns. */
@@ -134,10 +134,10 @@ static bool regs_ask(struct kvmmem_vcpu *rec, struct regs_question *question,
 		return false;
 	WRITE_ONCE(question->in_l2, NULL);
 	WRITE_ONCE(question->rec, rec);
-	regs_set_asked(1);
+	atomic_inc(&kvmmem_regs_asked);
 	atomic_set_release(&question->state, REGS_ASKED);
 	answered = regs_wait(question);
-	regs_set_asked(-1);
+	atomic_dec(&kvmmem_regs_asked);
 	kvmmem_detour_end(detour);
 	answer->in_l2 = READ_ONCE(question->in_l2) == rec;
 	if (answered) {
@@ -147,6 +147,59 @@ static bool regs_ask(struct kvmmem_vcpu *rec, struct regs_question *question,
 		answer->fresh = true;
 	}
 	return answered;
+}
+
+/* What KVM has of this exit, while nobody runs the vCPU. */
+static bool regs_of_standing(struct kvmmem_vcpu *rec, u64 exit, struct kvmmem_regs *regs)
+{
+	if (!kvmmem_vcpu_stands(rec->vcpu))
+		return false;
+	smp_rmb(); /* it stands, before what it stands at */
+	kvmmem_vcpu_kept_regs(rec->vcpu, regs);
+	if (!kvmmem_vcpu_has_cr3(rec->vcpu))
+		return false;
+	smp_rmb(); /* and still does */
+	return kvmmem_vcpu_stands(rec->vcpu) && READ_ONCE(rec->exit_tsc) == exit;
+}
+
+/* What kvm_sched_out() has left of an exit. */
+static bool regs_left(const struct kvmmem_vcpu *rec, u64 exit, struct kvmmem_regs *regs)
+{
+	if (READ_ONCE(rec->away.exit) != exit || exit <= KVMMEM_NO_EXIT)
+		return false;
+	smp_rmb(); /* kvmmem_away_out() clears it first */
+	kvmmem_vcpu_kept_regs(rec->vcpu, regs);
+	regs->cr3 = READ_ONCE(rec->away.cr3);
+	smp_rmb(); /* and sets it last */
+	return READ_ONCE(rec->away.exit) == exit && regs->cr3 != KVMMEM_UNKNOWN;
+}
+
+/*
+ * Of an exit before. AMD's copy of CR3 is as good while the vCPU is in the guest; while
+ * it is on its way it may be that of the exit before the last.
+ */
+static bool regs_old(const struct kvmmem_vcpu *rec, u64 *exit, struct kvmmem_regs *regs)
+{
+	u64 left = READ_ONCE(rec->away.exit);
+
+	if (kvmmem_cpu_is_svm()) {
+		kvmmem_vcpu_kept_regs(rec->vcpu, regs);
+		return true;
+	}
+	if (!regs_left(rec, left, regs))
+		return false;
+	*exit = left;
+	return true;
+}
+
+/* Those of the last exit; of an older one only if not @now. */
+static bool regs_find(struct kvmmem_vcpu *rec, u64 *exit, bool now, struct kvmmem_regs *regs)
+{
+	kvmmem_vcpu_kept_regs(rec->vcpu, regs);
+	/* KVM itself sets CR3 with shadow paging, and knows each change without paging. */
+	return !regs_is_tdp(rec->vm) || !(regs->cr0 & X86_CR0_PG) ||
+	       regs_of_standing(rec, *exit, regs) || regs_left(rec, *exit, regs) ||
+	       (!now && regs_old(rec, exit, regs));
 }
 
 /*
@@ -169,15 +222,9 @@ static int regs_kept(struct kvmmem_vcpu *rec, struct kvmmem_regs_answer *answer,
 	} else if (kvmmem_vcpu_in_l2(rec->vcpu)) {
 		answer->in_l2 = true;
 		err = -EAGAIN;
-	} else if (!kvmmem_vcpu_last_regs(rec->vcpu, regs_is_tdp(vm), &answer->regs)) {
-		exit = READ_ONCE(rec->away.exit);
-		smp_rmb(); /* kvmmem_away_out() clears it first */
-		answer->regs.cr3 = READ_ONCE(rec->away.cr3);
-		smp_rmb(); /* and sets it last */
-		if (exit != READ_ONCE(rec->away.exit) || exit <= KVMMEM_NO_EXIT ||
-		    answer->regs.cr3 == KVMMEM_UNKNOWN ||
-		    (now && exit != READ_ONCE(rec->exit_tsc)))
-			err = -EAGAIN;
+	} else if (kvmmem_vcpu_in_smm(rec->vcpu) ||
+		   !regs_find(rec, &exit, now, &answer->regs)) {
+		err = -EAGAIN;
 	}
 	raw_spin_unlock(&vm->lock);
 	answer->age_us = exit > KVMMEM_NO_EXIT ? regs_age_us(exit) : KVMMEM_UNKNOWN;

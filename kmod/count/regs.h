@@ -5,6 +5,8 @@
 #ifndef _KVMMEM_REGS_H
 #define _KVMMEM_REGS_H
 
+#include <linux/atomic.h>
+
 #include "compat/guest.h"
 #include "registry/vm.h"
 
@@ -22,7 +24,7 @@ struct kvmmem_regs_answer {
 	bool in_l2;
 };
 
-extern unsigned int kvmmem_regs_asked;
+extern atomic_t kvmmem_regs_asked;
 
 void kvmmem_regs_reply(struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu);
 int kvmmem_regs_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_regs_answer *answer);
@@ -35,7 +37,7 @@ int kvmmem_regs_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_regs_answer *answ
 static __always_inline void kvmmem_regs_look(struct kvmmem_vcpu *rec,
 					     const struct kvm_vcpu *vcpu)
 {
-	if (READ_ONCE(kvmmem_regs_asked))
+	if (atomic_read(&kvmmem_regs_asked))
 		kvmmem_regs_reply(rec, vcpu);
 }
 

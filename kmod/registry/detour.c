@@ -53,8 +53,10 @@ static void detour_enter(void *data)
 		*fresh = detour;
 	else
 		hash_add(detours, &(*fresh)->sibling, (*fresh)->chain);
-	if (!(*fresh)->users++)
-		hlist_add_head_rcu(&(*fresh)->node, &kvmmem_vcpu_hash[(*fresh)->chain]);
+	/* A record that was born meanwhile stands before it. */
+	if ((*fresh)->users++)
+		hlist_del_rcu(&(*fresh)->node);
+	hlist_add_head_rcu(&(*fresh)->node, &kvmmem_vcpu_hash[(*fresh)->chain]);
 }
 
 static void detour_leave(void *data)
