@@ -163,6 +163,7 @@ bool kvmmem_paging_is_leaf(const struct kvmmem_regs *regs, enum kvmmem_paging mo
 
 /**
  * kvmmem_paging_is_bad - is an entry one that the processor refuses?
+ * @regs: a vCPU's registers
  * @mode: the paging mode
  * @level: of the table
  * @entry: the entry, present
@@ -170,10 +171,14 @@ bool kvmmem_paging_is_leaf(const struct kvmmem_regs *regs, enum kvmmem_paging mo
  * Bits of the address beyond what the guest's processor has are not looked at: no
  * memory slot lies there.
  *
- * Return: true if the size bit is set where there is no such size.
+ * Return: true if the size bit is set where there is no such size, or no-execute while
+ * the processor does not know it.
  */
-bool kvmmem_paging_is_bad(enum kvmmem_paging mode, unsigned int level, u64 entry)
+bool kvmmem_paging_is_bad(const struct kvmmem_regs *regs, enum kvmmem_paging mode,
+			  unsigned int level, u64 entry)
 {
+	if (mode != KVMMEM_PAGING_32 && (entry & ENTRY_NX) && !(regs->efer & EFER_NO_EXECUTE))
+		return true;
 	if (!(entry & ENTRY_PS))
 		return false;
 	return level > 3 || (level == 3 && mode == KVMMEM_PAGING_PAE);

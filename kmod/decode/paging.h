@@ -64,7 +64,8 @@ unsigned int kvmmem_paging_bytes(enum kvmmem_paging mode);
 u64 kvmmem_paging_entry_at(enum kvmmem_paging mode, unsigned int level, u64 table, u64 address);
 bool kvmmem_paging_is_leaf(const struct kvmmem_regs *regs, enum kvmmem_paging mode,
 			   unsigned int level, u64 entry);
-bool kvmmem_paging_is_bad(enum kvmmem_paging mode, unsigned int level, u64 entry);
+bool kvmmem_paging_is_bad(const struct kvmmem_regs *regs, enum kvmmem_paging mode,
+			  unsigned int level, u64 entry);
 u64 kvmmem_paging_next(enum kvmmem_paging mode, unsigned int level, u64 entry, bool leaf);
 
 unsigned int kvmmem_entry_flags(const struct kvmmem_regs *regs, enum kvmmem_paging mode,

@@ -85,6 +85,7 @@ struct align_piece {
  * @leaf_size: its size
  * @pieces: that were looked up
  * @chunk: how many more in this go
+ * @ept: can KVM's tables be read? Found in this go
  * @piece: the last one
  * @way: random ways that were gone
  * @batch: what the ways of each batch say
@@ -103,6 +104,7 @@ struct align_walk {
 	enum kvmmem_size leaf_size;
 	unsigned int pieces;
 	unsigned int chunk;
+	enum kvmmem_ept_state ept;
 	struct align_piece piece;
 	unsigned int way;
 	struct kvmmem_align_sum batch[ALIGN_BATCHES];
@@ -183,7 +185,11 @@ static void align_look_up(struct kvmmem_guest *guest, struct align_walk *walk, u
 		walk->err = -EAGAIN;
 		return;
 	}
-	kvmmem_eptpath(walk->vm, gfn, &kvm);
+	/* Looking for a root among a thousand vCPUs is not for each page. */
+	kvm.state = walk->ept;
+	if (kvm.state == KVMMEM_EPT_WALKED)
+		kvmmem_eptpath(walk->vm, gfn, &kvm);
+	walk->ept = kvm.state;
 	if (kvm.state == KVMMEM_EPT_SHADOW_MMU)
 		walk->it->kvm_known = false;
 	piece->slot = host.end != KVMMEM_HOST_DEVICE;
@@ -229,7 +235,7 @@ enum align_kind { ALIGN_ABSENT, ALIGN_TABLE, ALIGN_LEAF };
 
 static enum align_kind align_kind(const struct align_walk *walk, unsigned int level, u64 entry)
 {
-	if (!(entry & 1) || kvmmem_paging_is_bad(walk->mode, level, entry))
+	if (!(entry & 1) || kvmmem_paging_is_bad(&walk->regs, walk->mode, level, entry))
 		return ALIGN_ABSENT;
 	return kvmmem_paging_is_leaf(&walk->regs, walk->mode, level, entry) ? ALIGN_LEAF :
 									      ALIGN_TABLE;
@@ -266,6 +272,7 @@ static void align_all(struct kvmmem_guest *guest, void *data)
 	unsigned int top = kvmmem_paging_levels(walk->mode), entries = 0;
 
 	walk->chunk = ALIGN_CHUNK;
+	walk->ept = KVMMEM_EPT_WALKED;
 	walk->piece.pages = 0;
 	if (!walk->it->tables && !align_enter(guest, walk, top,
 					      kvmmem_paging_root(walk->mode, walk->regs.cr3))) {
@@ -347,6 +354,7 @@ static void align_some(struct kvmmem_guest *guest, void *data)
 		walk->err = -ENOMEM;
 		return;
 	}
+	walk->ept = KVMMEM_EPT_WALKED;
 	walk->piece.pages = 0;
 	for (i = 0; i < ALIGN_BATCHES && !walk->err; i++) {
 		struct kvmmem_align_sum before, after;

@@ -126,7 +126,7 @@ static int guest_is_memory(struct mm_struct *mm, unsigned long hva)
  *
  * Context: in kvmmem_guest_run(); may sleep.
  *
- * Return: 0. -ENXIO: no memory is there. -EFAULT: it is not mapped now, swapped for
+ * Return: 0. -ENXIO: no memory is there, or one that the process does not map. -EFAULT: it is not mapped now, swapped for
  * instance. -EAGAIN: somebody else had a lock. -ESRCH: the VM is gone.
  */
 int kvmmem_guest_read(struct kvmmem_guest *guest, u64 gpa, void *to, unsigned int bytes)
@@ -138,6 +138,9 @@ int kvmmem_guest_read(struct kvmmem_guest *guest, u64 gpa, void *to, unsigned in
 	err = kvmmem_guest_slot(guest, gfn);
 	if (err)
 		return err;
+	/* The guest has pages of a guest_memfd there, and not what the process maps. */
+	if (kvmmem_slot_is_private(&guest->slot))
+		return -ENXIO;
 	hva = guest->slot.hva + ((gfn - guest->slot.base_gfn) << PAGE_SHIFT);
 	err = guest_is_memory(guest->mm, hva);
 	if (err)

@@ -85,7 +85,7 @@ static void translate_walk_guest(struct kvmmem_guest *guest, void *data)
 			it->guest_end = KVMMEM_GUEST_NOT_PRESENT;
 			return;
 		}
-		if (kvmmem_paging_is_bad(it->mode, level, step->entry)) {
+		if (kvmmem_paging_is_bad(&it->regs, it->mode, level, step->entry)) {
 			it->guest_end = KVMMEM_GUEST_BAD;
 			return;
 		}

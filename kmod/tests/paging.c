@@ -74,19 +74,22 @@ static void paging_places(struct kunit *test)
 static void paging_leaves(struct kunit *test)
 {
 	const struct kvmmem_regs *it = &regs[KVMMEM_PAGING_4];
-	struct kvmmem_regs no_pse = regs[KVMMEM_PAGING_32];
+	struct kvmmem_regs no_pse = regs[KVMMEM_PAGING_32], no_nx = *it;
 
 	KUNIT_EXPECT_TRUE(test, kvmmem_paging_is_leaf(it, KVMMEM_PAGING_4, 1, 1));
 	KUNIT_EXPECT_TRUE(test, kvmmem_paging_is_leaf(it, KVMMEM_PAGING_4, 2, 0x81));
 	KUNIT_EXPECT_TRUE(test, kvmmem_paging_is_leaf(it, KVMMEM_PAGING_4, 3, 0x81));
 	KUNIT_EXPECT_FALSE(test, kvmmem_paging_is_leaf(it, KVMMEM_PAGING_4, 2, 1));
 	KUNIT_EXPECT_FALSE(test, kvmmem_paging_is_leaf(it, KVMMEM_PAGING_4, 4, 0x81));
-	KUNIT_EXPECT_TRUE(test, kvmmem_paging_is_bad(KVMMEM_PAGING_4, 4, 0x81));
-	KUNIT_EXPECT_TRUE(test, kvmmem_paging_is_bad(KVMMEM_PAGING_PAE, 3, 0x81));
-	KUNIT_EXPECT_FALSE(test, kvmmem_paging_is_bad(KVMMEM_PAGING_4, 3, 0x81));
-	KUNIT_EXPECT_FALSE(test, kvmmem_paging_is_bad(KVMMEM_PAGING_4, 1, 0x81)); /* PAT */
+	KUNIT_EXPECT_TRUE(test, kvmmem_paging_is_bad(it, KVMMEM_PAGING_4, 4, 0x81));
+	KUNIT_EXPECT_TRUE(test, kvmmem_paging_is_bad(it, KVMMEM_PAGING_PAE, 3, 0x81));
+	KUNIT_EXPECT_FALSE(test, kvmmem_paging_is_bad(it, KVMMEM_PAGING_4, 3, 0x81));
+	KUNIT_EXPECT_FALSE(test, kvmmem_paging_is_bad(it, KVMMEM_PAGING_4, 1, 0x81)); /* PAT */
 	KUNIT_EXPECT_TRUE(test, kvmmem_paging_is_leaf(&regs[KVMMEM_PAGING_32], KVMMEM_PAGING_32,
 						      2, 0x81));
+	no_nx.efer &= ~BIT_ULL(11);
+	KUNIT_EXPECT_TRUE(test, kvmmem_paging_is_bad(&no_nx, KVMMEM_PAGING_4, 1, NX | 1));
+	KUNIT_EXPECT_FALSE(test, kvmmem_paging_is_bad(&no_nx, KVMMEM_PAGING_32, 1, 1));
 	no_pse.cr4 = 0;
 	KUNIT_EXPECT_FALSE(test, kvmmem_paging_is_leaf(&no_pse, KVMMEM_PAGING_32, 2, 0x81));
 }
