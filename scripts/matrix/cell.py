@@ -79,6 +79,9 @@ def main():
     suites = [importlib.import_module(f"suite_{name}")
               for name in names or run.suite_names()]
     chosen, skipped, cell = [], {}, Cell()
+    # Some are there twice, with other figures for the slower vendor.
+    here = {scenario.name for suite in suites for scenario in suite.SCENARIOS
+            if vendor in scenario.vendors and kernel in (scenario.kernels or [kernel])}
     for suite in suites:
         for scenario in suite.SCENARIOS:
             # Those of the debug kernel alone are no part of the matrix.
@@ -86,6 +89,8 @@ def main():
                 continue
             if vendor in scenario.vendors and kernel in (scenario.kernels or [kernel]):
                 chosen.append((suite, scenario))
+                continue
+            if scenario.name in here:
                 continue
             reason, excuse = features.skip(scenario.name, kernel, vendor)
             if excuse:

@@ -145,7 +145,7 @@ kvmguest --pages 8 --vms 3 --then '
     section behind sh -c "dd if=/proc/kvmmem bs=100000 skip=3 2>/dev/null"
     section twice sh -c "exec 3</proc/kvmmem; cat <&3; cat /proc/kvmmem"
 ' 2>/dev/null
-""" + LOG, quiet(check_reads)),
+""" + LOG, quiet(check_reads), limit=90),
     Scenario("input_rights", """
 load_kvm; keep_kvmmem
 mkdir -p /etc

@@ -317,7 +317,7 @@ kvmguest --pages {PAGES}
 section again seen
 echo 0 >$event
 unload_kvmmem
-""", check_rmmod, limit=90, host=HOST),
+""", check_rmmod, limit=240, host=HOST),
     Scenario("perf_lockdown", f"""
 load_kvm
 load_kvmmem
@@ -331,5 +331,5 @@ for mode in integrity confidentiality; do
     section "$mode trace" cat $_tracing/trace || :
 done
 cat guest.out
-""", check_lockdown, limit=90, host={**HOST, "cmdline": "lsm=lockdown"}),
+""", check_lockdown, limit=240, host={**HOST, "cmdline": "lsm=lockdown"}),
 ]

@@ -345,13 +345,14 @@ int main(int argc, char **argv)
 		die("pthread_create");
 	if (guest.halts)
 		usleep(100000);
+	/* kvm-intel then has CR3 at hand. Those of try_errors() meet a vCPU without. */
+	if (!running && strcmp(how, "errors"))
+		translate_by_kvm(LOW);
 	if (!strcmp(how, "hostile")) {
 		ask_hostile("cycle", make_cycle, questions);
 		ask_hostile("huge", make_huge, questions);
 		ask_hostile("garbage", make_garbage, questions);
 	} else if (!strcmp(how, "fuzz")) {
-		/* kvm-intel then has CR3 at hand, and nobody waits for a vCPU that stands. */
-		translate_by_kvm(LOW);
 		fuzz(questions);
 	} else if (!strcmp(how, "errors")) {
 		try_errors();
