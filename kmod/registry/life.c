@@ -35,7 +35,11 @@ struct kvmmem_vm *kvmmem_vm_birth(struct kvm *kvm, struct task_struct *task)
 	if (!kvmmem_hook_attached(&destroy_hook))
 		return NULL;
 	vm = kvmmem_record_vm(kvm, task);
-	kvmmem_watch_kick();
+	/* Some kernels' hook is called for each change of slots. */
+	if (vm && READ_ONCE(vm->told))
+		kvmmem_watch_kick_slots();
+	else
+		kvmmem_watch_kick();
 	return vm;
 }
 

@@ -266,10 +266,17 @@ static struct dentry *debugfs_make_dir(const char *name, struct dentry *parent)
 
 static bool debugfs_vm_born(struct kvmmem_vm *vm)
 {
-	vm->dir = debugfs_make_dir(vm->id, vms);
-	/* A VM of the same id is not quite gone yet: its death will wake us. */
-	if (vm->dir == ERR_PTR(-EEXIST))
+	struct dentry *other = debugfs_lookup(vm->id, vms);
+
+	/*
+	 * A VM of the same id is not quite gone yet: its death will wake us. Trying to make
+	 * another directory would be a line in the log, for each of those and at each birth.
+	 */
+	if (other) {
+		dput(other);
 		return false;
+	}
+	vm->dir = debugfs_make_dir(vm->id, vms);
 	debugfs_create_file("faults", 0400, vm->dir, vm, &faults_fops);
 	debugfs_create_file("tlb", 0400, vm->dir, vm, &tlb_fops);
 	kvmmem_debugfs_time(vm, vm->dir);

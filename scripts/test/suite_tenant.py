@@ -49,6 +49,8 @@ def prepare(picture, kernel, vendor):
     kmod.prepare(picture, kernel, vendor)
     picture.add("lab/bin/tenant", image.program("tenant", TENANT).read_bytes(), 0o755)
     picture.add_file(holdlock(kernel), "lab/holdlock.ko")
+    picture.add("lab/bin/namesake",
+                image.helper_program(HERE / "host/namesake.c").read_bytes(), 0o755)
 
 
 HELPERS = LOOK + r"""
@@ -86,6 +88,13 @@ def check_births(out):
     same("vCPUs that ran", said["ran"], 2 * said["vms"])
     equal("lost", proc(out, "after").host["lost"], 0)
     check_registry_empty(out)
+
+
+def check_namesake(out):
+    """A VM of another's name waits for its directory, and nobody writes to the log."""
+    assert out.values("namesake")["same"] > 20, out["namesake"]
+    assert "appeared" in out["namesake"], out["namesake"]
+    equal("lines in the log", int(out["log"]), 0)
 
 
 def check_wide(out):
@@ -402,6 +411,13 @@ section inside timeout 10 chroot $jail /bin/busybox cat /proc/kvmmem
 umount $jail/proc
 rm -r $jail
 """, check_chroot),
+    scenario("namesake", """
+load_kvm; keep_kvmmem
+section namesake namesake 100 'appeared() { [ -e /sys/kernel/debug/kvmmem/vms/$KVMGUEST_ID/faults ]; }
+    for try in 1 2 3 4 5 6 7 8 9; do appeared || sleep 0.2; done
+    appeared && echo appeared'
+section log sh -c 'dmesg | grep -c "with parent .vms. already present" || true'
+""", check_namesake, host={"cpus": 2}),
     scenario("ftrace", """
 load_kvm
 unload_kvmmem 2>/dev/null || true
