@@ -18,6 +18,7 @@
 #include "count/stuck.h"
 #include "decode/param.h"
 #include "registry/life.h"
+#include "registry/observed.h"
 #include "registry/scan.h"
 #include "show/debugfs.h"
 #include "show/pmu.h"
@@ -27,6 +28,7 @@ static int __init kvmmem_start(void)
 {
 	int err;
 
+	kvmmem_trace_init();
 	err = kvmmem_registry_init();
 	if (err)
 		return err;

@@ -47,7 +47,9 @@ static __always_inline bool kvmmem_observed(void)
 
 int kvmmem_observe(void);
 void kvmmem_unobserve(void);
+void kvmmem_trace_init(void);
 int kvmmem_stuck_wanted(void);
+bool kvmmem_stuck_is_wanted(void);
 void kvmmem_stuck_unwanted(void);
 void kvmmem_stuck_watch_by(void (*begin)(void));
 

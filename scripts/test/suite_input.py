@@ -1,12 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
 """Bad input: the proper error, nothing lost, nothing in the log."""
 
+import pathlib
+
+import image as images
 import kmod
 import procfile
 from host import Scenario
 from suite_lab import equal
 
-prepare = kmod.prepare
+HERE = pathlib.Path(__file__).resolve().parent
+EVENTS = ("ept_violation", "huge_recovered", "huge_split", "invalidate", "tlb_flush",
+          "vcpu_stuck", "vm_begin", "vm_end")
+EACCES = 13
+
+
+def prepare(image, kernel, vendor):
+    """The module, and somebody who opens trace events."""
+    kmod.prepare(image, kernel, vendor)
+    image.add("lab/bin/perfopen",
+              images.helper_program(HERE / "host/perfopen.c").read_bytes(), 0o755)
+
 
 BAD_PARAMETERS = {
     "max_vms=0": "Numerical result out of range",
@@ -105,6 +119,15 @@ LOG = r"""
 section log sh -c 'dmesg | grep -i kvmmem | grep -v "out-of-tree\|unknown parameter\|module verification\|invalid for parameter" || true'
 """
 
+def check_events(out):
+    """Other users may count KVM's trace events of their own threads, but not kvmmem's."""
+    for user, errors in (("other", [EACCES] * len(EVENTS)), ("root", [0] * len(EVENTS))):
+        said = [one["error"] for one in out.records(user, "event=kvmmem/")]
+        equal(f"errnos for {user}", said, errors)
+        kvms, = out.records(user, "event=kvm/")
+        equal(f"errno for KVM's to {user}", kvms["error"], 0)
+
+
 SCENARIOS = [
     Scenario("input_parameters", "".join(
         f"section 'bad {value}' load_kvmmem {value} || true\n" for value in BAD_PARAMETERS) + """
@@ -146,6 +169,15 @@ kvmguest --pages 8 --vms 3 --then '
     section twice sh -c "exec 3</proc/kvmmem; cat <&3; cat /proc/kvmmem"
 ' 2>/dev/null
 """ + LOG, quiet(check_reads), limit=90),
+    Scenario("input_events", """
+load_kvm; keep_kvmmem
+echo 1 >/proc/sys/kernel/perf_event_paranoid
+section other perfopen 1000 kvm/kvm_page_fault """ + " ".join(f"kvmmem/{name}" for name in EVENTS)
+             + """
+section root perfopen 0 kvm/kvm_page_fault """ + " ".join(f"kvmmem/{name}" for name in EVENTS)
+             + """
+unload_kvmmem
+""", check_events),
     Scenario("input_rights", """
 load_kvm; keep_kvmmem
 mkdir -p /etc
