@@ -28,7 +28,7 @@ static void (*kvm_gone_fn)(void);
 static void (*kvm_late_fn)(void);
 static const struct module *kvm_module;		/* hooks_mutex */
 static bool kvm_present;			/* hooks_mutex */
-static bool stopped;				/* hooks_mutex */
+static bool started, stopped;			/* hooks_mutex */
 
 /* Before any is attached: which probe fits, or none. */
 static void hooks_choose_probes(const struct kvmmem_protos *protos)
@@ -293,7 +293,8 @@ void kvmmem_hook_group_switch(struct kvmmem_hook_group *group, bool on)
 		else if (hook->state == KVMMEM_HOOK_OFF)
 			WRITE_ONCE(hook->state, KVMMEM_HOOK_WAITING);
 	}
-	if (on) {
+	/* Before that nobody would hear that KVM leaves. */
+	if (on && started) {
 		kvmmem_functions_attach(group, &hooks, false);
 		hooks_functions_done();
 		hooks_retry_later();
@@ -360,6 +361,7 @@ int kvmmem_hooks_start(void (*kvm_gone)(void), void (*kvm_late)(void))
 		return err;
 
 	mutex_lock(&hooks_mutex);
+	started = true;
 	stopped = false;
 	list_for_each_entry(hook, &hooks, node)
 		if (hook->group)

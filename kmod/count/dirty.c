@@ -207,7 +207,8 @@ void kvmmem_dirty_served(struct kvmmem_vcpu *rec, u64 ticks)
 
 /*
  * Of a VM that is older than kvmmem, once: is it logged? If its slots change
- * meanwhile, the next reader tries again.
+ * meanwhile, the next reader tries again; also while KVM is changing them, when they
+ * show the change and its hook is still to come.
  */
 static void dirty_count_slots(struct kvmmem_vm *vm)
 {
@@ -219,12 +220,15 @@ static void dirty_count_slots(struct kvmmem_vm *vm)
 	if (vm->kvm)
 		generation = kvmmem_slots_generation(vm->kvm);
 	raw_spin_unlock(&vm->lock);
-	while (kvmmem_vm_next_slots(vm, &some))
+	while (kvmmem_vm_next_slots(vm, &some)) {
 		for (i = 0; i < some.nr; i++)
 			logged += !!(some.slot[i].flags & KVM_MEM_LOG_DIRTY_PAGES);
+		cond_resched();
+	}
 
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm && !vm->dirty.counted &&
+	    !(generation & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS) &&
 	    kvmmem_slots_generation(vm->kvm) == generation) {
 		vm->dirty.counted = true;
 		vm->dirty.slots = logged;

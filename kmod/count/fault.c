@@ -150,14 +150,16 @@ noinline void kvmmem_fault_cleared(struct kvmmem_vcpu *rec, u64 taken)
  */
 bool kvmmem_fault_witness(struct kvmmem_vcpu *rec, struct kvmmem_counts *counts)
 {
-	u64 taken;
+	u64 taken, top;
 
 	if (READ_ONCE(rec->special) & KVMMEM_VCPU_NO_BASE)
 		return false;
 	smp_rmb(); /* pairs with probes.c, fault_count_special() */
+	top = READ_ONCE(rec->pf_top);
+	smp_rmb(); /* what was seen, and then what is: it may have grown since */
 	taken = kvmmem_vcpu_pf_taken(rec->vcpu);
 	/* Of a vCPU that does not run, or whose entries no probe sees. */
-	if (taken < READ_ONCE(rec->pf_top))
+	if (taken < top)
 		kvmmem_fault_cleared(rec, taken);
 	else
 		WRITE_ONCE(rec->pf_top, taken);

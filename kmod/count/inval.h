@@ -23,6 +23,7 @@
  * @process: whose memory it has; NULL: it is not counted now; the worker's
  * @refused: its process has too many VMs; the worker's
  * @looked: its slots have been looked at; the worker's
+ * @again: not to be looked at again before, the low bits of jiffies; the worker's
  * @ranges: where its memory lies; NULL: not known; likewise
  * @lately: what was taken away just now
  * @by: by enum kvmmem_inval
@@ -41,6 +42,7 @@ struct kvmmem_inval_counts {
 	struct kvmmem_process_notifier *process;
 	bool refused;
 	bool looked;
+	u32 again;
 	struct kvmmem_ranges __rcu *ranges;
 	struct kvmmem_sketch lately;
 	struct {

@@ -183,6 +183,9 @@ static void latency_switch_off(void)
 	/* The fault probe, and one on kvm_exit that is needed for tags, go on. */
 	tracepoint_synchronize_unregister();
 	kvmmem_vcpu_for_all(latency_forget);
+	/* A fault probe that was marking a fault's beginning may have put it back. */
+	tracepoint_synchronize_unregister();
+	kvmmem_vcpu_for_all(latency_forget);
 }
 
 static void latency_switch(bool on)

@@ -15,6 +15,8 @@
  *
  * The mmap lock is only tried: somebody in the process may hold it as long as he likes.
  */
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -37,10 +39,13 @@
 #define VMS_MAX		64
 /* Pieces of a process's address space that a VM's memory lies in. */
 #define RANGES_MAX	1024
-/* Slots that are copied in one go. */
 
 #define RETRY_BUSY	(HZ / 10)
 #define RETRY_FAILED	HZ
+
+/* How long VMs are looked at in one run; a VM takes a fiftieth of the time at the most. */
+#define RUN_NS		(5 * NSEC_PER_MSEC)
+#define LOOK_REST	50
 
 /**
  * struct kvmmem_process_notifier - the notifier of a process
@@ -180,7 +185,7 @@ static bool notifier_read_slots(struct kvmmem_vm *vm, struct kvmmem_ranges *rang
 	return true;
 }
 
-/* Note where a VM's memory lies; an errno. */
+/* Note where a VM's memory lies, by going through all of its slots; an errno. */
 static int notifier_look(struct kvmmem_inval_counts *counts)
 {
 	struct kvmmem_ranges *all, *ranges = NULL;
@@ -208,9 +213,13 @@ static int notifier_look(struct kvmmem_inval_counts *counts)
 	return err;
 }
 
-/* Everything that is to be done for a VM; an errno. */
-static int notifier_tend(struct kvmmem_inval_counts *counts)
+/*
+ * Everything that is to be done for a VM, unless @spent on others is enough; an errno. Who
+ * changes one of thousands of slots all the while is not looked at all the while.
+ */
+static int notifier_tend(struct kvmmem_inval_counts *counts, u64 *spent)
 {
+	u64 begun, took;
 	int err;
 
 	if (counts->refused)
@@ -224,7 +233,15 @@ static int notifier_tend(struct kvmmem_inval_counts *counts)
 	}
 	if (counts->looked && !READ_ONCE(counts->vm->slots_changed))
 		return rcu_access_pointer(counts->ranges) ? 0 : -ENOSPC;
+	if (*spent > RUN_NS)
+		return -EAGAIN;
+	if (counts->looked && time_before32((u32)jiffies, counts->again))
+		return -EBUSY;
+	begun = ktime_get_ns();
 	err = notifier_look(counts);
+	took = ktime_get_ns() - begun;
+	*spent += took;
+	counts->again = (u32)jiffies + nsecs_to_jiffies(LOOK_REST * took);
 	return err == -E2BIG ? -ENOSPC : err;
 }
 
@@ -281,6 +298,8 @@ static unsigned long notifier_tend_all(void)
 	struct kvmmem_inval_counts *counts;
 	const char *note = NULL;
 	unsigned long later = 0;
+	bool soon = false;
+	u64 spent = 0;
 	struct kvmmem_vm *vm;
 	unsigned int slot;
 
@@ -291,12 +310,15 @@ static unsigned long notifier_tend_all(void)
 		cond_resched();
 	}
 	list_for_each_entry(counts, &counted, node) {
-		switch (notifier_tend(counts)) {
+		switch (notifier_tend(counts, &spent)) {
 		case 0:
 		case -ESRCH:	/* there is no memory any more */
 			break;
 		case -EBUSY:
 			later = later ?: RETRY_BUSY;
+			break;
+		case -EAGAIN:
+			soon = true;
 			break;
 		case -E2BIG:
 			note = "some-vm-of-very-many";
@@ -311,7 +333,7 @@ static unsigned long notifier_tend_all(void)
 		cond_resched();
 	}
 	notifier_hook.note = note;
-	return later;
+	return soon ? 1 : later;
 }
 
 static void notifier_run(struct work_struct *work)

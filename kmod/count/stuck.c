@@ -175,7 +175,7 @@ static void stuck_watch(struct work_struct *work)
 {
 	unsigned int slot;
 
-	if (!READ_ONCE(stuck_log) && !trace_vcpu_stuck_enabled())
+	if (!READ_ONCE(stuck_log) && !kvmmem_stuck_is_wanted())
 		return;
 	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots();
 	     slot = kvmmem_vm_next(slot + 1)) {
@@ -192,10 +192,9 @@ static void stuck_watch(struct work_struct *work)
 
 static void stuck_switch(bool on)
 {
+	/* The work ends by itself when nobody wants it. */
 	if (on)
 		stuck_watch_later();
-	else if (!trace_vcpu_stuck_enabled())
-		cancel_delayed_work_sync(&stuck_work);
 }
 
 static int stuck_set_switch(const char *val, const struct kernel_param *kp)

@@ -376,7 +376,7 @@ unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags, u
 bool kvmmem_tlb_witness(struct kvmmem_vcpu *rec, struct kvmmem_counts *counts)
 {
 	struct kvmmem_tag tags[KVMMEM_TAGS];
-	u64 range[KVMMEM_TAGS], flush;
+	u64 range[KVMMEM_TAGS], flush, seen;
 	unsigned int i, n;
 
 	if (!READ_ONCE(rec->tracked))
@@ -386,11 +386,13 @@ bool kvmmem_tlb_witness(struct kvmmem_vcpu *rec, struct kvmmem_counts *counts)
 	counts->ours = 0;
 	for (i = 0; i < n; i++)
 		counts->ours += kvmmem_tag_flushes(&tags[i]) + range[i];
+	seen = READ_ONCE(rec->seen_flush);
+	smp_rmb(); /* what was seen, and then what is: it may have grown since */
 	flush = kvmmem_vcpu_tlb_flush(rec->vcpu);
 	counts->cleared = READ_ONCE(rec->flush_cleared);
 	counts->kvms = flush - READ_ONCE(rec->flush_base);
 	/* The vCPU has not run since: its thread begins anew when it does. */
-	if (flush < READ_ONCE(rec->seen_flush)) {
+	if (flush < seen) {
 		counts->cleared = true;
 		counts->kvms = counts->ours;
 	}

@@ -126,8 +126,9 @@ static int guest_is_memory(struct mm_struct *mm, unsigned long hva)
  *
  * Context: in kvmmem_guest_run(); may sleep.
  *
- * Return: 0. -ENXIO: no memory is there, or one that the process does not map. -EFAULT: it is not mapped now, swapped for
- * instance. -EAGAIN: somebody else had a lock. -ESRCH: the VM is gone.
+ * Return: 0. -ENXIO: no memory is there, or its process does not map it. -EFAULT: it is
+ * not mapped now, swapped for instance. -EAGAIN: somebody else had a lock. -ESRCH: the
+ * VM is gone.
  */
 int kvmmem_guest_read(struct kvmmem_guest *guest, u64 gpa, void *to, unsigned int bytes)
 {

@@ -95,9 +95,11 @@ static u64 info_count_pages(struct kvmmem_vm *vm)
 		generation = kvmmem_slots_generation(vm->kvm);
 	raw_spin_unlock(&vm->lock);
 
-	while (kvmmem_vm_next_slots(vm, &some))
+	while (kvmmem_vm_next_slots(vm, &some)) {
 		for (i = 0; i < some.nr; i++)
 			pages += some.slot[i].npages;
+		cond_resched();
+	}
 
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm && kvmmem_slots_generation(vm->kvm) == generation) {
@@ -123,7 +125,7 @@ static u64 info_device_kb(const struct kvmmem_vm *vm)
  *
  * Address space 0 only: 1 is SMM's view of the same memory.
  *
- * Context: rcu_read_lock() or a reference on the record.
+ * Context: may sleep; a reference on the record.
  *
  * Return: KiB.
  */

@@ -47,7 +47,7 @@ void kvmmem_unobserve(void)
 int kvmmem_stuck_wanted(void)
 {
 	mutex_lock(&stuck_mutex);
-	stuck_wanted = true;
+	WRITE_ONCE(stuck_wanted, true);
 	if (stuck_begin)
 		stuck_begin();
 	mutex_unlock(&stuck_mutex);
@@ -62,8 +62,21 @@ int kvmmem_stuck_wanted(void)
 void kvmmem_stuck_unwanted(void)
 {
 	mutex_lock(&stuck_mutex);
-	stuck_wanted = false;
+	WRITE_ONCE(stuck_wanted, false);
 	mutex_unlock(&stuck_mutex);
+}
+
+/**
+ * kvmmem_stuck_is_wanted - does somebody want to hear of them?
+ *
+ * True a little before the trace event is on, so that who looks does not give up
+ * meanwhile. Context: any.
+ *
+ * Return: true if so.
+ */
+bool kvmmem_stuck_is_wanted(void)
+{
+	return READ_ONCE(stuck_wanted);
 }
 
 /**

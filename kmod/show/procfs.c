@@ -108,6 +108,7 @@ static u64 host_guests_kb(void)
 		/* By a reference and not under RCU: it may go through thousands of slots. */
 		sum += kvmmem_vm_mem_kb(vm, &device_kb);
 		kvmmem_vm_put(vm);
+		cond_resched();
 	}
 	return sum;
 }
