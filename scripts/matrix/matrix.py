@@ -46,13 +46,16 @@ def _build(name):
         file_size = os.path.getsize(stripped.name)
     sizes = subprocess.run(["size", "-A", module], check=True, text=True,
                            stdout=subprocess.PIPE).stdout
-    return {"release": kernel.release, "fetch_s": fetched - start,
+    return {"release": kernel.release, "module": module.parent.name, "fetch_s": fetched - start,
             "build_s": built - fetched, "file_kb": file_size / 1024,
             "memory_kb": tables.loaded_size(sizes) / 1024}
 
 
-def _cell(name, vendor, arguments):
-    """Run the suites in one cell, in a process of its own."""
+def _cell(name, vendor, arguments, kept):
+    """Run the suites in one cell, in a process of its own; what passed is kept in a file."""
+    if kept and kept.exists():
+        print(f"# {name} {vendor}: passed before", flush=True)
+        return json.loads(kept.read_text())
     command = [sys.executable, HERE / "cell.py", name, vendor, *arguments]
     start = time.monotonic()
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE,
@@ -66,6 +69,8 @@ def _cell(name, vendor, arguments):
                 "seen": {}}
         log = done.stdout
     cell.update(kernel=name, vendor=vendor, seconds=time.monotonic() - start, log=log)
+    if kept and cell["passed"] and not cell["failed"]:
+        kept.write_text(json.dumps(cell))
     return cell
 
 
@@ -91,6 +96,9 @@ def _arguments():
     # More do not fill the waits of others: they take each other's caches.
     parser.add_argument("--jobs", type=int, default=os.cpu_count(),
                         help="cells at a time (%(default)s)")
+    parser.add_argument("--keep", metavar="DIR", type=pathlib.Path,
+                        help="leave there what a cell has shown, and do not run those again "
+                        "that have passed with the same module")
     parser.add_argument("--write", action="store_true",
                         help=f"put the tables into {DOCUMENT.relative_to(TREE)}")
     args = parser.parse_args()
@@ -107,6 +115,8 @@ def main():
     """The command line; the result is the exit status."""
     args = _arguments()
     start = time.monotonic()
+    if args.keep:
+        args.keep.mkdir(parents=True, exist_ok=True)
     builds, cells = {}, []
     try:
         for name in args.kernels:
@@ -122,7 +132,8 @@ def main():
               for vendor in reversed(args.vendors)]
     wanted.sort(key=lambda place: args.vendors.index(place[1]), reverse=True)
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        runs = [pool.submit(_cell, name, vendor, args.suites) for name, vendor in wanted]
+        runs = [pool.submit(_cell, name, vendor, args.suites, args.keep and args.keep /
+                            f"{vendor}-{builds[name]['module']}.json") for name, vendor in wanted]
         for run in concurrent.futures.as_completed(runs):
             cells.append(run.result())
             _report(cells[-1])
