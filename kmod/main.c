@@ -42,6 +42,7 @@ static int __init kvmmem_start(void)
 	if (err)
 		goto err_notifier;
 	kvmmem_scan();
+	kvmmem_notifier_start();
 
 	err = kvmmem_procfs_init();
 	if (err)
@@ -59,6 +60,7 @@ err_readers:
 	kvmmem_debugfs_exit();
 	kvmmem_procfs_exit();
 err_hooks:
+	kvmmem_notifier_leave();
 	kvmmem_hooks_stop();
 err_notifier:
 	kvmmem_notifier_stop();
@@ -91,6 +93,7 @@ static void __exit kvmmem_exit(void)
 	kvmmem_stuck_exit();
 	kvmmem_debugfs_exit();
 	kvmmem_procfs_exit();
+	kvmmem_notifier_leave();
 	kvmmem_hooks_stop();
 	kvmmem_notifier_stop();
 	kvmmem_registry_exit();

@@ -379,30 +379,54 @@ module_param_cb(invalidations, &invalidations_ops, &invalidations, 0644);
 MODULE_PARM_DESC(invalidations, "count who takes memory away from guests, by an MMU notifier on each VM's process (default on)");
 
 /**
- * kvmmem_notifier_init - begin to listen, before the hooks start
+ * kvmmem_notifier_init - be there, before the hooks start
  *
  * Context: may sleep.
  */
 void kvmmem_notifier_init(void)
 {
-	leaving = false;
+	leaving = true;
 	notifier_hook.state = invalidations ? KVMMEM_HOOK_WAITING : KVMMEM_HOOK_OFF;
 	kvmmem_hook_add(&notifier_hook);
 	kvmmem_watch_kick_too(notifier_kick);
 }
 
 /**
- * kvmmem_notifier_stop - let go of all processes
+ * kvmmem_notifier_start - begin to listen, when the hooks have started
  *
- * The hooks have stopped, so nobody kicks any more. When it returns no notifier is
- * running and none will. Context: may sleep.
+ * Context: may sleep.
+ */
+void kvmmem_notifier_start(void)
+{
+	mutex_lock(&notifier_mutex);
+	leaving = false;
+	mutex_unlock(&notifier_mutex);
+	notifier_kick();
+}
+
+/**
+ * kvmmem_notifier_leave - let go of all processes, before the hooks stop
+ *
+ * From when they do nobody hears any more that a VM is gone. When it returns, whatever
+ * the worker is kicked for, it asks KVM nothing about a VM. Context: may sleep.
+ */
+void kvmmem_notifier_leave(void)
+{
+	mutex_lock(&notifier_mutex);
+	leaving = true;
+	mutex_unlock(&notifier_mutex);
+	notifier_run(NULL);
+}
+
+/**
+ * kvmmem_notifier_stop - wait for all who listen
+ *
+ * After kvmmem_notifier_leave(), when the hooks have stopped, so that nobody kicks any
+ * more. When it returns no notifier is running and none will. Context: may sleep.
  */
 void kvmmem_notifier_stop(void)
 {
 	kvmmem_watch_kick_too(NULL);
-	mutex_lock(&notifier_mutex);
-	leaving = true;
-	mutex_unlock(&notifier_mutex);
 	cancel_delayed_work_sync(&worker);
 	notifier_run(NULL);
 	wait_event(none_left, !atomic_read(&notifiers));

@@ -6,6 +6,8 @@
 #define _KVMMEM_NOTIFIER_H
 
 void kvmmem_notifier_init(void);
+void kvmmem_notifier_start(void);
+void kvmmem_notifier_leave(void);
 void kvmmem_notifier_stop(void);
 
 #endif /* _KVMMEM_NOTIFIER_H */
