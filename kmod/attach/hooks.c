@@ -200,6 +200,9 @@ static int hooks_on_module(struct notifier_block *nb, unsigned long action, void
 
 	if (action != MODULE_STATE_COMING && action != MODULE_STATE_GOING)
 		return NOTIFY_DONE;
+	/* All other modules do not wait for a scan, which may be long. */
+	if (strncmp(mod->name, "kvm", 3))
+		return NOTIFY_DONE;
 
 	mutex_lock(&hooks_mutex);
 	list_for_each_entry(hook, &hooks, node) {

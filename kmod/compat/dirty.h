@@ -86,7 +86,10 @@ static inline bool kvmmem_has_dirty_ring(const struct kvm *kvm)
 static inline u32 kvmmem_ring_dirty(const struct kvm_vcpu *vcpu)
 {
 #ifdef KVMMEM_HAVE_DIRTY_RING
-	return READ_ONCE(vcpu->dirty_ring.dirty_index) - READ_ONCE(vcpu->dirty_ring.reset_index);
+	u32 reset = READ_ONCE(vcpu->dirty_ring.reset_index);
+
+	smp_rmb(); /* it only follows the other one */
+	return READ_ONCE(vcpu->dirty_ring.dirty_index) - reset;
 #else
 	return 0;
 #endif

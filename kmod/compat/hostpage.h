@@ -56,6 +56,20 @@ static inline enum kvmmem_absent kvmmem_absent(pte_t pte, unsigned long *pfn)
 }
 
 /**
+ * kvmmem_pud_is_there - does a PUD map or lead to something?
+ * @pud: not none
+ *
+ * pud_present() and pud_leaf() do not know those that PROT_NONE hides from the processor,
+ * as pmd_present() and pmd_leaf() do.
+ *
+ * Return: true if it does; one that is not pud_present() maps a page.
+ */
+static inline bool kvmmem_pud_is_there(pud_t pud)
+{
+	return pud_present(pud) || pte_present(__pte(pud_val(pud)));
+}
+
+/**
  * kvmmem_page_is_anon - is a page anonymous memory?
  * @page: any page, a reference is not needed
  *

@@ -38,7 +38,10 @@ struct kvmmem_slot {
 	     ((slot) = __iter.slot);						\
 	     kvm_memslot_iter_next(&__iter))
 #else
-/* An array, the highest address first. */
+/*
+ * An array, the highest address first. @slots is a variable: another array may be KVM's
+ * by the next look.
+ */
 #define kvmmem_for_each_slot_from(slot, slots, gfn)				\
 	for ((void)(gfn), (slot) = &(slots)->memslots[(slots)->used_slots];			\
 	     (slot)-- > &(slots)->memslots[0];)
@@ -83,11 +86,13 @@ static inline unsigned int kvmmem_slots_from(struct kvm *kvm, u64 gfn,
 					     struct kvmmem_slot *copy, unsigned int max)
 {
 	struct kvm_memory_slot *slot;
+	struct kvm_memslots *slots;
 	unsigned int n = 0;
 	int idx;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	kvmmem_for_each_slot_from(slot, __kvm_memslots(kvm, 0), gfn) {
+	slots = __kvm_memslots(kvm, 0);
+	kvmmem_for_each_slot_from(slot, slots, gfn) {
 		/* One that reaches across @gfn comes first. */
 		if (slot->base_gfn < gfn)
 			continue;

@@ -85,11 +85,11 @@ static void path_walk(struct mm_struct *mm, struct vm_area_struct *vma, unsigned
 	pud = READ_ONCE(*pudp);
 	path->span = PUD_SIZE - (hva & ~PUD_MASK);
 	path_step(path, 3, pudp, pud_val(pud));
-	if (!pud_present(pud)) {
+	if (!kvmmem_pud_is_there(pud)) {
 		path_absent(path, pud_val(pud), hva, KVMMEM_1G);
 		return;
 	}
-	if (pud_leaf(pud)) {
+	if (pud_leaf(pud) || !pud_present(pud)) {
 		path_page(path, pud_pfn(pud), small && !vma_is_dax(vma), hva, KVMMEM_1G);
 		return;
 	}

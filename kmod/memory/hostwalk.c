@@ -125,7 +125,7 @@ static bool host_huge_is_special(const struct piece *piece, unsigned long pfn)
 {
 	if (is_vm_hugetlb_page(piece->vma))
 		return false;
-	if (piece->vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP))
+	if ((piece->vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP)) || vma_is_dax(piece->vma))
 		return true;
 	if (!pfn_valid(pfn))
 		return true;
@@ -153,10 +153,11 @@ static noinline void host_look_at_pte(struct piece *piece, pte_t pte, unsigned l
 	struct kvmmem_hostwalk *walk = piece->walk;
 	struct page *page;
 
-	if (piece->mapping &&
+	/* Hidden by what is mapped here; unless it went to swap after the file was counted. */
+	if (piece->mapping && walk->sum->swap &&
 	    xa_is_value(xa_load(&piece->mapping->i_pages,
 				linear_page_index(piece->vma, addr))))
-		walk->sum->swap--;	/* hidden by what is mapped here */
+		walk->sum->swap--;
 	if (!pte_present(pte)) {
 		host_add_absent(piece, pte, KVMMEM_4K, 1);
 		return;
@@ -245,12 +246,12 @@ static unsigned long host_walk_table(struct piece *piece, unsigned long addr)
 	next = pud_addr_end(addr, end);
 	if (pud_none(pud))
 		return next;
-	if (!pud_present(pud)) {
+	if (!kvmmem_pud_is_there(pud)) {
 		host_add_absent(piece, __pte(pud_val(pud)), KVMMEM_1G,
 				(next - addr) >> PAGE_SHIFT);
 		return next;
 	}
-	if (pud_leaf(pud)) {
+	if (pud_leaf(pud) || !pud_present(pud)) {
 		if (piece->walk->nr_runs == KVMMEM_RUNS)
 			return addr;
 		host_add_huge(piece, addr, next,

@@ -140,9 +140,16 @@ static int join_slot(struct kvmmem_join *join, struct mm_struct *mm)
 	host.nodes = join->nodes;
 	host.runs = join->runs;
 	while (kvmmem_slot_is_private(&sb->slot) && memfd < sb->slot.npages) {
+		u64 begun = ktime_get_ns();
+
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		if (!kvmmem_budget_left(&join->budget)) {
+			sb->ept = KVMMEM_EPT_UNFINISHED;
+			return 0;
+		}
 		sb->private += kvmmem_memfd_chunk(join->vm, &sb->slot, &memfd);
+		kvmmem_budget_spend(&join->budget, begun);
 		cond_resched();
 	}
 	do {
