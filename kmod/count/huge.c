@@ -54,19 +54,19 @@ static void huge_count(struct kvmmem_vm *vm, enum kvmmem_flow flow, u64 n)
 		atomic64_add(n, &vm->flows[flow]);
 }
 
-/* Why so many are gone at the end of a fault: split, or taken away meanwhile. */
-static void huge_count_fewer(struct kvmmem_vm *vm, const struct kvm *kvm, u64 n)
+/*
+ * Why so many are gone. KVM counts those that it splits for the mitigation, which it
+ * never does in a slot that is logged. The others were @taken away, or may have been
+ * split for logging if any slot is logged; a display's is for as long as the VM lives.
+ */
+static void huge_count_fewer(struct kvmmem_vm *vm, u64 nx, u64 n, bool taken)
 {
-	u64 nx = kvmmem_nx_splits(kvm);
 	s64 split = nx - atomic64_xchg(&vm->nx_seen, nx);
 
-	if (READ_ONCE(vm->dirty.on)) {
-		huge_count(vm, KVMMEM_FLOW_SPLIT_LOGGED, n);
-		return;
-	}
 	split = clamp_t(s64, split, 0, n);
 	huge_count(vm, KVMMEM_FLOW_SPLIT, split);
-	huge_count(vm, KVMMEM_FLOW_ZAPPED, n - split);
+	huge_count(vm, !taken && READ_ONCE(vm->dirty.on) ? KVMMEM_FLOW_SPLIT_LOGGED :
+							   KVMMEM_FLOW_ZAPPED, n - split);
 }
 
 /* Has logging ended just now? */
@@ -98,12 +98,12 @@ bool kvmmem_huge_fault(struct kvmmem_vcpu *rec)
 	if (!count || (!of_1g && !of_2m))
 		return of_1g > 0 || of_2m > 0;
 	if (of_1g < 0) {
-		huge_count_fewer(vm, kvm, -of_1g);
+		huge_count_fewer(vm, kvmmem_nx_splits(kvm), -of_1g, false);
 		if (of_2m >= -of_1g * OF_1G)	/* into these */
 			of_2m += of_1g * OF_1G;
 	}
 	if (of_2m < 0)
-		huge_count_fewer(vm, kvm, -of_2m);
+		huge_count_fewer(vm, kvmmem_nx_splits(kvm), -of_2m, false);
 	huge_count(vm, KVMMEM_FLOW_INSTALLED, max_t(s64, of_1g, 0));
 	huge_count(vm, of_2m > 1 && huge_put_back(vm) ? KVMMEM_FLOW_RECOVERED :
 							KVMMEM_FLOW_INSTALLED,
@@ -111,13 +111,10 @@ bool kvmmem_huge_fault(struct kvmmem_vcpu *rec)
 	return of_1g > 0 || of_2m > 0;
 }
 
-/* Why is not at once clear where logging is on and no fault is about. */
-static void huge_gone(struct kvmmem_vm *vm, s64 of_2m, s64 of_1g, bool taken)
+static void huge_gone(struct kvmmem_vm *vm, u64 nx, s64 of_2m, s64 of_1g, bool taken)
 {
-	if ((!of_2m && !of_1g) || kvmmem_flow_counts(vm))
-		return;
-	huge_count(vm, !taken && READ_ONCE(vm->dirty.on) ? KVMMEM_FLOW_SPLIT_LOGGED :
-							   KVMMEM_FLOW_ZAPPED, -of_2m - of_1g);
+	if ((of_2m || of_1g) && !kvmmem_flow_counts(vm))
+		huge_count_fewer(vm, nx, -of_2m - of_1g, taken);
 }
 
 /**
@@ -131,8 +128,34 @@ void kvmmem_huge_taken(struct kvmmem_vcpu *rec)
 	const struct kvm *kvm = rec->vcpu->kvm;
 
 	if (kvmmem_huge_changed(rec))
-		huge_gone(rec->vm, huge_take(rec->vm, kvm, 0, HUGE_FEWER),
+		huge_gone(rec->vm, kvmmem_nx_splits(kvm),
+			  huge_take(rec->vm, kvm, 0, HUGE_FEWER),
 			  huge_take(rec->vm, kvm, 1, HUGE_FEWER), true);
+}
+
+/* Look for what is gone, @taken away or not; and for what KVM has put back, if @back. */
+static void huge_look(struct kvmmem_vm *vm, bool taken, bool back)
+{
+	/* After logging has ended all of them may be back before the guest faults. */
+	bool put_back = back && READ_ONCE(vm->dirty.put_back);
+	s64 of_2m = 0, of_1g = 0;
+	u64 nx = 0;
+
+	/* Most guests have nothing huge: no lock for them. */
+	if (!put_back && !atomic64_read(&vm->huge_seen[0]) && !atomic64_read(&vm->huge_seen[1]))
+		return;
+	raw_spin_lock(&vm->lock);
+	if (vm->kvm) {
+		of_2m = huge_take(vm, vm->kvm, 0, put_back ? HUGE_ALL : HUGE_FEWER);
+		of_1g = huge_take(vm, vm->kvm, 1, HUGE_FEWER);
+		nx = kvmmem_nx_splits(vm->kvm);
+	}
+	if (put_back && !huge_put_back(vm))
+		WRITE_ONCE(vm->dirty.put_back, false);
+	raw_spin_unlock(&vm->lock);
+	if (of_2m > 0 && !kvmmem_flow_counts(vm))
+		huge_count(vm, KVMMEM_FLOW_RECOVERED, of_2m);
+	huge_gone(vm, nx, min_t(s64, of_2m, 0), of_1g, taken);
 }
 
 /**
@@ -144,24 +167,7 @@ void kvmmem_huge_taken(struct kvmmem_vcpu *rec)
  */
 void kvmmem_huge_look(struct kvmmem_vm *vm, bool taken)
 {
-	/* After logging has ended all of them may be back before the guest faults. */
-	bool put_back = !taken && READ_ONCE(vm->dirty.put_back);
-	s64 of_2m = 0, of_1g = 0;
-
-	/* Most guests have nothing huge: no lock for them. */
-	if (!put_back && !atomic64_read(&vm->huge_seen[0]) && !atomic64_read(&vm->huge_seen[1]))
-		return;
-	raw_spin_lock(&vm->lock);
-	if (vm->kvm) {
-		of_2m = huge_take(vm, vm->kvm, 0, put_back ? HUGE_ALL : HUGE_FEWER);
-		of_1g = huge_take(vm, vm->kvm, 1, HUGE_FEWER);
-	}
-	if (put_back && !huge_put_back(vm))
-		WRITE_ONCE(vm->dirty.put_back, false);
-	raw_spin_unlock(&vm->lock);
-	if (of_2m > 0 && !kvmmem_flow_counts(vm))
-		huge_count(vm, KVMMEM_FLOW_RECOVERED, of_2m);
-	huge_gone(vm, min_t(s64, of_2m, 0), of_1g, taken);
+	huge_look(vm, taken, !taken);
 }
 
 /**
@@ -179,7 +185,8 @@ bool kvmmem_huge_of_vm(struct kvmmem_vm *vm, u64 *flows)
 {
 	int i;
 
-	kvmmem_huge_look(vm, false);
+	/* Memory that was taken away since the guest's last fault explains it. */
+	huge_look(vm, READ_ONCE(vm->taken), true);
 	for (i = 0; i < KVMMEM_NR_FLOWS; i++)
 		flows[i] = atomic64_read(&vm->flows[i]);
 	if (kvmmem_flow_counts(vm))

@@ -77,6 +77,7 @@ struct options {
 	int pin[MAX_VCPUS];
 	unsigned int nr_pin;
 	bool alias;		/* one more slot on the first one's memory */
+	bool display;		/* one more slot that is logged, and not touched */
 	unsigned int punch;	/* drop every so many pages; 0: none */
 	int advice;		/* madvise() after the run; -1: none */
 	const char *then;
@@ -127,6 +128,7 @@ struct vm {
 	struct slot ctl;
 	struct slot *data;
 	struct slot alias;
+	struct slot display;
 	unsigned long ctl_pages;
 	unsigned int nr_vcpus;
 	struct vcpu *vcpu;

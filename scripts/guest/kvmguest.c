@@ -108,7 +108,7 @@ static void announce(struct vm *vm, const struct host *host)
 	       vm->id, getpid(), opt->vcpus, opt->slots, opt->pages,
 	       (unsigned long)vm->data[0].size / 1024,
 	       (unsigned long)vm->ctl.size / 1024,
-	       (unsigned long)((opt->slots + opt->alias) * vm->data[0].size +
+	       (unsigned long)((opt->slots + opt->alias) * vm->data[0].size + vm->display.size +
 			       vm->ctl.size) / 1024);
 	print_slots(vm);
 	printf("expect id=%s violations=%lu read=%lu write=%lu exec=%lu walk=%lu protection=%lu mmio=%lu emulated=%lu shadow=%lu trace=%lu pf_taken=%lu exact=%s\n",

@@ -84,6 +84,20 @@ static void map_data(const struct options *opt, struct slot *slot,
 		die(EXIT_LACKING, "the kernel has no transparent huge pages");
 }
 
+/* Small pages, in memory. */
+static void map_own(struct slot *slot, uint64_t gpa, uint64_t size)
+{
+	slot->gpa = gpa;
+	slot->size = size;
+	slot->fd = -1;
+	slot->hva = mmap(reserve(slot, size), size, PROT_READ | PROT_WRITE,
+			 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (slot->hva == MAP_FAILED)
+		die_errno("mmap");
+	madvise(slot->hva, size, MADV_NOHUGEPAGE);
+	memset(slot->hva, 0, size);
+}
+
 void map_slots(struct vm *vm)
 {
 	const struct options *opt = vm->opt;
@@ -120,20 +134,18 @@ void map_slots(struct vm *vm)
 		vm->alias.id = opt->slots + 1;
 		vm->alias.gpa = gpa + vm->alias.gpa % HUGE;
 	}
+	if (opt->display) {
+		gpa = ROUND_UP(gpa + opt->alias * vm->data[0].size, HUGE) + HUGE;
+		map_own(&vm->display, gpa, HUGE / 2);
+		vm->display.id = opt->slots + 1 + opt->alias;
+		vm->display.flags = KVM_MEM_LOG_DIRTY_PAGES;
+		gpa += HUGE;
+	}
 	if (opt->flat && gpa > MMIO_GPA)
 		die(EXIT_USAGE, "--mode flat: the slots do not fit below 4G");
 
 	/* The VMM's own part: code and page tables, small pages, in memory. */
-	vm->ctl.gpa = CTL_GPA;
-	vm->ctl.size = vm->ctl_pages * PAGE;
-	vm->ctl.fd = -1;
-	vm->ctl.hva = mmap(reserve(&vm->ctl, vm->ctl.size), vm->ctl.size,
-			   PROT_READ | PROT_WRITE,
-			   MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (vm->ctl.hva == MAP_FAILED)
-		die_errno("mmap");
-	madvise(vm->ctl.hva, vm->ctl.size, MADV_NOHUGEPAGE);
-	memset(vm->ctl.hva, 0, vm->ctl.size);
+	map_own(&vm->ctl, CTL_GPA, vm->ctl_pages * PAGE);
 }
 
 static void set_region(struct vm *vm, const struct slot *slot, uint64_t size)
@@ -165,6 +177,8 @@ void register_slots(struct vm *vm)
 		set_region(vm, &vm->data[i], vm->data[i].size);
 	if (vm->opt->alias)
 		set_region(vm, &vm->alias, vm->alias.size);
+	if (vm->opt->display)
+		set_region(vm, &vm->display, vm->display.size);
 }
 
 static void print_slot(const struct vm *vm, const struct slot *slot)
@@ -183,6 +197,8 @@ void print_slots(const struct vm *vm)
 		print_slot(vm, &vm->data[i]);
 	if (vm->opt->alias)
 		print_slot(vm, &vm->alias);
+	if (vm->opt->display)
+		print_slot(vm, &vm->display);
 }
 
 void set_dirty_log(struct vm *vm, bool on)

@@ -31,6 +31,7 @@ static const char help[] =
 "  --slots N           spread the pages over N slots (1)\n"
 "  --slot-mb N         size of each slot (just large enough)\n"
 "  --alias             one more slot on the memory of the first\n"
+"  --display           one more slot whose writes are logged, as a display's\n"
 "  --punch N           after the run, drop every Nth page of each slot\n"
 "  --advise WHAT       madvise() after the run: pageout, mergeable, collapse,\n"
 "                      nohugepage or dontneed\n"
@@ -85,7 +86,7 @@ enum {
 	O_ROUNDS, O_DROP, O_DROP_THREAD, O_DIRTY_LOG, O_DIRTY_OFF, O_MMIO,
 	O_MMIO_PAGES, O_WALK, O_MODE, O_OP, O_OPS, O_STEAL, O_VCPUS, O_SHARE,
 	O_TURNS, O_PIN, O_MIGRATE, O_VMS, O_FOREVER, O_SECONDS, O_CREATE,
-	O_THEN, O_HOLD, O_CLOSE, O_ALIAS, O_PUNCH,
+	O_THEN, O_HOLD, O_CLOSE, O_ALIAS, O_DISPLAY, O_PUNCH,
 	O_FAIL, O_HARVEST, O_MANUAL, O_RING, O_EACH, O_HELP,
 };
 
@@ -111,7 +112,8 @@ static const struct option longopts[] = {
 	{ "seconds", 1, 0, O_SECONDS }, { "create-only", 1, 0, O_CREATE },
 	{ "then", 1, 0, O_THEN }, { "hold", 1, 0, O_HOLD },
 	{ "close-then-hold", 0, 0, O_CLOSE },
-	{ "alias", 0, 0, O_ALIAS }, { "punch", 1, 0, O_PUNCH },
+	{ "alias", 0, 0, O_ALIAS }, { "display", 0, 0, O_DISPLAY },
+	 { "punch", 1, 0, O_PUNCH },
 	{ "fail-entry", 0, 0, O_FAIL }, { "help", 0, 0, O_HELP },
 	{ 0, 0, 0, 0 }
 };
@@ -374,6 +376,9 @@ void parse_options(int argc, char **argv, struct options *opt)
 			break;
 		case O_ALIAS:
 			opt->alias = true;
+			break;
+		case O_DISPLAY:
+			opt->display = true;
 			break;
 		case O_PUNCH:
 			opt->punch = number("punch", optarg, 1, UINT_MAX);

@@ -426,6 +426,11 @@ SCENARIOS = [
           " --dirty-log-off=2", back_by_count),
     guest("nx_split_counted", "--pages 1024 --backing thp --access write,exec",
           flows(installed=2, nx_split=2, dirty_log_split=0, recovered=0, zapped=0), before=NX),
+    # Some slot is logged for ever, where a display's memory is.
+    guest("nx_split_beside", "--pages 1024 --backing thp --access write,exec --display",
+          flows(installed=2, nx_split=2, dirty_log_split=0, recovered=0, zapped=0), before=NX),
+    guest("dropped_beside", "--pages 1024 --backing thp --advise dontneed --display",
+          flows(installed=2, nx_split=0, dirty_log_split=0, recovered=0, zapped=2)),
     guest("dirty_log", "--pages 1024 --backing thp --dirty-log",
           both(slot1(host_2m_kb=4 * MB, ept_2m_kb=0, ept_4k_kb=4 * MB, gap_kb=4 * MB,
                      gap_dirty_log_kb=4 * MB, cause="dirty-logging", flags="dirty"),
