@@ -83,8 +83,12 @@ class Seen:
 
 
 def near(what, got, expected, more):
-    """Not less than expected, and not more than so much more."""
-    assert expected <= got <= expected * (1 + more), f"{what} is {got}, expected {expected}"
+    """Not less than expected, and not more than so much more.
+
+    A guest sleeps by the kernel's clock and is measured by the TSC, whose frequency the
+    kernel has measured: an emulated one's is off by up to a hundredth or two."""
+    assert expected * 0.98 <= got <= expected * (1 + more), \
+        f"{what} is {got}, expected {expected}"
 
 
 def slow(name, what, check, ms=MS, pages=PAGES, **how):

@@ -193,9 +193,11 @@ def check_errors(out):
                             ("gpa 0x10000000000000000", ERANGE), ("gpa 1 2", EINVAL),
                             ("gva 0 0 0", EINVAL), ("GPA 0", EINVAL), ("gpa 0x", EINVAL),
                             ("hva -1", EINVAL), ("gva 4294967296 0", ERANGE),
-                            # Its vCPU stands, and only AMD keeps CR3.
-                            ("gva 0 0x8000000000000000", EAGAIN if vmx else 0)):
-        equal(f"errno of '{question}'", int(said[f"'{question}'"]), errno)
+                            ("gva 0 0x8000000000000000", 0)):
+        got = int(said[f"'{question}'"])
+        # Its vCPU stands. On Intel CR3 is known only if it lost its processor after its exit.
+        if not (vmx and got == EAGAIN and question.startswith("gva 0 0x8")):
+            equal(f"errno of '{question}'", got, errno)
     opened = [int(line.split()[-1]) for line in out["errors"].splitlines()
               if line.startswith("errno of opening")]
     equal("errnos without CAP_SYS_ADMIN", opened, [EPERM, EPERM])
