@@ -91,6 +91,9 @@ static inline enum kvmmem_cause kvmmem_flush_cause(const struct kvmmem_flush_sig
 		if (s->kind == KVMMEM_FLUSH_ALL)
 			return s->moved ? KVMMEM_CAUSE_TAG : KVMMEM_CAUSE_OTHER;
 	}
+	/* KVM says so just before it flushes, on the way into L2, too. */
+	if (s->pv && s->kind != KVMMEM_FLUSH_CURRENT)
+		return KVMMEM_CAUSE_GUEST;
 	if (nested)
 		return KVMMEM_CAUSE_NESTED;
 	if (s->pv || s->asker == KVMMEM_ASKER_GUEST)

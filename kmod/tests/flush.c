@@ -25,6 +25,8 @@ static void one_flush_has_one_cause(struct kunit *test)
 		{ { .kind = KVMMEM_FLUSH_GUEST, .asker = KVMMEM_ASKER_GUEST },
 		  KVMMEM_CAUSE_GUEST },
 		{ { .kind = KVMMEM_FLUSH_GUEST, .pv = true }, KVMMEM_CAUSE_GUEST },
+		{ { .kind = KVMMEM_FLUSH_GUEST, .pv = true, .switched = true,
+		    .asker = KVMMEM_ASKER_NESTED }, KVMMEM_CAUSE_GUEST },
 		{ { .kind = KVMMEM_FLUSH_GUEST, .hyperv = true }, KVMMEM_CAUSE_GUEST },
 		{ { .kind = KVMMEM_FLUSH_GUEST, .asker = KVMMEM_ASKER_NESTED },
 		  KVMMEM_CAUSE_NESTED },
