@@ -16,6 +16,16 @@
 #include "registry/vm.h"
 
 /**
+ * struct kvmmem_pace - how long something took, in a second
+ * @since: when the second began, the low bits of jiffies
+ * @us: how long, in us
+ */
+struct kvmmem_pace {
+	u32 since;
+	u32 us;
+};
+
+/**
  * struct kvmmem_inval_counts - what was taken away from a VM
  * @vm: its record
  * @node: in the list of those that are counted; the worker's
@@ -23,7 +33,7 @@
  * @process: whose memory it has; NULL: it is not counted now; the worker's
  * @refused: its process has too many VMs; the worker's
  * @looked: its slots have been looked at; the worker's
- * @again: not to be looked at again before, the low bits of jiffies; the worker's
+ * @pace: how long it has been looked at lately; the worker's
  * @ranges: where its memory lies; NULL: not known; likewise
  * @lately: what was taken away just now
  * @by: by enum kvmmem_inval
@@ -42,7 +52,7 @@ struct kvmmem_inval_counts {
 	struct kvmmem_process_notifier *process;
 	bool refused;
 	bool looked;
-	u32 again;
+	struct kvmmem_pace pace;
 	struct kvmmem_ranges __rcu *ranges;
 	struct kvmmem_sketch lately;
 	struct {

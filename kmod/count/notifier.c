@@ -17,6 +17,7 @@
  */
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
+#include <linux/math64.h>
 #include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -43,10 +44,9 @@
 #define RETRY_BUSY	(HZ / 10)
 #define RETRY_FAILED	HZ
 
-/* How long VMs are looked at in one run, of 20 a second; a VM takes a tenth of the time. */
-#define RUN_NS		(5 * NSEC_PER_MSEC)
-#define RUN_REST	(HZ / 20)
-#define LOOK_REST	10
+/* How long VMs are looked at in a second: one, and all together. */
+#define LOOK_US		(100 * USEC_PER_MSEC)
+#define LOOKS_US	(250 * USEC_PER_MSEC)
 
 /**
  * struct kvmmem_process_notifier - the notifier of a process
@@ -214,11 +214,22 @@ static int notifier_look(struct kvmmem_inval_counts *counts)
 	return err;
 }
 
+static struct kvmmem_pace looks;	/* notifier_mutex */
+
+static bool notifier_may_look(struct kvmmem_pace *pace, unsigned int most_us)
+{
+	if ((u32)jiffies - pace->since >= HZ) {
+		pace->since = jiffies;
+		pace->us = 0;
+	}
+	return pace->us < most_us;
+}
+
 /*
- * Everything that is to be done for a VM, unless @spent on others is enough; an errno. Who
- * changes one of thousands of slots all the while is not looked at all the while.
+ * Everything that is to be done for a VM; an errno. Who changes one of thousands of slots
+ * all the while is not looked at all the while.
  */
-static int notifier_tend(struct kvmmem_inval_counts *counts, u64 *spent)
+static int notifier_tend(struct kvmmem_inval_counts *counts)
 {
 	u64 begun, took;
 	int err;
@@ -234,15 +245,13 @@ static int notifier_tend(struct kvmmem_inval_counts *counts, u64 *spent)
 	}
 	if (counts->looked && !READ_ONCE(counts->vm->slots_changed))
 		return rcu_access_pointer(counts->ranges) ? 0 : -ENOSPC;
-	if (*spent > RUN_NS)
-		return -EAGAIN;
-	if (counts->looked && time_before32((u32)jiffies, counts->again))
+	if (!notifier_may_look(&counts->pace, LOOK_US) || !notifier_may_look(&looks, LOOKS_US))
 		return -EBUSY;
 	begun = ktime_get_ns();
 	err = notifier_look(counts);
-	took = ktime_get_ns() - begun;
-	*spent += took;
-	counts->again = (u32)jiffies + nsecs_to_jiffies(LOOK_REST * took);
+	took = div_u64(ktime_get_ns() - begun, NSEC_PER_USEC);
+	counts->pace.us += min_t(u64, took, LOOK_US);
+	looks.us += min_t(u64, took, LOOK_US);
 	return err == -E2BIG ? -ENOSPC : err;
 }
 
@@ -299,8 +308,6 @@ static unsigned long notifier_tend_all(void)
 	struct kvmmem_inval_counts *counts;
 	const char *note = NULL;
 	unsigned long later = 0;
-	bool soon = false;
-	u64 spent = 0;
 	struct kvmmem_vm *vm;
 	unsigned int slot;
 
@@ -311,15 +318,12 @@ static unsigned long notifier_tend_all(void)
 		cond_resched();
 	}
 	list_for_each_entry(counts, &counted, node) {
-		switch (notifier_tend(counts, &spent)) {
+		switch (notifier_tend(counts)) {
 		case 0:
 		case -ESRCH:	/* there is no memory any more */
 			break;
 		case -EBUSY:
 			later = later ?: RETRY_BUSY;
-			break;
-		case -EAGAIN:
-			soon = true;
 			break;
 		case -E2BIG:
 			note = "some-vm-of-very-many";
@@ -334,7 +338,7 @@ static unsigned long notifier_tend_all(void)
 		cond_resched();
 	}
 	notifier_hook.note = note;
-	return soon ? RUN_REST : later;
+	return later;
 }
 
 static void notifier_run(struct work_struct *work)

@@ -103,15 +103,16 @@ def cells(rows, told):
 
 
 def check_estimate(name, rows, expected):
-    """An estimate is no further off than it says, twice over; only of guests that are large."""
+    """An estimate is no further off than its standard error, three times over (two would
+    fail once in twenty); only of guests that are large."""
     reach, = rows["reach"]
     assert name in ("align 4 1g 4k 1024 0 -",), f"{name} is an estimate"
     small = sum(one["size_kb"] for one in expected if one["kvm"] == "4k")
-    assert 0 < reach["error_kb"] < small, reach
+    assert 0 < reach["error_kb"] < 2 * small, reach
     for what, is_it, should in (
             ("mapped_kb", reach["mapped_kb"], sum(one["size_kb"] for one in expected)),
             ("lost_kb and small_kb", reach["lost_kb"] + reach["small_kb"], small)):
-        assert abs(is_it - should) <= 2 * reach["error_kb"], f"{name}: {what}: {reach}, {should}"
+        assert abs(is_it - should) <= 3 * reach["error_kb"], f"{name}: {what}: {reach}, {should}"
 
 
 def check_align(out):
