@@ -163,6 +163,11 @@ def check_look(out, name, alias=0):
     return vm, {row["slot"]: row for row in rows}
 
 
+# The guest's memory is not taken away before kvmmem follows it.
+FOLLOWED = (""" --each 'i=0; until grep -q "^inval  *$KVMGUEST_ID  *[0-9]" /proc/kvmmem; do
+    i=$((i + 1)); [ $i -lt 100 ] || exit 1; sleep 0.05; done; sleep 0.1'""")
+
+
 def guest(name, arguments, check=None, before="load_kvm", then="", alias=0, options="",
           **how):
     """A scenario with one guest that is looked at when it has run."""
@@ -429,7 +434,7 @@ SCENARIOS = [
     # Some slot is logged for ever, where a display's memory is.
     guest("nx_split_beside", "--pages 1024 --backing thp --access write,exec --display",
           flows(installed=2, nx_split=2, dirty_log_split=0, recovered=0, zapped=0), before=NX),
-    guest("dropped_beside", "--pages 1024 --backing thp --advise dontneed --display",
+    guest("dropped_beside", "--pages 1024 --backing thp --advise dontneed --display" + FOLLOWED,
           flows(installed=2, nx_split=0, dirty_log_split=0, recovered=0, zapped=2)),
     guest("dirty_log", "--pages 1024 --backing thp --dirty-log",
           both(slot1(host_2m_kb=4 * MB, ept_2m_kb=0, ept_4k_kb=4 * MB, gap_kb=4 * MB,
