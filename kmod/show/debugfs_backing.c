@@ -147,7 +147,9 @@ static void slot_put_backing(struct kvmmem_row *row, const struct kvmmem_slot_ba
 	else
 		kvmmem_row_text(row, "-");
 	slot_put_pages(row, host->device, known);
-	slot_put_pages(row, sb->private, KVMMEM_HAS_MEMFD);
+	/* Where there is a guest_memfd its pages are counted, or not all of them. */
+	slot_put_pages(row, sb->private,
+		       KVMMEM_HAS_MEMFD && (known || !kvmmem_slot_is_private(&sb->slot)));
 }
 
 static void slot_row(struct seq_file *seq, const struct kvmmem_join *join)
