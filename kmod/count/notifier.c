@@ -229,7 +229,7 @@ static bool notifier_may_look(struct kvmmem_pace *pace, unsigned int most_us)
  * Everything that is to be done for a VM; an errno. Who changes one of thousands of slots
  * all the while is not looked at all the while.
  */
-static int notifier_tend(struct kvmmem_inval_counts *counts)
+static int notifier_tend(struct kvmmem_inval_counts *counts, bool *looked)
 {
 	u64 begun, took;
 	int err;
@@ -247,6 +247,7 @@ static int notifier_tend(struct kvmmem_inval_counts *counts)
 		return rcu_access_pointer(counts->ranges) ? 0 : -ENOSPC;
 	if (!notifier_may_look(&counts->pace, LOOK_US) || !notifier_may_look(&looks, LOOKS_US))
 		return -EBUSY;
+	*looked = true;
 	begun = ktime_get_ns();
 	err = notifier_look(counts);
 	took = div_u64(ktime_get_ns() - begun, NSEC_PER_USEC);
@@ -305,8 +306,9 @@ static struct kvmmem_inval_counts *notifier_count(struct kvmmem_vm *vm)
 /* Tend all VMs; in how many ticks to come again, or 0. */
 static unsigned long notifier_tend_all(void)
 {
-	struct kvmmem_inval_counts *counts;
+	struct kvmmem_inval_counts *counts, *next;
 	const char *note = NULL;
+	LIST_HEAD(seen);
 	unsigned long later = 0;
 	struct kvmmem_vm *vm;
 	unsigned int slot;
@@ -317,8 +319,10 @@ static unsigned long notifier_tend_all(void)
 			later = RETRY_FAILED;
 		cond_resched();
 	}
-	list_for_each_entry(counts, &counted, node) {
-		switch (notifier_tend(counts)) {
+	list_for_each_entry_safe(counts, next, &counted, node) {
+		bool looked = false;
+
+		switch (notifier_tend(counts, &looked)) {
 		case 0:
 		case -ESRCH:	/* there is no memory any more */
 			break;
@@ -335,8 +339,12 @@ static unsigned long notifier_tend_all(void)
 			note = "some-vm-refused";
 			later = RETRY_FAILED;
 		}
+		/* Those for whom there was no time come first in the next run. */
+		if (looked)
+			list_move_tail(&counts->node, &seen);
 		cond_resched();
 	}
+	list_splice_tail(&seen, &counted);
 	notifier_hook.note = note;
 	return later;
 }
