@@ -22,8 +22,6 @@
 /* How often a difference is looked at before it is believed. */
 #define LOOKS	3
 
-/* Slots that are looked at in one go. */
-
 /**
  * struct gva_walk - a walk through the guest's tables
  * @it: where it goes

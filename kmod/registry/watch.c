@@ -30,7 +30,7 @@ static void watch_tell_death(struct kvmmem_vm *vm)
 {
 	watcher->died(vm);
 	list_del(&vm->told_node);
-	vm->told = false;
+	WRITE_ONCE(vm->told, false);
 	kvmmem_vm_put(vm);
 }
 
@@ -56,7 +56,7 @@ static void watch_tell_births(void)
 			continue;
 		/* One that dies from here on is told of in the next round. */
 		if (!vm->told && kvmmem_vm_alive(vm) && watcher->born(vm)) {
-			vm->told = true;
+			WRITE_ONCE(vm->told, true);
 			list_add_tail(&vm->told_node, &told_vms);
 		} else {
 			kvmmem_vm_put(vm);
