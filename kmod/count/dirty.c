@@ -49,16 +49,46 @@ static void dirty_switch(struct kvmmem_dirty *dirty, struct kvm *kvm, bool on)
 		return;
 	WRITE_ONCE(dirty->on, on);
 	dirty->since = ktime_get_ns();
-	if (on) {
-		dirty->ever = true;
-		WRITE_ONCE(dirty->put_back, false);
-		dirty->ring = kvmmem_has_dirty_ring(kvm);
-		dirty->back_before += dirty->back_2m;
-		dirty->back_2m = 0;
-	} else {
+	if (!on)
+		return;
+	dirty->ever = true;
+	dirty->ring = kvmmem_has_dirty_ring(kvm);
+}
+
+/* Under vm->lock: what came since slots ceased to be logged. */
+static void dirty_note_back(struct kvmmem_dirty *dirty, u64 now)
+{
+	if (dirty->coming_back && now > dirty->begun_2m)
+		dirty->back_2m = max(dirty->back_2m, now - dirty->begun_2m);
+}
+
+/*
+ * Under vm->lock: a slot begins to be logged. Mappings are split from here on; one that
+ * comes meanwhile need not be one that was split.
+ */
+static void dirty_begins(struct kvmmem_dirty *dirty, struct kvm *kvm)
+{
+	dirty_note_back(dirty, kvmmem_ept_leaves(kvm, 1));
+	dirty->back_before += dirty->back_2m;
+	dirty->back_2m = 0;
+	dirty->coming_back = false;
+	WRITE_ONCE(dirty->put_back, false);
+	dirty_switch(dirty, kvm, true);
+}
+
+/*
+ * Under vm->lock: a slot ceases to be logged. What it lost comes back, though another,
+ * as that of a display, may be logged for as long as the VM lives.
+ */
+static void dirty_ceases(struct kvmmem_dirty *dirty, struct kvm *kvm)
+{
+	if (!dirty->coming_back)
 		dirty->begun_2m = kvmmem_ept_leaves(kvm, 1);
-		WRITE_ONCE(dirty->put_back, dirty->ever);
-	}
+	dirty->coming_back = true;
+	WRITE_ONCE(dirty->ceased, ktime_get_ns());
+	WRITE_ONCE(dirty->put_back, true);
+	if (dirty->counted && !dirty->slots)
+		dirty_switch(dirty, kvm, false);
 }
 
 /* A slot has changed: does it begin or cease to be logged? */
@@ -72,9 +102,9 @@ static void dirty_slot_changed(struct kvmmem_vm *vm, bool was, bool is)
 		if (dirty->counted && dirty->generation != kvmmem_slots_generation(vm->kvm))
 			dirty->slots += is ? 1 : -1;
 		if (is)
-			dirty_switch(dirty, vm->kvm, true);
-		else if (dirty->counted && !dirty->slots)
-			dirty_switch(dirty, vm->kvm, false);
+			dirty_begins(dirty, vm->kvm);
+		else
+			dirty_ceases(dirty, vm->kvm);
 	}
 	raw_spin_unlock(&vm->lock);
 }
@@ -245,8 +275,7 @@ static u64 dirty_recovered(struct kvmmem_dirty *dirty, const struct kvm *kvm, u6
 
 	if (now == KVMMEM_UNKNOWN || split == KVMMEM_UNKNOWN)
 		return KVMMEM_UNKNOWN;
-	if (!dirty->on && now > dirty->begun_2m)
-		dirty->back_2m = max(dirty->back_2m, now - dirty->begun_2m);
+	dirty_note_back(dirty, now);
 	return min(dirty->back_before + dirty->back_2m, split);
 }
 

@@ -73,7 +73,7 @@ static void huge_count_fewer(struct kvmmem_vm *vm, u64 nx, u64 n, bool taken)
 static bool huge_put_back(const struct kvmmem_vm *vm)
 {
 	return READ_ONCE(vm->dirty.put_back) &&
-	       ktime_get_mono_fast_ns() - vm->dirty.since < PUT_BACK_NS;
+	       ktime_get_mono_fast_ns() - READ_ONCE(vm->dirty.ceased) < PUT_BACK_NS;
 }
 
 /**

@@ -32,12 +32,14 @@ struct kvmmem_dirty_cell {
  * @ring: by the dirty ring; vm->lock to change
  * @ever: it is, or was; vm->lock to change
  * @counted: @slots is right; vm->lock
- * @put_back: it has ended, and KVM may have put back what was split; vm->lock to change
+ * @coming_back: the last change was a slot that ceased to be logged; vm->lock
+ * @put_back: the same, and KVM may have put back what was split; vm->lock to change
  * @slots: that are logged; vm->lock
  * @generation: KVM's of the slots when they were counted; vm->lock
  * @again: when they may be counted again, if that failed; jiffies
  * @since: when @on changed last, ktime_get_ns(); vm->lock
- * @begun_2m: KVM's count of 2M mappings when it was switched off; vm->lock
+ * @ceased: when a slot ceased to be logged last, likewise
+ * @begun_2m: KVM's count of 2M mappings when the first of them did; vm->lock
  * @back_2m: the most it has grown by since; vm->lock
  * @back_before: the same of earlier times; vm->lock
  * @cells: by a vCPU's number
@@ -47,11 +49,13 @@ struct kvmmem_dirty {
 	bool ring;
 	bool ever;
 	bool counted;
+	bool coming_back;
 	bool put_back;
 	unsigned int slots;
 	u64 generation;
 	unsigned long again;
 	u64 since;
+	u64 ceased;
 	u64 begun_2m;
 	u64 back_2m;
 	u64 back_before;

@@ -33,7 +33,7 @@ section migration kvmguest {ROUNDS} {options} {SEEN}
 class Migration:
     """What was seen of it, round by round."""
 
-    def __init__(self, out):
+    def __init__(self, out, beside=()):
         # The sections of the guest's commands are within the guest's.
         self.out = host.Output(out["migration"] + "\n" + out.text)
         self.sections = out
@@ -45,7 +45,7 @@ class Migration:
         self.harvests = {one["round"]: one for one in out.records("migration", "harvest")}
         self.rows = [ProcFile(out[f"round{n}"]).rows["dirty"] for n in range(1, 6)]
         self.end, = ProcFile(out["end"]).rows["dirty"]
-        equal("rows before", self.rows[0], [])
+        equal("modes before", [row["mode"] for row in self.rows[0]], list(beside))
         equal("columns", ProcFile(out["round1"]).columns["dirty"][:2], ["vm", "mode"])
         equal("harvests", sorted(self.harvests), [2, 3, 4])
 
@@ -127,6 +127,13 @@ def check_huge(out):
     seen.split(2)
 
 
+def check_beside(out):
+    """A display is logged all the while, so logging is never off."""
+    seen = Migration(out, ["log"])
+    equal("mode at the end", seen.end["mode"], "log")
+    seen.split(2)
+
+
 def check_huge_initially_set(out):
     """Split where the log is cleared."""
     seen = Migration(out)
@@ -181,6 +188,8 @@ SCENARIOS = [
              kernels=NEWER, limit=60),
     Scenario("dirty_huge", migrate("--pages 1024 --backing thp",
                                    "load_kvm kvm.eager_page_split=N"), check_huge,
+             kernels=NEWER, limit=60),
+    Scenario("dirty_beside", migrate("--pages 1024 --backing thp --display"), check_beside,
              kernels=NEWER, limit=60),
     Scenario("dirty_huge_initially_set",
              migrate("--pages 1024 --backing thp --manual-protect=init-set"),
