@@ -118,7 +118,7 @@ def selected(suites, vendor, kernel, wanted):
     chosen = [(suite, scenario) for suite in suites for scenario in suite.SCENARIOS
               if vendor in scenario.vendors
               and (not scenario.kernels or kernel in scenario.kernels)
-              and (not wanted or wanted in scenario.name)]
+              and any(word in scenario.name for word in wanted.split(","))]
     for _, scenario in chosen:
         if features.unfit(scenario, kernel):
             print(f"# no {scenario.name} on {kernel}: {features.unfit(scenario, kernel)}")
@@ -133,8 +133,8 @@ def _arguments():
     parser.add_argument("--vendor", choices=("amd", "intel", "both"), default="both")
     parser.add_argument("--kernel", default="6.1", metavar="NAME,...",
                         help=f"of {', '.join(KERNELS)} (6.1)")
-    parser.add_argument("--filter", default="", metavar="TEXT",
-                        help="only scenarios whose name contains it")
+    parser.add_argument("--filter", default="", metavar="TEXT,...",
+                        help="only scenarios whose name contains one of them")
     parser.add_argument("--list", action="store_true", help="name them, run nothing")
     parser.add_argument("--keep", metavar="DIR", type=pathlib.Path,
                         help="leave the emulator's files of the last boot there")
