@@ -252,6 +252,12 @@ static inline u64 kvmmem_vcpu_single_flush(const struct kvm_vcpu *vcpu)
 /* Does KVM count the requests for remote flushes? Else a hook must. */
 #define KVMMEM_KVM_COUNTS_REQUESTS	__is_defined(KVMMEM_HAVE_REMOTE_REQUESTS)
 
+/*
+ * Are remote requests, and on Intel moves, all that has a vCPU flush everything by
+ * KVM_REQ_TLB_FLUSH? Before 5.11 nested INVVPID is one more.
+ */
+#define KVMMEM_FULL_FLUSHES_BY_TWO	KVMMEM_KVM_COUNTS_REQUESTS
+
 /**
  * kvmmem_kvm_requests - remote flushes asked for in a VM
  * @kvm: a live VM
@@ -323,6 +329,23 @@ static __always_inline bool kvmmem_kvm_is_tdx(const struct kvm *kvm)
 static __always_inline bool kvmmem_vcpu_has_vmcs(const struct kvm_vcpu *vcpu)
 {
 	return !kvmmem_kvm_is_tdx(vcpu->kvm);
+}
+
+/**
+ * kvmmem_vcpu_hides_state - is a guest's device access not to be seen by its faults?
+ * @vcpu: a live vCPU, which has been launched
+ *
+ * Guests of SEV-ES and SNP ask for it by VMGEXIT (svm/sev.c, sev_handle_vmgexit()).
+ *
+ * Return: true if so.
+ */
+static inline bool kvmmem_vcpu_hides_state(const struct kvm_vcpu *vcpu)
+{
+#ifdef KVMMEM_HAVE_GUEST_STATE_PROTECTED
+	return READ_ONCE(vcpu->arch.guest_state_protected);
+#else
+	return false;
+#endif
 }
 
 /*

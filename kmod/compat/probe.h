@@ -146,11 +146,11 @@ static __always_inline u64 kvmmem_wide_fault_code(const struct kvm_vcpu *vcpu, u
 		       _KVMMEM_PROBE(name##_probe, "(kvm_vcpu*,u32)"),		\
 		       _KVMMEM_PROBE(name##_probe_old, "(u32,kvm_vcpu*,u32)"))
 
-/* kvm_pv_tlb_flush, for name(bool need_flush) */
+/* kvm_pv_tlb_flush, for name(struct kvm_vcpu *vcpu, bool need_flush), NULL if none is found */
 #define KVMMEM_PV_FLUSH_PROBES(name)						\
 	static void name##_probe(void *data, unsigned int vcpu_id, bool need_flush) \
 	{									\
-		name(need_flush);						\
+		name(kvmmem_running_vcpu(), need_flush);			\
 	}									\
 	static const struct kvmmem_probe name##_probes[] = {			\
 		{ name##_probe, "(u32,bool)" }, { }				\

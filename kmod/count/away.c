@@ -8,9 +8,10 @@
  * and back a thread passes nothing that other exits do not pass, too, and they
  * shall not pay. But KVM notes the time whenever it puts a vCPU away
  * (arch.last_host_tsc): when that is after the exit and not the scheduler's doing, the
- * fault was left to the process. Since when is not known then, for the process may
- * have had KVM load and put the vCPU many times; all of the fault that KVM did not
- * sleep is booked as user space's. KVM's own share of such a fault is small.
+ * fault was left to the process. The scheduler's next note replaces it, so it is looked
+ * at before that, too. Since when is not known then, for the process may have had KVM
+ * load and put the vCPU many times; all of the fault that KVM did not sleep is booked as
+ * user space's. KVM's own share of such a fault is small.
  */
 #include "attach/hooks.h"
 #include "compat/guest.h"
@@ -76,10 +77,12 @@ void kvmmem_away_out(struct kvm_vcpu *vcpu)
 {
 	struct kvmmem_vcpu *rec = kvmmem_vcpu_of_hook(vcpu);
 	struct kvmmem_away *away;
+	u64 put;
 
 	if (!rec || rec->exit_tsc == KVMMEM_NO_EXIT)
 		return;
 	away = &rec->away;
+	put = vcpu->arch.last_host_tsc;
 	if (away->exit != rec->exit_tsc) {
 		WRITE_ONCE(away->exit, 0);
 		smp_wmb(); /* regs_kept() takes no CR3 of another exit */
@@ -89,7 +92,11 @@ void kvmmem_away_out(struct kvm_vcpu *vcpu)
 		WRITE_ONCE(away->gpa, KVMMEM_UNKNOWN);
 		away->asleep = 0;
 		away->put = 0;
+		WRITE_ONCE(rec->in_user, false);
 	}
+	/* KVM is about to note another time there. */
+	if (put > rec->exit_tsc && put != away->put)
+		WRITE_ONCE(rec->in_user, true);
 	if (rec->fault_tsc && away->gpa == KVMMEM_UNKNOWN)
 		WRITE_ONCE(away->gpa, kvmmem_vcpu_fault_gpa(vcpu, KVMMEM_UNKNOWN));
 	WRITE_ONCE(away->off, rdtsc());
@@ -127,6 +134,7 @@ void kvmmem_away_parts(const struct kvmmem_vcpu *rec, u64 exit, u64 ticks, u64 *
 		       u64 *user)
 {
 	const struct kvmmem_away *away = &rec->away;
+	bool in_user = false;
 	u64 put = 0;
 
 	*asleep = 0;
@@ -136,8 +144,9 @@ void kvmmem_away_parts(const struct kvmmem_vcpu *rec, u64 exit, u64 ticks, u64 *
 	if (away->exit == exit) {
 		*asleep = min(away->asleep, ticks);
 		put = away->put;
+		in_user = rec->in_user;
 	}
-	if (rec->vcpu->arch.last_host_tsc != put)
+	if (in_user || rec->vcpu->arch.last_host_tsc != put)
 		*user = ticks - *asleep;
 }
 

@@ -22,7 +22,10 @@
 
 #include "attach/hooks.h"
 #include "compat/dirty.h"
+#include "compat/guest.h"
+#include "count/latency.h"
 #include "count/mmio.h"
+#include "decode/value.h"
 #include "registry/tally.h"
 
 static struct kvmmem_hook_group emulate_group;
@@ -94,8 +97,8 @@ bool kvmmem_mmio_known(struct kvmmem_vm *vm)
 {
 	if (vm->mode == KVMMEM_MODE_SHADOW)
 		return true;
-	/* TDX guests ask for MMIO by hypercalls. */
-	return !vm->is_tdx && kvmmem_mmio_on();
+	/* Confidential guests may ask for MMIO by hypercalls. */
+	return !READ_ONCE(vm->hides_mmio) && kvmmem_mmio_on();
 }
 
 /**
@@ -175,6 +178,28 @@ void kvmmem_mmio_emulated(struct kvm_vcpu *vcpu, u64 gpa)
 	mmio_count(rec);
 }
 
+/* Intel: has memory come where the entry says that there is a device? */
+static bool mmio_is_memory(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
+{
+	u64 gpa = kvmmem_vcpu_has_vmcs(vcpu) ?
+		  kvmmem_vmread(KVMMEM_VMCS_GPA, KVMMEM_UNKNOWN) : KVMMEM_UNKNOWN;
+
+	return gpa != KVMMEM_UNKNOWN && !kvmmem_vcpu_is_nested_tdp(vcpu) &&
+	       !kvmmem_mmio_is(rec, vcpu, gpa >> PAGE_SHIFT);
+}
+
+/* A fault on memory. The exit does not say for what; KVM takes it for a read, too. */
+static void mmio_plugged(struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
+{
+	rec->fault[0]++;
+	kvmmem_tally(rec->vm, KVMMEM_TALLY_FAULT, 1);
+	if (vcpu->arch.hflags & HF_GUEST_MASK) {
+		rec->l2++;
+		kvmmem_tally(rec->vm, KVMMEM_TALLY_L2, 1);
+	}
+	kvmmem_latency_fault(rec, 0);
+}
+
 /**
  * kvmmem_mmio_stale - an entry for MMIO is too old, or is made
  * @vcpu: whose, or NULL
@@ -188,9 +213,14 @@ void kvmmem_mmio_stale(struct kvm_vcpu *vcpu)
 
 	if (!rec || mmio_is_counted(rec, vcpu) || (rec->special & KVMMEM_VCPU_NO_BASE))
 		return;
-	/* On AMD, and under shadow paging, the fault probe has counted the access. */
-	if (!kvmmem_cpu_is_svm() && !(rec->special & KVMMEM_VCPU_SHADOW))
-		mmio_count(rec);
-	rec->mmio_stale++;
 	rec->fault_exit = vcpu->stat.exits;
+	/* On AMD, and under shadow paging, the fault probe has counted the access. */
+	if (!kvmmem_cpu_is_svm() && !(rec->special & KVMMEM_VCPU_SHADOW)) {
+		if (mmio_is_memory(rec, vcpu)) {
+			mmio_plugged(rec, vcpu);
+			return;
+		}
+		mmio_count(rec);
+	}
+	rec->mmio_stale++;
 }

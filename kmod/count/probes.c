@@ -69,6 +69,8 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 	/* KVM counts this fault after the tracepoint, so this is where we start. */
 	if (rec->special & KVMMEM_VCPU_NO_BASE) {
 		rec->pf_base = kvmmem_vcpu_pf_taken(vcpu);
+		if (kvmmem_vcpu_hides_state(vcpu))
+			WRITE_ONCE(rec->vm->hides_mmio, true);
 		smp_wmb(); /* the base before the flag that says there is one */
 		WRITE_ONCE(rec->special, rec->special & ~KVMMEM_VCPU_NO_BASE);
 	}
@@ -76,6 +78,10 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 		class = kvmmem_decode_shadow(code);
 	else
 		class = kvmmem_cpu_is_svm() ? kvmmem_decode_svm(code) : kvmmem_decode_vmx(code);
+	/* Memory may have come where KVM's entry still says that there is a device. */
+	if (class == KVMMEM_FAULT_MMIO && !(rec->special & KVMMEM_VCPU_SHADOW) &&
+	    !kvmmem_vcpu_is_nested_tdp(vcpu) && !kvmmem_mmio_is(rec, vcpu, addr >> PAGE_SHIFT))
+		class = kvmmem_decode_svm(code & ~(KVMMEM_PF_RSVD | KVMMEM_PF_PRESENT));
 	if (class < KVMMEM_FAULT_CLASSES && !kvmmem_mmio_is_not(rec, vcpu, addr) &&
 	    kvmmem_mmio_is(rec, vcpu, addr >> PAGE_SHIFT))
 		class = KVMMEM_FAULT_NO_SLOT;
@@ -299,11 +305,11 @@ static KVMMEM_FTRACE_FUNC(tlb_on_remote_flush)
 	kvmmem_vm_requested((struct kvm *)kvmmem_ftrace_arg(0));
 }
 
-static __always_inline void tlb_pv_flush(bool need_flush)
+static __always_inline void tlb_pv_flush(struct kvm_vcpu *vcpu, bool need_flush)
 {
 	kvmmem_hook_seen(KVMMEM_HOOK_PV_FLUSH);
 	if (need_flush)
-		kvmmem_tlb_pv_asked();
+		kvmmem_tlb_pv_asked(vcpu);
 }
 
 KVMMEM_PV_FLUSH_PROBES(tlb_pv_flush);

@@ -8,8 +8,7 @@
 #include <linux/ftrace.h>
 #include <linux/types.h>
 
-struct kvm;
-struct kvmmem_vm;
+#include "registry/vm.h"
 
 /**
  * struct kvmmem_flush_totals - how far a change of a VM's tables travels
@@ -29,5 +28,18 @@ void kvmmem_vm_requested(const struct kvm *kvm);
 bool kvmmem_requests_known(void);
 bool kvmmem_requests_reach_vcpus(void);
 bool kvmmem_flush_totals(struct kvmmem_vm *vm, struct kvmmem_flush_totals *totals);
+
+/**
+ * kvmmem_vm_requests - remote flushes asked for in a VM
+ * @vm: its record
+ * @kvm: the VM, alive
+ *
+ * Return: KVM's count where it has one, else ours; only differences mean something.
+ */
+static inline u64 kvmmem_vm_requests(struct kvmmem_vm *vm, const struct kvm *kvm)
+{
+	return KVMMEM_KVM_COUNTS_REQUESTS ? kvmmem_kvm_requests(kvm) :
+					    (u64)atomic64_read(&vm->requests);
+}
 
 #endif /* _KVMMEM_REQUESTS_H */

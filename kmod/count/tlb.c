@@ -18,7 +18,6 @@
  * All of it runs in the vCPU's thread (or in one that holds the vCPU's mutex),
  * so it has one writer.
  */
-#include <linux/hash.h>
 #include <linux/rculist.h>
 #include <linux/sched.h>
 
@@ -29,16 +28,7 @@
 #include "registry/tally.h"
 #include "registry/trace.h"
 
-#define PV_MARK_BITS	6
-
 DEFINE_STATIC_KEY_FALSE(kvmmem_tlb_key);
-
-/*
- * kvm_pv_tlb_flush names no VM; the flush follows at once in the same thread.
- * Marks are only compared, never followed. Two threads on one mark at the same
- * moment cost a 'guest' that becomes 'other'.
- */
-static struct task_struct *pv_marks[1 << PV_MARK_BITS];
 
 static u32 tlb_tag_of_vmcs(const struct kvm_vcpu *vcpu)
 {
@@ -60,6 +50,7 @@ static void tlb_track(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 flush)
 	rec->seen_flush = flush;
 	rec->seen_single = kvmmem_vcpu_single_flush(vcpu);
 	rec->remote_seen = kvmmem_vm_requests(rec->vm, vcpu->kvm);
+	rec->migrations = current->se.nr_migrations;
 	/* KVM's thread asks for a full flush whenever the processor changes. */
 	rec->flush_cpu = -1;
 	rec->hflags = vcpu->arch.hflags;
@@ -185,6 +176,7 @@ noinline void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 		if (tag == KVMMEM_TAG_UNKNOWN)
 			kvmmem_run_note("vpid-not-readable");
 		rec->flush_cpu = vcpu->cpu;
+		rec->migrations = current->se.nr_migrations;
 	} else if (kvmmem_vmcb_is_good(vmcb)) {
 		tag = vmcb->control.asid;
 		rec->context = vmcb;
@@ -223,22 +215,24 @@ static enum kvmmem_asker tlb_asker(const struct kvmmem_vcpu *rec, const struct k
 
 /**
  * kvmmem_tlb_pv_asked - the guest has asked by the paravirtual interface
+ * @vcpu: which flushes next, or NULL
  *
- * Context: a hook in the thread that flushes next.
+ * Context: a hook in the vCPU's thread.
  */
-void kvmmem_tlb_pv_asked(void)
+void kvmmem_tlb_pv_asked(struct kvm_vcpu *vcpu)
 {
-	WRITE_ONCE(pv_marks[hash_ptr(current, PV_MARK_BITS)], current);
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_of_hook(vcpu);
+
+	if (rec)
+		rec->pv_asked = true;
 }
 
-static bool tlb_take_pv_mark(void)
+/* Who asks for full flushes here? */
+static enum kvmmem_full tlb_full(void)
 {
-	struct task_struct **mark = &pv_marks[hash_ptr(current, PV_MARK_BITS)];
-
-	if (READ_ONCE(*mark) != current)
-		return false;
-	WRITE_ONCE(*mark, NULL);
-	return true;
+	if (!KVMMEM_FULL_FLUSHES_BY_TWO || !kvmmem_requests_reach_vcpus())
+		return KVMMEM_FULL_ANYBODY;
+	return kvmmem_cpu_is_svm() ? KVMMEM_FULL_REMOTE : KVMMEM_FULL_MOVE;
 }
 
 /**
@@ -250,9 +244,10 @@ static bool tlb_take_pv_mark(void)
  */
 void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 {
-	u64 flush = kvmmem_vcpu_tlb_flush(vcpu), requests;
-	struct kvmmem_flush_signs signs = { .kind = kind };
+	struct kvmmem_flush_signs signs = { .kind = kind, .full = tlb_full() };
+	u64 flush = kvmmem_vcpu_tlb_flush(vcpu);
 	struct kvmmem_vcpu *rec;
+	u32 requests, migrations;
 
 	/* The record stays as long as its vCPU is at work; its neighbours may not. */
 	rcu_read_lock();
@@ -284,17 +279,20 @@ void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 	}
 
 	requests = kvmmem_vm_requests(rec->vm, vcpu->kvm);
+	migrations = current->se.nr_migrations;
 	signs.asker = tlb_asker(rec, vcpu);
 	/* A count that was cleared and has grown since shows requests, too. */
-	signs.remote = kvmmem_requests_reach_vcpus() &&
-		       (requests > rec->remote_seen || (requests && requests < rec->remote_seen));
+	signs.remote = kvmmem_requests_reach_vcpus() && requests && requests != rec->remote_seen;
 	signs.moved = vcpu->cpu != rec->flush_cpu;
+	signs.migrated = migrations != rec->migrations;
 	signs.switched = rec->entered &&
 			 ((vcpu->arch.hflags ^ rec->hflags) & HF_GUEST_MASK);
-	signs.pv = tlb_take_pv_mark();
+	signs.pv = rec->pv_asked;
+	rec->pv_asked = false;
 	signs.hyperv = kvmmem_vcpu_hyperv(vcpu);
 	if (kind == KVMMEM_FLUSH_ALL || kind == KVMMEM_FLUSH_ANY) {
 		rec->remote_seen = requests;
+		rec->migrations = migrations;
 		rec->flush_cpu = vcpu->cpu;
 	}
 
@@ -316,6 +314,7 @@ void kvmmem_tlb_untrack(struct kvmmem_vcpu *rec)
 	rec->now = &kvmmem_no_tag;
 	rec->context = NULL;
 	rec->flush_cpu = -1;	/* so that the run probe goes the other way */
+	rec->pv_asked = false;
 	WRITE_ONCE(rec->tracked, false);
 }
 

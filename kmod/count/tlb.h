@@ -13,7 +13,7 @@ DECLARE_STATIC_KEY_FALSE(kvmmem_tlb_key);
 
 void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 		       const struct vmcb *vmcb);
-void kvmmem_tlb_pv_asked(void);
+void kvmmem_tlb_pv_asked(struct kvm_vcpu *vcpu);
 void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind);
 void kvmmem_tlb_untrack(struct kvmmem_vcpu *rec);
 unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags,

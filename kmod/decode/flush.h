@@ -42,6 +42,13 @@ enum kvmmem_flush_kind {
 	KVMMEM_FLUSH_ANY,
 };
 
+/* Who asks for flushes of everything. */
+enum kvmmem_full {
+	KVMMEM_FULL_ANYBODY,	/* others, too, or that cannot be told */
+	KVMMEM_FULL_REMOTE,	/* remote requests only: AMD since 5.11 */
+	KVMMEM_FULL_MOVE,	/* or vmx_vcpu_load_vmcs(), on another processor: Intel since */
+};
+
 /* What the last exit says of who may be asking. */
 enum kvmmem_asker {
 	KVMMEM_ASKER_NOBODY,	/* an exit that asks for no flush, or none yet */
@@ -55,6 +62,8 @@ enum kvmmem_asker {
  * @asker: from the last exit
  * @remote: KVM has counted a remote flush since this vCPU's last one
  * @moved: the vCPU is on another processor than at its last full flush
+ * @migrated: its thread has moved since, be it there and back
+ * @full: who may have asked, if it is a full flush
  * @switched: it changed between L1 and L2 since its last entry
  * @pv: KVM said that the guest asked by the paravirtual interface
  * @hyperv: the guest uses Hyper-V's interface, where vCPUs ask for each other
@@ -64,18 +73,34 @@ struct kvmmem_flush_signs {
 	enum kvmmem_asker asker;
 	bool remote;
 	bool moved;
+	bool migrated;
+	enum kvmmem_full full;
 	bool switched;
 	bool pv;
 	bool hyperv;
 };
 
+/*
+ * KVM_REQ_TLB_FLUSH. Where a remote request and a move come together one flush serves
+ * both; it is the remote one's.
+ */
+static inline enum kvmmem_cause kvmmem_full_flush_cause(const struct kvmmem_flush_signs *s,
+							bool nested)
+{
+	if (s->remote || s->full == KVMMEM_FULL_REMOTE)
+		return KVMMEM_CAUSE_REMOTE;
+	if (s->moved || (s->migrated && s->full == KVMMEM_FULL_MOVE))
+		return KVMMEM_CAUSE_TAG;
+	/* L2's VMCS is new, or was left on another processor. */
+	if (nested)
+		return KVMMEM_CAUSE_NESTED;
+	/* Of two requests at once the second was counted when the first one was served. */
+	return s->full == KVMMEM_FULL_MOVE ? KVMMEM_CAUSE_REMOTE : KVMMEM_CAUSE_OTHER;
+}
+
 /**
  * kvmmem_flush_cause - the cause of one flush
  * @s: the signs
- *
- * KVM_REQ_TLB_FLUSH is made in two places only: for a remote flush, and by
- * vmx_vcpu_load_vmcs() on another processor (5.10: and for nested INVVPID).
- * Where both come together one flush serves both; it is the remote one's.
  *
  * Return: the cause.
  */
@@ -83,14 +108,10 @@ static inline enum kvmmem_cause kvmmem_flush_cause(const struct kvmmem_flush_sig
 {
 	bool nested = s->switched || s->asker == KVMMEM_ASKER_NESTED;
 
-	if (s->kind == KVMMEM_FLUSH_ALL || s->kind == KVMMEM_FLUSH_ANY) {
-		if (s->remote)
-			return KVMMEM_CAUSE_REMOTE;
-		if (nested)
-			return KVMMEM_CAUSE_NESTED;
-		if (s->kind == KVMMEM_FLUSH_ALL)
-			return s->moved ? KVMMEM_CAUSE_TAG : KVMMEM_CAUSE_OTHER;
-	}
+	if (s->kind == KVMMEM_FLUSH_ALL)
+		return kvmmem_full_flush_cause(s, nested);
+	if (s->kind == KVMMEM_FLUSH_ANY && s->remote)
+		return KVMMEM_CAUSE_REMOTE;
 	/* KVM says so just before it flushes, on the way into L2, too. */
 	if (s->pv && s->kind != KVMMEM_FLUSH_CURRENT)
 		return KVMMEM_CAUSE_GUEST;

@@ -50,6 +50,7 @@ void kvmmem_ended_add(const struct kvmmem_vm *vm, const struct kvmmem_total *tot
 	memcpy(one->id, vm->id, sizeof(one->id));
 	memcpy(one->comm, vm->last_comm, sizeof(one->comm));
 	one->mode = vm->mode;
+	one->hides_mmio = READ_ONCE(vm->hides_mmio);
 	one->is_tdx = vm->is_tdx;
 	one->lived_ns = vm->ended - vm->born;
 	one->at = vm->ended;

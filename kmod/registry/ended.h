@@ -15,7 +15,8 @@
  * @id: what it was called
  * @comm: name of its process at the end
  * @mode: how its addresses were translated
- * @is_tdx: its MMIO did not come by faults
+ * @is_tdx: the causes of its flushes could not be told
+ * @hides_mmio: its MMIO did not come by faults
  * @lived_ns: how long kvmmem knew it
  * @at: when it ended, ktime_get_ns()
  * @total: its counts
@@ -25,6 +26,7 @@ struct kvmmem_ended {
 	char comm[TASK_COMM_LEN];
 	enum kvmmem_mode mode;
 	bool is_tdx;
+	bool hides_mmio;
 	u64 lived_ns;
 	u64 at;
 	struct kvmmem_total total;

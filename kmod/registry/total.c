@@ -86,7 +86,7 @@ static void total_add_vm(struct kvmmem_total *total, struct kvmmem_vm *vm)
 		if (++vcpus % 64 == 0)
 			cond_resched();
 	}
-	if (vm->is_tdx)		/* its MMIO does not come by faults, see mmio.c */
+	if (READ_ONCE(vm->hides_mmio))	/* its MMIO does not come by faults, see mmio.c */
 		total->faults.mmio = mmio;
 	if (READ_ONCE(vm->kvm)) {
 		total->vms++;

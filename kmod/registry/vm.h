@@ -101,6 +101,7 @@ struct kvmmem_question {
  * @slot: index in the table of VMs
  * @mode: enum kvmmem_mode
  * @is_tdx: its vCPUs have no VMCS that the host could read
+ * @hides_mmio: its devices are not asked by faults; set by then at its first fault
  * @id: "<pid>-<fd>", the key of all rows
  * @padded_id: the same for rows, with blanks behind and no end
  * @id_len: characters of it
@@ -160,6 +161,7 @@ struct kvmmem_vm {
 	unsigned int slot;
 	enum kvmmem_mode mode;
 	bool is_tdx;
+	bool hides_mmio;
 	char id[KVMMEM_ID_LEN];
 	char padded_id[KVMMEM_ID_LEN];
 	unsigned int id_len;
@@ -288,6 +290,8 @@ struct kvmmem_counts {
  * @asid_due: AMD: a flush function has been called that calls the one for the ASID
  * @whole: a full flush that KVM has not counted yet: it does so after one for a range
  * @logged: the fault being served is a write to a page that is logged
+ * @in_user: user space had the vCPU since the exit of @away, before that lost its processor
+ * @pv_asked: the guest has asked for the next flush by the paravirtual interface
  * @now: the cell of the tag it runs under, in @tags
  * @context: AMD: the VMCB whose pointer was found good
  * @seen: @seen_flush + @seen_single, for one comparison in the probe
@@ -309,7 +313,8 @@ struct kvmmem_counts {
  * @away: where the thread was since the last exit
  * @async: faults that the guest need not wait for
  * @stuck: the last fault that was looked at
- * @remote_seen: the VM's remote flush requests at this vCPU's last look
+ * @remote_seen: the VM's remote flush requests at this vCPU's last look, their lowest bits
+ * @migrations: the thread's moves between processors then, likewise
  * @refaults: faults that brought back what was taken away lately
  * @huge: faults that installed a huge mapping; the rest is of 4K
  * @huge_ticks: their service time, all told
@@ -347,7 +352,9 @@ struct kvmmem_vcpu {
 	bool asid_due;
 	bool whole;
 	bool logged;
-	u32 fault_class;
+	bool in_user;
+	bool pv_asked;
+	u16 fault_class;
 	struct kvmmem_observed observed;
 	u32 seen_2m;
 
@@ -372,7 +379,8 @@ struct kvmmem_vcpu {
 	struct kvmmem_away away;
 	struct kvmmem_async async;
 	struct kvmmem_stuck stuck;
-	u64 remote_seen;
+	u32 remote_seen;
+	u32 migrations;
 	u64 refaults;
 	u64 huge;
 	u64 huge_ticks;
@@ -479,19 +487,6 @@ static inline struct kvmmem_vcpu *kvmmem_vm_next_vcpu(struct kvmmem_vm *vm,
 	struct list_head *next = rcu_dereference_raw(list_next_rcu(at));
 
 	return next == &vm->vcpus ? NULL : list_entry(next, struct kvmmem_vcpu, sibling);
-}
-
-/**
- * kvmmem_vm_requests - remote flushes asked for in a VM
- * @vm: its record
- * @kvm: the VM, alive
- *
- * Return: KVM's count where it has one, else ours; only differences mean something.
- */
-static inline u64 kvmmem_vm_requests(struct kvmmem_vm *vm, const struct kvm *kvm)
-{
-	return KVMMEM_KVM_COUNTS_REQUESTS ? kvmmem_kvm_requests(kvm) :
-					    (u64)atomic64_read(&vm->requests);
 }
 
 #endif /* _KVMMEM_VM_H */

@@ -88,7 +88,7 @@ static int tlb_show(struct seq_file *seq, void *unused)
 			u64 values[KVMMEM_TAG_VALUES];
 
 			kvmmem_row_u64(&row, rec->id);
-			kvmmem_tag_values(values, &tags[i], range[i]);
+			kvmmem_tag_values(values, &tags[i], range[i], vm->is_tdx);
 			kvmmem_row_u64s(&row, values, KVMMEM_TAG_VALUES);
 			kvmmem_row_end(&row);
 		}

@@ -43,10 +43,10 @@ static void ended_row(struct seq_file *seq, const struct kvmmem_ended *one)
 		memset(&faults, 0xff, sizeof(faults));
 	else
 		kvmmem_fault_mask(&faults, one->mode, one->mode == KVMMEM_MODE_SHADOW ||
-				  (!one->is_tdx && kvmmem_mmio_on()));
+				  (!one->hides_mmio && kvmmem_mmio_on()));
 	memset(values, 0xff, sizeof(values));
 	if (kvmmem_tlb_on())
-		kvmmem_tag_values(values, tags, 0);
+		kvmmem_tag_values(values, tags, 0, one->is_tdx);
 	kvmmem_escape(comm, sizeof(comm), one->comm);
 
 	row = kvmmem_row_begin(seq, &ended_table);

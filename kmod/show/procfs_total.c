@@ -54,7 +54,7 @@ int kvmmem_proc_total(struct seq_file *seq)
 			   total.faults.write, total.faults.exec, total.faults.protection,
 			   total.faults.walk, total.faults.mmio, total.faults.shadow,
 			   total.tags.entries);
-	kvmmem_tag_causes(causes, &total.tags, all);
+	kvmmem_tag_causes(causes, &total.tags, all, false);
 	kvmmem_row_u64s(&row, causes, KVMMEM_NR_CAUSES);
 	kvmmem_row_numbers(&row, total.tags.single, flushes ? total.range : KVMMEM_UNKNOWN,
 			   timed ? total.served : KVMMEM_UNKNOWN,

@@ -14,7 +14,7 @@
 
 	.section .rodata
 
-.macro guest_code bits, di, si, dx, ax, bx
+.macro guest_code bits, di, si, dx, ax, bx, sp
 	.balign	16
 	.globl	code\bits\()_start
 code\bits\()_start:
@@ -128,8 +128,10 @@ code\bits\()_vmmcall:
 	/* AMD: ax is the address of the VMCB, whose guest executes HLT. */
 	.globl	code\bits\()_vmrun
 code\bits\()_vmrun:
+	/* The count is where a guest has its own: it finds the same registers each time. */
+	mov	\si, \sp
 1:	vmrun	\ax
-	dec	\si
+	dec	\sp
 	jnz	1b
 	jmp	.Ldone\bits
 
@@ -152,6 +154,8 @@ code\bits\()_vmx:
 	add	$16, \bx
 	dec	\dx
 	jnz	1b
+	/* The count, as on AMD; nothing else has a use for CR2. */
+	mov	\si, %cr2
 	vmlaunch
 	jmp	3f
 	.globl	code\bits\()_vmx_exit
@@ -160,8 +164,11 @@ code\bits\()_vmx_exit:
 	vmread	\ax, \dx
 	cmp	%ecx, %edx
 	jne	3f
-	dec	\si
+	mov	%cr2, \bx
+	dec	\bx
 	jz	2f
+	mov	\bx, %cr2
+	xor	\bx, \bx
 	vmresume
 3:	ud2
 2:	vmxoff
@@ -195,8 +202,8 @@ code\bits\()_end:
 .endm
 
 	.code64
-	guest_code 64, %rdi, %rsi, %rdx, %rax, %rbx
+	guest_code 64, %rdi, %rsi, %rdx, %rax, %rbx, %rsp
 	.code32
-	guest_code 32, %edi, %esi, %edx, %eax, %ebx
+	guest_code 32, %edi, %esi, %edx, %eax, %ebx, %esp
 
 	.section .note.GNU-stack, "", @progbits

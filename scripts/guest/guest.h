@@ -74,10 +74,12 @@ struct options {
 	bool steal_time;
 	bool fail_entry;
 	unsigned int migrate;
+	bool come_back;		/* at once, without having run */
 	int pin[MAX_VCPUS];
 	unsigned int nr_pin;
 	bool alias;		/* one more slot on the first one's memory */
 	bool display;		/* one more slot that is logged, and not touched */
+	bool plug;		/* memory comes where MMIO was; not foretold */
 	unsigned int punch;	/* drop every so many pages; 0: none */
 	int advice;		/* madvise() after the run; -1: none */
 	const char *then;
@@ -129,6 +131,7 @@ struct vm {
 	struct slot *data;
 	struct slot alias;
 	struct slot display;
+	struct slot plugged;
 	unsigned long ctl_pages;
 	unsigned int nr_vcpus;
 	struct vcpu *vcpu;
@@ -212,6 +215,7 @@ void check_drop(struct vm *vm);
 void prefault_memory(struct vm *vm);
 bool needs_prefault(const struct options *opt);
 void set_dirty_log(struct vm *vm, bool on);
+void plug_memory(struct vm *vm);
 void advise_memory(struct vm *vm);
 void punch_memory(struct vm *vm);
 void print_slots(const struct vm *vm);

@@ -211,6 +211,14 @@ void set_dirty_log(struct vm *vm, bool on)
 	}
 }
 
+/* A device has gone from where --mmio reads, and memory is there. */
+void plug_memory(struct vm *vm)
+{
+	map_own(&vm->plugged, MMIO_GPA, vm->opt->mmio_pages * PAGE);
+	vm->plugged.id = vm->opt->slots + 1 + vm->opt->alias + vm->opt->display;
+	set_region(vm, &vm->plugged, vm->plugged.size);
+}
+
 static void unmap_slot(struct slot *slot)
 {
 	munmap(slot->map, slot->map_len);

@@ -50,6 +50,7 @@ static const char help[] =
 "  --dirty-ring N      a ring of N entries for each vCPU, no bitmaps\n"
 "  --mmio N            N reads of an address without memory, in each round\n"
 "  --mmio-pages M      over M different pages (1)\n"
+"  --plug              and after round 1 memory comes there\n"
 "  --walk              map each page by a page table of its own\n"
 "  --mode long|flat    64-bit with page tables, or 32-bit without (long)\n"
 "  --op OP --ops N     N times cr3, invlpg, invpcid, cr4pge, hlt, io, spin,\n"
@@ -65,6 +66,7 @@ static const char help[] =
 "  --turns             one vCPU at a time, so that counts stay exact\n"
 "  --pin LIST          processors of vCPU 0, 1, ...\n"
 "  --migrate N         the vCPUs move N times to the next processor\n"
+"  --come-back         and back before the guest runs\n"
 "  --vms N             so many such guests in this process (1)\n"
 "  --forever           rounds until killed, or for\n"
 "  --seconds S         so long\n"
@@ -86,7 +88,7 @@ enum {
 	O_ROUNDS, O_DROP, O_DROP_THREAD, O_DIRTY_LOG, O_DIRTY_OFF, O_MMIO,
 	O_MMIO_PAGES, O_WALK, O_MODE, O_OP, O_OPS, O_STEAL, O_VCPUS, O_SHARE,
 	O_TURNS, O_PIN, O_MIGRATE, O_VMS, O_FOREVER, O_SECONDS, O_CREATE,
-	O_THEN, O_HOLD, O_CLOSE, O_ALIAS, O_DISPLAY, O_PUNCH,
+	O_THEN, O_HOLD, O_CLOSE, O_ALIAS, O_DISPLAY, O_PLUG, O_COME_BACK, O_PUNCH,
 	O_FAIL, O_HARVEST, O_MANUAL, O_RING, O_EACH, O_HELP,
 };
 
@@ -113,6 +115,7 @@ static const struct option longopts[] = {
 	{ "then", 1, 0, O_THEN }, { "hold", 1, 0, O_HOLD },
 	{ "close-then-hold", 0, 0, O_CLOSE },
 	{ "alias", 0, 0, O_ALIAS }, { "display", 0, 0, O_DISPLAY },
+	{ "plug", 0, 0, O_PLUG }, { "come-back", 0, 0, O_COME_BACK },
 	 { "punch", 1, 0, O_PUNCH },
 	{ "fail-entry", 0, 0, O_FAIL }, { "help", 0, 0, O_HELP },
 	{ 0, 0, 0, 0 }
@@ -214,6 +217,8 @@ static void check(struct options *opt)
 		die(EXIT_USAGE, "2m: a vCPU's share must be whole 2M pages");
 	if (opt->mmio % opt->mmio_pages)
 		die(EXIT_USAGE, "--mmio must be a multiple of --mmio-pages");
+	if (opt->plug && !opt->mmio)
+		die(EXIT_USAGE, "--plug needs --mmio");
 	if (opt->op == OP_PVFLUSH && !opt->steal_time)
 		die(EXIT_USAGE, "--op pvflush needs --steal-time");
 	if ((is_nested(opt->op) || is_hyperv(opt->op)) && opt->flat)
@@ -376,6 +381,12 @@ void parse_options(int argc, char **argv, struct options *opt)
 			break;
 		case O_ALIAS:
 			opt->alias = true;
+			break;
+		case O_PLUG:
+			opt->plug = true;
+			break;
+		case O_COME_BACK:
+			opt->come_back = true;
 			break;
 		case O_DISPLAY:
 			opt->display = true;

@@ -66,7 +66,14 @@ static void tick(struct vcpu *vcpu, bool migrate)
 	vcpu->io_exits++;
 	if (migrate)
 		next_cpu();
-	else if (vm->opt->op == OP_PVFLUSH)
+	if (migrate && vm->opt->come_back) {
+		struct kvm_regs regs;
+
+		/* KVM loads the vCPU on that processor for this. */
+		if (ioctl(vcpu->fd, KVM_GET_REGS, &regs))
+			die_errno("KVM_GET_REGS");
+		next_cpu();
+	} else if (vm->opt->op == OP_PVFLUSH)
 		vm->ctl.hva[vcpu->ctl_steal * PAGE + STEAL_PREEMPTED] =
 			VCPU_PREEMPTED | VCPU_FLUSH_TLB;
 }
@@ -269,6 +276,8 @@ static void between_rounds(struct vm *vm, unsigned int round)
 	if (opt->harvest && round > opt->dirty_on &&
 	    (!opt->dirty_off || round <= opt->dirty_off))
 		harvest(vm, round);
+	if (round == 1 && opt->plug)
+		plug_memory(vm);
 	if (round == opt->dirty_on)
 		set_dirty_log(vm, true);
 	if (round == opt->dirty_off)

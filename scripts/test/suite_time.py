@@ -121,6 +121,15 @@ def in_user(seen):
     assert seen.time["asleep_us"] < MS * 1000, f"{seen.time}"
 
 
+def in_user_and_asleep(seen):
+    """The process takes its time, and then KVM does, before the guest runs again.
+
+    Since when the process had it is not known, so what it did not sleep is the process's."""
+    near("user_us", seen.time["user_us"], PAGES * MS * 1000, 0.5)
+    near("asleep_us", seen.time["asleep_us"], PAGES * MS * 1000, 0.5)
+    assert seen.time["kvm_us"] < MS * 1000, f"{seen.time}"
+
+
 def beside(seen):
     """KVM has a worker fetch the page, and halts the vCPU meanwhile."""
     service, = seen.latency["service"]
@@ -257,6 +266,7 @@ SCENARIOS = [
               vendors=("amd",), host={"icount": True}, limit=60),
     slow("time_asleep", "fault", asleep),
     slow("time_in_user", "efault", in_user),
+    slow("time_in_user_and_asleep", "both", in_user_and_asleep),
     slow("time_async", "async", beside),
     slow("stuck_in_a_fault", "never", stuck(False), ms=5000, pages=1),
     slow("stuck_repeating", "retry", stuck(True), ms=5000, pages=1),

@@ -168,6 +168,14 @@ def moved(seen):
         equal(f"{seen.what}: VPIDs", len(set(seen.tags())), 1)
 
 
+def came_back(seen):
+    """To another processor, where KVM loads it, and back, without having run there."""
+    seen.none("guest", "nested", "remote")
+    if not seen.amd:
+        seen.at_least(tag=20)
+        assert seen.sum("other") <= 1, f"{seen.what}: other is {seen.sum('other')}"
+
+
 def nested(seen):
     """A guest of the guest runs, without a tag of its own: each switch flushes."""
     seen.none("remote", "guest")
@@ -400,6 +408,7 @@ SCENARIOS = [
     Scenario("tlb_switch", SWITCH, check_switched, limit=60),
     flushes("two_processors", cpus=2, limit=100,
             moved=("--pages 8 --migrate 20 --op io --ops 40", moved),
+            back=("--pages 8 --migrate 20 --come-back --op io --ops 40", came_back),
             dropped=("--pages 32 --vcpus 2 --pin 0,1 --drop-thread 20", dropped),
             pge=("--pages 8 --vcpus 2 --op cr4pge --ops 50", pge),
             all=("--pages 66 --vcpus 3 --migrate 10 --rounds 4 --dirty-log=1 --dirty-log-off=2"

@@ -18,6 +18,7 @@
 #include "ftrace_argument.h"
 #include "ftrace_regs.h"
 #include "guest_memfd.h"
+#include "guest_state_protected.h"
 #include "hyperv_enabled.h"
 #include "memslot_iterator.h"
 #include "mm_lock_seqcount.h"

@@ -6,6 +6,8 @@
  *	async	the same, with an interrupt controller: KVM need not wait
  *	efault	N pages that may not be touched; after each KVM_RUN that failed the
  *		process sleeps MS ms and allows one more
+ *	both	the same, and then takes away the page that KVM tells stolen time in, which
+ *		it fetches after MS ms once KVM, in the next KVM_RUN, asks for it
  *	never	the process fetches no page for MS ms
  *	retry	a page that may not be touched: KVM_RUN again and again for MS ms
  *	drop	a thread takes the page away again and again for MS ms, while the guest
@@ -32,6 +34,9 @@ static const uint8_t await[] = { 0x80, 0x3f, 0x00, 0x74, 0xfb, 0xe6, 0x10 };
 static const uint8_t fill[] = {
 	0x48, 0x89, 0xd1, 0x48, 0x89, 0xdf, 0xf3, 0xaa, 0xeb, 0xf6,
 };
+
+#define MSR_STEAL_TIME	0x4b564d03
+#define STOLEN		0x10000UL
 
 static unsigned long ms, pages;
 static const char *what;
@@ -68,11 +73,11 @@ static void *fetch(void *unused)
 	}
 }
 
-static void fetch_by_hand(void)
+static void fetch_by_hand(uint8_t *first, unsigned long nr)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register range = {
-		.range = { (uintptr_t)data, DATA_PAGES * PAGE },
+		.range = { (uintptr_t)first, nr * PAGE },
 		.mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
 	pthread_t thread;
@@ -84,6 +89,28 @@ static void fetch_by_hand(void)
 		die("UFFDIO_REGISTER");
 	if (pthread_create(&thread, NULL, fetch, NULL))
 		die("pthread_create");
+}
+
+/* KVM writes there on its way into the guest, when it has loaded the vCPU anew. */
+static void tell_stolen_time(void)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msr = {
+		.head.nmsrs = 1,
+		.entry = { .index = MSR_STEAL_TIME, .data = STOLEN | 1 },
+	};
+
+	if (ioctl(vcpus[0], KVM_SET_MSRS, &msr) != 1)
+		exit(EXIT_LACKING);
+	fetch_by_hand(base + STOLEN, 1);
+}
+
+static void drop_stolen(void)
+{
+	if (madvise(base + STOLEN, PAGE, MADV_DONTNEED))
+		die("madvise");
 }
 
 /* The guest's thread, when KVM cannot get at a page. */
@@ -98,6 +125,8 @@ static void refused(void)
 	} else {
 		wait_ms(ms);
 		allowed++;
+		if (is("both"))
+			drop_stolen();
 	}
 	if (mprotect(data, allowed * PAGE, PROT_READ | PROT_WRITE))
 		die("mprotect");
@@ -161,8 +190,10 @@ int main(int argc, char **argv)
 	lasting = is("never") || is("retry") || is("drop") || is("rep");
 	make_vm(1, is("async"));
 	if (is("fault") || is("async") || is("never"))
-		fetch_by_hand();
-	if (is("efault") || is("retry"))
+		fetch_by_hand(data, DATA_PAGES);
+	if (is("both"))
+		tell_stolen_time();
+	if (is("efault") || is("both") || is("retry"))
 		mprotect(data, DATA_PAGES * PAGE, PROT_NONE);
 	if (is("drop"))
 		memcpy(base + CODE, await, sizeof(await));
