@@ -65,7 +65,31 @@ def check_nested(out):
         equal(f"{guest}: lost", proc.host["lost"], 0)
 
 
+def check_polling(out):
+    """It gets on, as far as L1 lets it: no vCPU is stuck."""
+    before, proc = (procfile.ProcFile(out[f"proc {when}"]) for when in ("first", "last"))
+    outcome, = proc.rows["outcome"]
+    more = outcome["reflected"] - before.rows["outcome"][0]["reflected"]
+    assert more > 500, f"{more} faults were handed to L1 meanwhile"
+    time, = proc.rows["time"]
+    equal("stuck", time["stuck"], 0)
+
+
+# L1 emulates a device: its guest faults at one address all the while, with the same registers.
+POLLING = """
+load_kvm; load_kvmmem stuck_ms=500
+kvmguest --pages 8 --op nested-missing --ops 2000000000 >/dev/null & guest=$!
+reflected() { [ "$(awk '$1 == "outcome" { n = $NF } END { print n + 0 }' /proc/kvmmem)" -gt 100 ]; }
+wait_for reflected
+section "proc first" cat /proc/kvmmem
+sleep 4
+section "proc last" cat /proc/kvmmem
+kill -KILL $guest
+wait $guest || true
+"""
+
 SCENARIOS = [
+    Scenario("nested_polling", POLLING, check_polling, limit=60),
     Scenario("nested_faults", "load_kvm; keep_kvmmem\n" + "".join(
         f"export GUEST={name}\nsection \"guest {name}\" kvmguest {arguments} --then '{ASK}'\n"
         for name, arguments in GUESTS.items()), check_nested, limit=60),
