@@ -284,6 +284,7 @@ static void host_walk_shmem(struct piece *piece, struct inode *inode)
 	pgoff_t first = linear_page_index(piece->vma, from);
 	pgoff_t last = first + ((piece->end - from) >> PAGE_SHIFT) - 1;
 	XA_STATE(xas, &inode->i_mapping->i_pages, first);
+	pgoff_t seen = first;
 	unsigned int n = 0;
 	void *entry;
 
@@ -298,7 +299,11 @@ static void host_walk_shmem(struct piece *piece, struct inode *inode)
 			end = min((xas.xa_index | (kvmmem_xas_pages(&xas) - 1)), last);
 			walk->sum->swap += end - begin + 1;
 		}
-		if (--piece->budget <= 0) {
+		/* Empty places of a node were looked at, too; eight cost as much as an entry. */
+		piece->budget -= 1 + min_t(pgoff_t, xas.xa_index - min(seen, xas.xa_index),
+					   XA_CHUNK_SIZE) / 8;
+		seen = xas.xa_index;
+		if (piece->budget <= 0) {
 			end = xas.xa_index | (kvmmem_xas_pages(&xas) - 1);
 			walk->shmem = min(from + ((end - first + 1) << PAGE_SHIFT),
 					  piece->end);
