@@ -36,6 +36,17 @@ _COLUMNS = (
     ("all VMs since load", "total ept_violations"),
     ("invalidations by initiator", "inval calls"),
     ("refaults", "inval refaults"),
+    ("what KVM made of faults", "outcome fixed"),
+    ("faults of nested guests", "outcome l2"),
+    ("of those, handed to L1", "outcome reflected"),
+    ("flushes of ranges", "vpid range"),
+    ("service time of faults", "time total_us"),
+    ("in KVM, asleep, in user space", "time kvm_us"),
+    ("asynchronous faults", "time async"),
+    ("stuck vCPUs", "time stuck"),
+    ("huge mappings that come and go", "huge installed"),
+    ("writes to logged pages", "dirty write_faults"),
+    ("splits for a log", "dirty split_2m"),
 )
 
 
