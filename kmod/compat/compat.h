@@ -254,7 +254,7 @@ static inline u64 kvmmem_vcpu_single_flush(const struct kvm_vcpu *vcpu)
 
 /*
  * Are remote requests, and on Intel moves, all that has a vCPU flush everything by
- * KVM_REQ_TLB_FLUSH? Before 5.11 nested INVVPID is one more.
+ * KVM_REQ_TLB_FLUSH? On 5.10 nested INVVPID is one more.
  */
 #define KVMMEM_FULL_FLUSHES_BY_TWO	KVMMEM_KVM_COUNTS_REQUESTS
 

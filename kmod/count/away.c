@@ -169,3 +169,21 @@ bool kvmmem_away_in_user(const struct kvmmem_vcpu *rec)
 	return READ_ONCE(away->exit) != exit ||
 	       (!READ_ONCE(away->off) && READ_ONCE(away->put) != put);
 }
+
+/**
+ * kvmmem_away_stayed - was a vCPU put away by nobody but the scheduler since its last exit?
+ * @rec: its record
+ *
+ * Context: a hook in its thread, or in one that holds its mutex.
+ *
+ * Return: false if it was, or if that is not known.
+ */
+bool kvmmem_away_stayed(const struct kvmmem_vcpu *rec)
+{
+	u64 put = rec->vcpu->arch.last_host_tsc;
+
+	if (rec->exit_tsc <= KVMMEM_NO_EXIT)
+		return false;
+	return put <= rec->exit_tsc ||
+	       (rec->away.exit == rec->exit_tsc && rec->away.put == put && !rec->in_user);
+}

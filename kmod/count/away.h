@@ -18,6 +18,7 @@ void kvmmem_away_in(struct kvm_vcpu *vcpu);
 void kvmmem_away_parts(const struct kvmmem_vcpu *rec, u64 exit, u64 ticks, u64 *asleep,
 		       u64 *user);
 bool kvmmem_away_in_user(const struct kvmmem_vcpu *rec);
+bool kvmmem_away_stayed(const struct kvmmem_vcpu *rec);
 
 /**
  * kvmmem_away_was - was the thread elsewhere since an exit?

@@ -73,7 +73,6 @@ static void dirty_begins(struct kvmmem_dirty *dirty, struct kvm *kvm)
 	dirty->back_2m = 0;
 	dirty->coming_back = false;
 	WRITE_ONCE(dirty->put_back, false);
-	dirty_switch(dirty, kvm, true);
 }
 
 /*
@@ -82,17 +81,19 @@ static void dirty_begins(struct kvmmem_dirty *dirty, struct kvm *kvm)
  */
 static void dirty_ceases(struct kvmmem_dirty *dirty, struct kvm *kvm)
 {
-	if (!dirty->coming_back)
-		dirty->begun_2m = kvmmem_ept_leaves(kvm, 1);
+	u64 now = kvmmem_ept_leaves(kvm, 1);
+
+	dirty->begun_2m = dirty->coming_back ? min(dirty->begun_2m, now) : now;
 	dirty->coming_back = true;
 	WRITE_ONCE(dirty->ceased, ktime_get_ns());
 	WRITE_ONCE(dirty->put_back, true);
-	if (dirty->counted && !dirty->slots)
-		dirty_switch(dirty, kvm, false);
 }
 
-/* A slot has changed: does it begin or cease to be logged? */
-static void dirty_slot_changed(struct kvmmem_vm *vm, bool was, bool is)
+/*
+ * A slot begins or ceases to be logged; it was there before, and @stays, or it comes or
+ * goes with what it has.
+ */
+static void dirty_slot_changed(struct kvmmem_vm *vm, bool is, bool stays)
 {
 	struct kvmmem_dirty *dirty = &vm->dirty;
 
@@ -101,10 +102,14 @@ static void dirty_slot_changed(struct kvmmem_vm *vm, bool was, bool is)
 		/* Unless whoever counted them has seen this change already. */
 		if (dirty->counted && dirty->generation != kvmmem_slots_generation(vm->kvm))
 			dirty->slots += is ? 1 : -1;
-		if (is)
+		if (stays && is)
 			dirty_begins(dirty, vm->kvm);
-		else
+		else if (stays)
 			dirty_ceases(dirty, vm->kvm);
+		if (is)
+			dirty_switch(dirty, vm->kvm, true);
+		else if (dirty->counted && !dirty->slots)
+			dirty_switch(dirty, vm->kvm, false);
 	}
 	raw_spin_unlock(&vm->lock);
 }
@@ -123,7 +128,7 @@ static KVMMEM_FTRACE_FUNC(dirty_on_commit)
 	if (vm)
 		kvmmem_huge_look(vm, true);	/* what the old slot had is gone by now */
 	if (vm && was != is)
-		dirty_slot_changed(vm, was, is);
+		dirty_slot_changed(vm, is, old && old->npages && new && new->npages);
 	rcu_read_unlock();
 }
 

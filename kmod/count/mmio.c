@@ -25,7 +25,9 @@
 #include "compat/guest.h"
 #include "count/latency.h"
 #include "count/mmio.h"
+#include "count/violation.h"
 #include "decode/value.h"
+#include "registry/observed.h"
 #include "registry/tally.h"
 
 static struct kvmmem_hook_group emulate_group;
@@ -178,49 +180,116 @@ void kvmmem_mmio_emulated(struct kvm_vcpu *vcpu, u64 gpa)
 	mmio_count(rec);
 }
 
-/* Intel: has memory come where the entry says that there is a device? */
-static bool mmio_is_memory(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
+/* Does KVM handle a fault, and not what somebody else wants to be mapped? */
+static bool mmio_is_fault(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
 {
-	u64 gpa = kvmmem_vcpu_has_vmcs(vcpu) ?
-		  kvmmem_vmread(KVMMEM_VMCS_GPA, KVMMEM_UNKNOWN) : KVMMEM_UNKNOWN;
+	const struct vmcb *vmcb;
+	unsigned long reason;
 
-	return gpa != KVMMEM_UNKNOWN && !kvmmem_vcpu_is_nested_tdp(vcpu) &&
-	       !kvmmem_mmio_is(rec, vcpu, gpa >> PAGE_SHIFT);
+	if (rec->special & KVMMEM_VCPU_SHADOW)
+		return true;
+	if (kvmmem_cpu_is_svm()) {
+		vmcb = kvmmem_svm_vmcb(vcpu);
+		return !kvmmem_vmcb_is_good(vmcb) ||
+		       kvmmem_decode_reflected(true, vmcb->control.exit_code);
+	}
+	reason = kvmmem_vcpu_has_vmcs(vcpu) ?
+		 kvmmem_vmread(KVMMEM_VMCS_EXIT_REASON, U32_MAX) : U32_MAX;
+	return reason == U32_MAX || kvmmem_decode_reflected(false, reason);
 }
 
-/* A fault on memory. The exit does not say for what; KVM takes it for a read, too. */
-static void mmio_plugged(struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
+/**
+ * kvmmem_mmio_made - KVM makes an entry for MMIO
+ * @vcpu: whose, or NULL
+ *
+ * Unless it is for a fault that the fault probe has seen in this exit, KVM counts a
+ * fault more than that: a slot is changing. Entries are made, too, where no fault is
+ * (KVM_PRE_FAULT_MEMORY, a page that came late, L1's tables that are read).
+ *
+ * Context: a hook in the vCPU's thread.
+ */
+void kvmmem_mmio_made(struct kvm_vcpu *vcpu)
 {
-	rec->fault[0]++;
-	kvmmem_tally(rec->vm, KVMMEM_TALLY_FAULT, 1);
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_of_hook(vcpu);
+
+	if (!rec || mmio_is_counted(rec, vcpu) || (rec->special & KVMMEM_VCPU_NO_BASE) ||
+	    !mmio_is_fault(rec, vcpu))
+		return;
+	/* On AMD, and under shadow paging, the fault probe has counted the access. */
+	if (!kvmmem_cpu_is_svm() && !(rec->special & KVMMEM_VCPU_SHADOW))
+		mmio_count(rec);
+	rec->mmio_stale++;
+	rec->fault_exit = vcpu->stat.exits;
+}
+
+/* Memory has come where an entry says that there is a device: a fault on memory. */
+static void mmio_plugged(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gpa,
+			 unsigned int class)
+{
+	rec->fault[class]++;
+	kvmmem_tally(rec->vm, KVMMEM_TALLY_FAULT + class, 1);
 	if (vcpu->arch.hflags & HF_GUEST_MASK) {
 		rec->l2++;
 		kvmmem_tally(rec->vm, KVMMEM_TALLY_L2, 1);
 	}
-	kvmmem_latency_fault(rec, 0);
+	kvmmem_latency_fault(rec, class);
+	if (kvmmem_observed())
+		kvmmem_violation_begin(rec, vcpu, gpa, class);
+}
+
+static u64 mmio_gpa(const struct kvm_vcpu *vcpu)
+{
+	return kvmmem_cpu_is_svm() || kvmmem_vcpu_has_vmcs(vcpu) ?
+	       kvmmem_vcpu_fault_gpa(vcpu, KVMMEM_UNKNOWN) : KVMMEM_UNKNOWN;
+}
+
+/* Intel: is the access one to memory now? */
+static bool mmio_is_memory(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gpa)
+{
+	return gpa != KVMMEM_UNKNOWN && !kvmmem_vcpu_is_nested_tdp(vcpu) &&
+	       !kvmmem_mmio_is(rec, vcpu, gpa >> PAGE_SHIFT);
 }
 
 /**
- * kvmmem_mmio_stale - an entry for MMIO is too old, or is made
+ * kvmmem_mmio_checked - KVM compares an entry for MMIO with its slots
  * @vcpu: whose, or NULL
+ * @stale: slots have changed since the entry was made
  *
- * Unless it is for a fault that the fault probe has seen in this exit, KVM counts a
- * fault more than that. Context: a hook in the vCPU's thread.
+ * It is handled as a fault, then. KVM does so in the exit that met the entry. Intel's
+ * exit does not say what the access was; KVM takes it for a read, too.
+ *
+ * Context: a hook in the vCPU's thread.
  */
-void kvmmem_mmio_stale(struct kvm_vcpu *vcpu)
+void kvmmem_mmio_checked(struct kvm_vcpu *vcpu, bool stale)
 {
 	struct kvmmem_vcpu *rec = kvmmem_vcpu_of_hook(vcpu);
+	bool counted;
+	u64 gpa;
 
 	if (!rec || mmio_is_counted(rec, vcpu) || (rec->special & KVMMEM_VCPU_NO_BASE))
 		return;
-	rec->fault_exit = vcpu->stat.exits;
-	/* On AMD, and under shadow paging, the fault probe has counted the access. */
-	if (!kvmmem_cpu_is_svm() && !(rec->special & KVMMEM_VCPU_SHADOW)) {
-		if (mmio_is_memory(rec, vcpu)) {
-			mmio_plugged(rec, vcpu);
-			return;
-		}
-		mmio_count(rec);
+	counted = kvmmem_cpu_is_svm() || (rec->special & KVMMEM_VCPU_SHADOW);
+	if (rec->fault_class & KVMMEM_FAULT_PLUGGED) {
+		unsigned int class = rec->fault_class & ~KVMMEM_FAULT_PLUGGED;
+
+		rec->fault_class = class;
+		if (stale)
+			mmio_plugged(rec, vcpu, mmio_gpa(vcpu), class);
+		else
+			mmio_count(rec);
+		rec->fault_exit = vcpu->stat.exits;
+		return;
 	}
+	if (!stale)
+		return;
+	rec->fault_exit = vcpu->stat.exits;
+	gpa = counted ? KVMMEM_UNKNOWN : mmio_gpa(vcpu);
+	if (mmio_is_memory(rec, vcpu, gpa)) {
+		mmio_plugged(rec, vcpu, gpa, 0);
+		return;
+	}
+	/* On AMD, and under shadow paging, the fault probe has counted the access. */
+	if (!counted)
+		mmio_count(rec);
 	rec->mmio_stale++;
 }

@@ -66,6 +66,7 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 
 	if (!rec)
 		return;
+	rec->fault_class &= ~KVMMEM_FAULT_PLUGGED;
 	/* KVM counts this fault after the tracepoint, so this is where we start. */
 	if (rec->special & KVMMEM_VCPU_NO_BASE) {
 		rec->pf_base = kvmmem_vcpu_pf_taken(vcpu);
@@ -78,10 +79,18 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 		class = kvmmem_decode_shadow(code);
 	else
 		class = kvmmem_cpu_is_svm() ? kvmmem_decode_svm(code) : kvmmem_decode_vmx(code);
-	/* Memory may have come where KVM's entry still says that there is a device. */
+	/*
+	 * Memory may have come where an entry still says that there is a device. KVM looks
+	 * whether the entry is that old, and then so do we, see mmio.c.
+	 */
 	if (class == KVMMEM_FAULT_MMIO && !(rec->special & KVMMEM_VCPU_SHADOW) &&
-	    !kvmmem_vcpu_is_nested_tdp(vcpu) && !kvmmem_mmio_is(rec, vcpu, addr >> PAGE_SHIFT))
+	    !kvmmem_vcpu_is_nested_tdp(vcpu) && !kvmmem_mmio_is(rec, vcpu, addr >> PAGE_SHIFT)) {
 		class = kvmmem_decode_svm(code & ~(KVMMEM_PF_RSVD | KVMMEM_PF_PRESENT));
+		if (KVMMEM_KVM_COUNTS_FAULTS) {
+			rec->fault_class = class | KVMMEM_FAULT_PLUGGED;
+			return;
+		}
+	}
 	if (class < KVMMEM_FAULT_CLASSES && !kvmmem_mmio_is_not(rec, vcpu, addr) &&
 	    kvmmem_mmio_is(rec, vcpu, addr >> PAGE_SHIFT))
 		class = KVMMEM_FAULT_NO_SLOT;
@@ -173,14 +182,13 @@ static __always_inline void mmio_fast(struct kvm_vcpu *vcpu)
 static __always_inline void mmio_check(struct kvm_vcpu *vcpu, bool stale)
 {
 	kvmmem_hook_seen(KVMMEM_HOOK_CHECK_MMIO);
-	if (stale)
-		kvmmem_mmio_stale(vcpu);
+	kvmmem_mmio_checked(vcpu, stale);
 }
 
 static __always_inline void mmio_mark(struct kvm_vcpu *vcpu)
 {
 	kvmmem_hook_seen(KVMMEM_HOOK_MARK_MMIO);
-	kvmmem_mmio_stale(vcpu);
+	kvmmem_mmio_made(vcpu);
 }
 
 KVMMEM_FAST_MMIO_PROBES(mmio_fast);

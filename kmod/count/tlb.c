@@ -21,6 +21,7 @@
 #include <linux/rculist.h>
 #include <linux/sched.h>
 
+#include "count/away.h"
 #include "count/requests.h"
 #include "count/run.h"
 #include "count/tlb.h"
@@ -285,6 +286,7 @@ void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 	signs.remote = kvmmem_requests_reach_vcpus() && requests && requests != rec->remote_seen;
 	signs.moved = vcpu->cpu != rec->flush_cpu;
 	signs.migrated = migrations != rec->migrations;
+	signs.stayed = kvmmem_away_stayed(rec);
 	signs.switched = rec->entered &&
 			 ((vcpu->arch.hflags ^ rec->hflags) & HF_GUEST_MASK);
 	signs.pv = rec->pv_asked;

@@ -46,6 +46,9 @@ enum kvmmem_mode {
 #define KVMMEM_FAULT_SHADOW	18
 #define KVMMEM_FAULT_CELLS	19
 
+/* With a class: a device's entry was met where memory is, and is not counted yet. */
+#define KVMMEM_FAULT_PLUGGED	BIT(15)
+
 /* Exit qualification of an EPT violation: SDM vol. 3C, table 28-7. */
 #define KVMMEM_VMX_ACC_READ	BIT_ULL(0)
 #define KVMMEM_VMX_ACC_WRITE	BIT_ULL(1)

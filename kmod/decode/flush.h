@@ -45,8 +45,8 @@ enum kvmmem_flush_kind {
 /* Who asks for flushes of everything. */
 enum kvmmem_full {
 	KVMMEM_FULL_ANYBODY,	/* others, too, or that cannot be told */
-	KVMMEM_FULL_REMOTE,	/* remote requests only: AMD since 5.11 */
-	KVMMEM_FULL_MOVE,	/* or vmx_vcpu_load_vmcs(), on another processor: Intel since */
+	KVMMEM_FULL_REMOTE,	/* remote requests only: AMD, but for old kernels */
+	KVMMEM_FULL_MOVE,	/* or vmx_vcpu_load_vmcs(), on another processor: Intel, likewise */
 };
 
 /* What the last exit says of who may be asking. */
@@ -63,6 +63,7 @@ enum kvmmem_asker {
  * @remote: KVM has counted a remote flush since this vCPU's last one
  * @moved: the vCPU is on another processor than at its last full flush
  * @migrated: its thread has moved since, be it there and back
+ * @stayed: nobody but the scheduler has had KVM put the vCPU away since its last exit
  * @full: who may have asked, if it is a full flush
  * @switched: it changed between L1 and L2 since its last entry
  * @pv: KVM said that the guest asked by the paravirtual interface
@@ -74,6 +75,7 @@ struct kvmmem_flush_signs {
 	bool remote;
 	bool moved;
 	bool migrated;
+	bool stayed;
 	enum kvmmem_full full;
 	bool switched;
 	bool pv;
@@ -89,13 +91,20 @@ static inline enum kvmmem_cause kvmmem_full_flush_cause(const struct kvmmem_flus
 {
 	if (s->remote || s->full == KVMMEM_FULL_REMOTE)
 		return KVMMEM_CAUSE_REMOTE;
-	if (s->moved || (s->migrated && s->full == KVMMEM_FULL_MOVE))
+	if (s->moved)
 		return KVMMEM_CAUSE_TAG;
 	/* L2's VMCS is new, or was left on another processor. */
 	if (nested)
 		return KVMMEM_CAUSE_NESTED;
-	/* Of two requests at once the second was counted when the first one was served. */
-	return s->full == KVMMEM_FULL_MOVE ? KVMMEM_CAUSE_REMOTE : KVMMEM_CAUSE_OTHER;
+	if (s->full == KVMMEM_FULL_ANYBODY)
+		return KVMMEM_CAUSE_OTHER;
+	if (s->migrated)
+		return KVMMEM_CAUSE_TAG;
+	/*
+	 * Of two requests at once the second was counted when the first one was served. Or
+	 * another thread had KVM load the vCPU elsewhere, for an ioctl.
+	 */
+	return s->stayed ? KVMMEM_CAUSE_REMOTE : KVMMEM_CAUSE_OTHER;
 }
 
 /**

@@ -36,8 +36,12 @@ static void one_flush_has_one_cause(struct kunit *test)
 		    .switched = true }, KVMMEM_CAUSE_TAG },
 		{ { .kind = KVMMEM_FLUSH_ALL, .full = KVMMEM_FULL_MOVE, .switched = true },
 		  KVMMEM_CAUSE_NESTED },
-		{ { .kind = KVMMEM_FLUSH_ALL, .full = KVMMEM_FULL_MOVE },
+		{ { .kind = KVMMEM_FLUSH_ALL, .full = KVMMEM_FULL_MOVE, .migrated = true,
+		    .switched = true }, KVMMEM_CAUSE_NESTED },
+		{ { .kind = KVMMEM_FLUSH_ALL, .full = KVMMEM_FULL_MOVE, .stayed = true },
 		  KVMMEM_CAUSE_REMOTE },
+		{ { .kind = KVMMEM_FLUSH_ALL, .full = KVMMEM_FULL_MOVE },
+		  KVMMEM_CAUSE_OTHER },
 		/* The guest's translations: whoever has a reason to ask. */
 		{ { .kind = KVMMEM_FLUSH_GUEST, .asker = KVMMEM_ASKER_GUEST },
 		  KVMMEM_CAUSE_GUEST },
