@@ -7,6 +7,7 @@
 #define _KVMMEM_OBSERVED_H
 
 #include <linux/jump_label.h>
+#include <linux/kconfig.h>
 #include <linux/types.h>
 
 DECLARE_STATIC_KEY_FALSE(kvmmem_observed_key);
@@ -36,13 +37,14 @@ struct kvmmem_seen {
 /**
  * kvmmem_observed - does somebody want to hear of each fault?
  *
- * A jump that is not there while nobody does.
+ * A jump that is not there while nobody does. KVMMEM_BLIND leaves that out, too: what
+ * it takes is the difference (scripts/bench).
  *
  * Return: true if so.
  */
 static __always_inline bool kvmmem_observed(void)
 {
-	return static_branch_unlikely(&kvmmem_observed_key);
+	return !__is_defined(KVMMEM_BLIND) && static_branch_unlikely(&kvmmem_observed_key);
 }
 
 int kvmmem_observe(void);

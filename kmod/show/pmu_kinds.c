@@ -7,6 +7,7 @@
 
 #include "attach/hooks.h"
 #include "compat/memory.h"
+#include "count/requests.h"
 #include "count/tlb_hooks.h"
 #include "registry/tally.h"
 #include "show/pmu_gauges.h"
@@ -142,6 +143,9 @@ bool kvmmem_pmu_kind_works(const struct kvmmem_pmu_kind *kind)
 
 	kvmmem_hooks_for_each(kinds_look_at_hook, &missing);
 	if (kind->hooks & missing)
+		return false;
+	if (kind->tallies == BIT_ULL(KVMMEM_TALLY_FLUSH + KVMMEM_CAUSE_REMOTE) &&
+	    kind->cause && !kvmmem_requests_reach_vcpus())
 		return false;
 	return !kind->cause || !kvmmem_tlb_on() || kvmmem_tlb_causes_known();
 }

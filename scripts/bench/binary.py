@@ -8,10 +8,10 @@ import subprocess
 import image
 
 # Every function on the way of an exit, but for the first one of a vCPU.
-_PATHS = re.compile(r"fault_(vmx|svm)_probe|count_special|(entry|exit)_(vmx|svm)_probe"
+_PATHS = re.compile(r"fault_(vmx|svm)_probe(_old)?|count_special|(entry|exit)_(vmx|svm)_probe(_old)?"
                     r"|kvmmem_latency_served|kvmmem_tlb_resync|change_tag|track|flushed")
 # What an exit passes that nothing has changed since the one before.
-_STRAIGHT = re.compile(r"fault_vmx_probe|(entry|exit)_vmx_probe")
+_STRAIGHT = re.compile(r"fault_vmx_probe(_old)?|(entry|exit)_vmx_probe(_old)?")
 _BAD = re.compile(r"\tlock |\txchg\s.*\(|\txadd|\tcmpxchg|\ti?div|\tmfence")
 # Another hypervisor below has to serve it.
 _DEAR = re.compile(r"\tvmread")

@@ -14,10 +14,10 @@ KERNEL_SOURCE = pathlib.Path("/usr/src/linux-source-6.1.tar.xz")
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def kvmmem(kernel):
+def kvmmem(kernel, *options):
     """kvmmem.ko of this tree, with its debug information."""
     try:
-        return kmod.build(kernel) / "kvmmem.ko"
+        return kmod.build(kernel, *options) / "kvmmem.ko"
     except kmod.BuildError as error:
         raise image.ImageError(str(error)) from error
 

@@ -60,6 +60,8 @@ TOOLS = (
     _kvmmem("flush", "kvmmem, + flush accounting", "service_time=0"),
     _kvmmem("time", "kvmmem, + service time", "flush_accounting=0"),
     _kvmmem("all", "kvmmem, everything", ""),
+    Tool("blind", "kvmmem, everything, built without events and PMU",
+         "insmod /lab/blind.ko", after="unload_kvmmem"),
     _peer("perf-stat", "perf stat -a -e kvm:kvm_page_fault",
           "perf stat -o /tmp/out -a -e kvm:kvm_page_fault", "perf"),
     _peer("perf-record", "perf record -a -e kvm:kvm_page_fault",
