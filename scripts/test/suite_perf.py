@@ -30,7 +30,7 @@ ASK = """
 # Of each kind of event some.
 GUESTS = {
     "touch": f"--pages {PAGES} --access read,write,exec --mmio 4 --rounds {ROUNDS} --drop",
-    "huge": "--pages 1024 --page-size 2m --backing thp --rounds 3 --dirty-log=1",
+    "huge": "--pages 1024 --page-size 2m --backing thp --rounds 5 --dirty-log=1 --dirty-log-off=3",
     "nested": "--pages 8 --op nested-missing --ops 10",
 }
 
@@ -219,6 +219,9 @@ def check_huge(seen):
     equal("huge_split", splits.get("dirty_log", 0), row["dirty_log_split"])
     assert row["dirty_log_split"], f"{row}"
     equal("huge_recovered", len(seen.trace.about("huge_recovered", seen.ident)), row["recovered"])
+    # Before 6.13 KVM drops the small ones, and the guest's next faults install huge ones.
+    newer = tuple(map(int, seen.release.split(".")[:2])) >= (6, 13)
+    equal("some were put back", row["recovered"] > 0, newer)
 
 
 def check_stuck(out):

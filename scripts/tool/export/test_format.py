@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 import prometheus
 from case import BACKING, DB, FLUSHES, TAGS, Tool, WEB, WEB_FAULTS, full, row, table, vm_row
 from exporting import ALL, of_vms
+from test_speed import INITIATORS
 from kvmmem_cli import exposition, metrics, parse, store
 from kvmmem_cli.snapshot import Snapshot
 
@@ -130,6 +131,29 @@ class Format(Tool):
             self.assertEqual(sum(value for series, value in found.items() if
                                  series.startswith("kvmmem_vm_memory_bytes") and end in series),
                              found[f"kvmmem_vm_size_bytes{{{end}"])
+
+    def test_closed_sets(self):
+        sets = {("fault", "ept_violations", "ept_violations_total", "access"):
+                ("read", "write", "exec"),
+                ("vpid", "flushes", "tlb_flushes_total", "cause"):
+                ("remote", "guest", "nested", "tag", "other"),
+                ("inval", "calls", "invalidations_total", "initiator"): INITIATORS,
+                ("time", "total_us", "time_lost_seconds_total", "where"):
+                ("kvm_us", "asleep_us", "user_us"),
+                ("outcome", "taken", "fault_outcomes_total", "outcome"):
+                ("fixed", "spurious", "emulated", "retried")}
+        rows, whole = {}, {}
+        for kind, total, metric, label in sets:
+            parts = {part: 7 * 10 ** at for at, part in enumerate(sets[kind, total, metric, label])}
+            whole[metric, label] = sum(parts.values())
+            rows[kind] = [row("1-1", vcpu=0, **{total: whole[metric, label]}, **parts)]
+        found = prometheus.samples(written(reading(full(
+            **{**ALL, "vm": [vm_row("1-1", "one")], "flush": [], "backing": [], "huge": [],
+               **rows}))))
+        for (metric, label), value in whole.items():
+            parts = [found[series] for series in found
+                     if re.match(f"kvmmem_vm_{metric}{{.*{label}=", series)]
+            self.assertEqual(sum(parts) * (10 ** 6 if "seconds" in metric else 1), value, metric)
 
     def test_no_two_are_called_alike(self):
         same = [vm_row("1-1", "qemu"), vm_row("2-1", "qemu"), vm_row("3-1", "one")]
