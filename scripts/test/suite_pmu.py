@@ -282,7 +282,7 @@ section intervals cat intervals
 """, check_listed, limit=60, host=HOST),
     Scenario("pmu_kinds", f"""
 load_kvm
-load_kvmmem
+keep_kvmmem
 kind() {{
     local kind=$1
     shift

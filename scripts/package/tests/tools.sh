@@ -28,6 +28,12 @@ check "it leaves no bytecode of its own" \
 $(find /usr/share/kvmmem -newer /tmp/proc/kvmmem)
 END
 
+for file in grafana/kvmmem-fleet.json grafana/kvmmem-host.json grafana/kvmmem-vm.json \
+	kvmmem.rules.yml; do
+	check "what Prometheus and Grafana want is there: $file" \
+		test -s "/usr/share/kvmmem/$file"
+done
+
 # words LINE...: what bash offers for the last word
 words() {
 	bash -c '. /usr/share/bash-completion/completions/kvmmem
