@@ -29,7 +29,7 @@ $(find /usr/share/kvmmem -newer /tmp/proc/kvmmem)
 END
 
 for file in grafana/kvmmem-fleet.json grafana/kvmmem-host.json grafana/kvmmem-vm.json \
-	kvmmem.rules.yml; do
+	prometheus/kvmmem.rules.yml; do
 	check "what Prometheus and Grafana want is there: $file" \
 		test -s "/usr/share/kvmmem/$file"
 done
