@@ -371,7 +371,8 @@ static inline bool kvmmem_vm_is_born(struct kvm *kvm)
 #ifdef KVMMEM_HAVE_VM_DEBUGFS
 	return true;
 #else
-	return !IS_ERR_OR_NULL(kvm->debugfs_dentry) && refcount_read(&kvm->users_count);
+	/* An error: it is made, but for a directory in debugfs, since another has its name. */
+	return kvm->debugfs_dentry && refcount_read(&kvm->users_count);
 #endif
 }
 

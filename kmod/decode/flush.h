@@ -96,10 +96,10 @@ static inline enum kvmmem_cause kvmmem_full_flush_cause(const struct kvmmem_flus
 	/* L2's VMCS is new, or was left on another processor. */
 	if (nested)
 		return KVMMEM_CAUSE_NESTED;
-	if (s->full == KVMMEM_FULL_ANYBODY)
-		return KVMMEM_CAUSE_OTHER;
 	if (s->migrated)
 		return KVMMEM_CAUSE_TAG;
+	if (s->full == KVMMEM_FULL_ANYBODY)
+		return KVMMEM_CAUSE_OTHER;
 	/*
 	 * Of two requests at once the second was counted when the first one was served. Or
 	 * another thread had KVM load the vCPU elsewhere, for an ioctl.

@@ -19,7 +19,7 @@ static void one_flush_has_one_cause(struct kunit *test)
 		{ { .kind = KVMMEM_FLUSH_ALL, .moved = true,
 		    .asker = KVMMEM_ASKER_GUEST }, KVMMEM_CAUSE_TAG },
 		{ { .kind = KVMMEM_FLUSH_ALL }, KVMMEM_CAUSE_OTHER },
-		{ { .kind = KVMMEM_FLUSH_ALL, .migrated = true }, KVMMEM_CAUSE_OTHER },
+		{ { .kind = KVMMEM_FLUSH_ALL, .migrated = true }, KVMMEM_CAUSE_TAG },
 		{ { .kind = KVMMEM_FLUSH_ALL, .asker = KVMMEM_ASKER_NESTED },
 		  KVMMEM_CAUSE_NESTED },
 		/* AMD: nobody else asks for one. */

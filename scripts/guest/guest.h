@@ -79,6 +79,8 @@ struct options {
 	unsigned int nr_pin;
 	bool alias;		/* one more slot on the first one's memory */
 	bool display;		/* one more slot that is logged, and not touched */
+	bool ioeventfd;		/* behind --mmio, which writes then */
+	unsigned int mmio_ms;
 	bool plug;		/* memory comes where MMIO was; not foretold */
 	unsigned int punch;	/* drop every so many pages; 0: none */
 	int advice;		/* madvise() after the run; -1: none */
@@ -216,6 +218,7 @@ void prefault_memory(struct vm *vm);
 bool needs_prefault(const struct options *opt);
 void set_dirty_log(struct vm *vm, bool on);
 void plug_memory(struct vm *vm);
+void set_eventfds(struct vm *vm);
 void advise_memory(struct vm *vm);
 void punch_memory(struct vm *vm);
 void print_slots(const struct vm *vm);

@@ -79,6 +79,8 @@ static void setup_vm(struct vm *vm, const struct options *opt,
 	check_drop(vm);
 	build_tables(vm);
 	register_slots(vm);
+	if (opt->ioeventfd)
+		set_eventfds(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		create_vcpu(&vm->vcpu[i]);
 	pthread_barrier_init(&vm->barrier, NULL, vm->nr_vcpus);

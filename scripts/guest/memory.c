@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -217,6 +218,22 @@ void plug_memory(struct vm *vm)
 	map_own(&vm->plugged, MMIO_GPA, vm->opt->mmio_pages * PAGE);
 	vm->plugged.id = vm->opt->slots + 1 + vm->opt->alias + vm->opt->display;
 	set_region(vm, &vm->plugged, vm->plugged.size);
+}
+
+/* As virtio does for its doorbells: of any length, so that KVM need not look. */
+void set_eventfds(struct vm *vm)
+{
+	struct kvm_ioeventfd event = { .addr = MMIO_GPA };
+	unsigned long i;
+
+	if (ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_IOEVENTFD_ANY_LENGTH) <= 0)
+		die(EXIT_LACKING, "KVM has no eventfds for writes of any length");
+	event.fd = eventfd(0, EFD_CLOEXEC);
+	if (event.fd < 0)
+		die_errno("eventfd");
+	for (i = 0; i < vm->opt->mmio_pages; i++, event.addr += PAGE)
+		if (ioctl(vm->fd, KVM_IOEVENTFD, &event))
+			die_errno("KVM_IOEVENTFD");
 }
 
 static void unmap_slot(struct slot *slot)

@@ -51,6 +51,8 @@ static const char help[] =
 "  --mmio N            N reads of an address without memory, in each round\n"
 "  --mmio-pages M      over M different pages (1)\n"
 "  --plug              and after round 1 memory comes there\n"
+"  --ioeventfd         or N writes, and KVM serves them by an eventfd\n"
+"  --mmio-ms MS        the VMM takes so long for each\n"
 "  --walk              map each page by a page table of its own\n"
 "  --mode long|flat    64-bit with page tables, or 32-bit without (long)\n"
 "  --op OP --ops N     N times cr3, invlpg, invpcid, cr4pge, hlt, io, spin,\n"
@@ -89,6 +91,7 @@ enum {
 	O_MMIO_PAGES, O_WALK, O_MODE, O_OP, O_OPS, O_STEAL, O_VCPUS, O_SHARE,
 	O_TURNS, O_PIN, O_MIGRATE, O_VMS, O_FOREVER, O_SECONDS, O_CREATE,
 	O_THEN, O_HOLD, O_CLOSE, O_ALIAS, O_DISPLAY, O_PLUG, O_COME_BACK, O_PUNCH,
+	O_IOEVENTFD, O_MMIO_MS,
 	O_FAIL, O_HARVEST, O_MANUAL, O_RING, O_EACH, O_HELP,
 };
 
@@ -115,6 +118,7 @@ static const struct option longopts[] = {
 	{ "then", 1, 0, O_THEN }, { "hold", 1, 0, O_HOLD },
 	{ "close-then-hold", 0, 0, O_CLOSE },
 	{ "alias", 0, 0, O_ALIAS }, { "display", 0, 0, O_DISPLAY },
+	{ "ioeventfd", 0, 0, O_IOEVENTFD }, { "mmio-ms", 1, 0, O_MMIO_MS },
 	{ "plug", 0, 0, O_PLUG }, { "come-back", 0, 0, O_COME_BACK },
 	 { "punch", 1, 0, O_PUNCH },
 	{ "fail-entry", 0, 0, O_FAIL }, { "help", 0, 0, O_HELP },
@@ -384,6 +388,12 @@ void parse_options(int argc, char **argv, struct options *opt)
 			break;
 		case O_PLUG:
 			opt->plug = true;
+			break;
+		case O_IOEVENTFD:
+			opt->ioeventfd = true;
+			break;
+		case O_MMIO_MS:
+			opt->mmio_ms = number("mmio-ms", optarg, 1, 10000);
 			break;
 		case O_COME_BACK:
 			opt->come_back = true;

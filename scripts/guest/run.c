@@ -107,6 +107,8 @@ static void run_phase(struct vcpu *vcpu, const struct phase *phase)
 			break;
 		case KVM_EXIT_MMIO:
 			vcpu->mmio_exits++;
+			if (vcpu->vm->opt->mmio_ms)
+				usleep(vcpu->vm->opt->mmio_ms * 1000);
 			memset(run->mmio.data, 0, sizeof(run->mmio.data));
 			break;
 		case KVM_EXIT_DIRTY_RING_FULL:
@@ -226,7 +228,8 @@ static void touch_mmio(struct vcpu *vcpu)
 	unsigned long i;
 
 	for (i = 0; vcpu->index == 0 && i < opt->mmio / opt->mmio_pages; i++)
-		touch_range(vcpu, ACC_READ, MMIO_GPA, opt->mmio_pages, PAGE);
+		touch_range(vcpu, opt->ioeventfd ? ACC_WRITE : ACC_READ, MMIO_GPA,
+			    opt->mmio_pages, PAGE);
 }
 
 static void first_round(struct vcpu *vcpu)

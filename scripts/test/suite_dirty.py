@@ -80,6 +80,10 @@ class Migration:
         if done:
             each = 1000 * after["time_us"] / done
             assert 100 < each < 10_000_000, f"{each} ns a fault"
+        outcome, = ProcFile(self.sections["end"]).rows["outcome"]
+        if outcome["fast"] is not None and mode == "log":
+            # A page that is only write-protected is given back without KVM's lock.
+            assert outcome["fast"] > 0 or not done, outcome
         if not self.told:
             equal("split_2m", after["split_2m"], None)
             equal("recovered_2m", after["recovered_2m"], None)
@@ -176,6 +180,9 @@ def check_meanwhile(out):
             last[row["vm"]] = row
     assert "log" in seen and len(last) >= 3, f"{len(last)} VMs were seen, {seen}"
     found = {one["id"]: one["protection"] for one in out.records("guests", "expect")}
+    if not features.mappings_are_told(out["host"]):
+        # 5.10 protects huge mappings, whatever is dirty at first.
+        found = dict.fromkeys(found, max(found.values()))
     assert all(row["write_faults"] <= found[vm] for vm, row in last.items()), last
 
 
@@ -212,6 +219,7 @@ section logged cat logged
     Scenario("dirty_meanwhile", f"""
 load_kvm
 load_kvmmem backing_max_age_ms=0
+section host uname -r
 run() {{
     for i in $(seq 8); do kvmguest --pages 2048 --backing thp {ROUNDS} "$@"; done
 }}

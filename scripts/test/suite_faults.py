@@ -131,6 +131,45 @@ done
 
 SCENARIOS = [with_kvmmem(one) for one in suite_lab.SCENARIOS
              if one.check is suite_lab.check_guests]
+
+
+def check_devices(out):
+    """Devices behind eventfds and slow ones: MMIO, and no part of the time of faults."""
+    for guest in ("eventfd", "slow"):
+        expect, = out.records(f"guest {guest}", "expect ")
+        result, = out.records(f"guest {guest}", "result ")
+        proc = procfile.ProcFile(out[f"proc {guest}"])
+        row = proc.find("fault", vm=expect["id"])
+        equal(f"{guest}: ept_violations", row["ept_violations"], expect["violations"])
+        equal(f"{guest}: mmio", row["mmio"], 32)
+        equal(f"{guest}: exits to the VMM", result["mmio_exits"], 32 if guest == "slow" else 0)
+        time = proc.find("time", vm=expect["id"])
+        equal(f"{guest}: served", time["served"], row["ept_violations"])
+        assert time["total_us"] < 32 * 40 * 1000 / 2, f"{guest}: {time}"
+        for one in procfile.table(out[f"audit {guest}"]):
+            equal(f"{guest}: audit of {one['counter']}", one["difference"], 0)
+    hooks = {row["name"]: row["events"] for row in procfile.table(out["hooks"])}
+    # The first access to a page is a fault; on AMD each has the instruction emulated.
+    equal("seen without an instruction", hooks["kvm_fast_mmio"],
+          0 if "amd" in out["vendor"] else 28)
+
+
+DEVICES = """
+load_kvm
+load_kvmmem
+section vendor kvm_vendor
+device() {
+    local name=$1
+    shift
+    section "guest $name" kvmguest --pages 8 --mmio 32 --mmio-pages 4 "$@" --then "
+        section 'proc $name' cat /proc/kvmmem
+        section 'audit $name' cat /sys/kernel/debug/kvmmem/audit"
+}
+device eventfd --ioeventfd
+section hooks cat /sys/kernel/debug/kvmmem/hooks
+device slow --mmio-ms 40
+"""
+SCENARIOS.append(suite_lab.Scenario("faults_devices", DEVICES, check_devices, limit=60))
 # On 5.10 nothing tells of an entry that is too old.
 SCENARIOS.append(suite_lab.Scenario("faults_plugged", PLUGGED, check_plugged, limit=60,
                                     kernels=("6.1", "6.12", "7.3")))

@@ -115,10 +115,10 @@ def check_growing(out):
         assert all(row["ept_violations"] >= 64 for row in ended), text
     assert len(ended) == 64, "fewer than there were"
     last = total(ProcFile(out["over"]))
-    equal("vms_ended", last["vms_ended"], 2 * 60)
-    equal("vcpus_ended", last["vcpus_ended"], 2 * 60)
+    equal("vms_ended", last["vms_ended"], 2 * 80)
+    equal("vcpus_ended", last["vcpus_ended"], 2 * 80)
     found = [record["violations"] for name in ("first", "second") for record in out.records(name)]
-    equal("guests", len(found), 2 * 60)
+    equal("guests", len(found), 2 * 80)
     equal("ept_violations", last["ept_violations"], sum(found))
 
 
@@ -176,7 +176,7 @@ load_kvm
 load_kvmmem
 run() {
     for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 \
-            21 22 23 24 25 26 27 28 29 30; do
+            21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40; do
         kvmguest --pages 64 --vms 2
     done | grep '^expect'
 }

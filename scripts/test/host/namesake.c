@@ -46,6 +46,9 @@ int main(int argc, char **argv)
 		same += vm == old;
 		pthread_join(thread, NULL);
 	}
+	/* On 5.10 kvmmem hears of a VM by its first vCPU or slot. */
+	if (ioctl(vm, KVM_CREATE_VCPU, 0) < 0)
+		return 1;
 	printf("born=%d same=%d\n", i, same);
 	fflush(stdout);
 	return system(argv[2]) ? 1 : 0;
