@@ -23,11 +23,8 @@
 #include "attach/hooks.h"
 #include "compat/dirty.h"
 #include "compat/guest.h"
-#include "count/latency.h"
 #include "count/mmio.h"
-#include "count/violation.h"
 #include "decode/value.h"
-#include "registry/observed.h"
 #include "registry/tally.h"
 
 static struct kvmmem_hook_group emulate_group;
@@ -222,30 +219,12 @@ void kvmmem_mmio_made(struct kvm_vcpu *vcpu)
 	rec->fault_exit = vcpu->stat.exits;
 }
 
-/* Memory has come where an entry says that there is a device: a fault on memory. */
-static void mmio_plugged(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gpa,
-			 unsigned int class)
-{
-	rec->fault[class]++;
-	kvmmem_tally(rec->vm, KVMMEM_TALLY_FAULT + class, 1);
-	if (vcpu->arch.hflags & HF_GUEST_MASK) {
-		rec->l2++;
-		kvmmem_tally(rec->vm, KVMMEM_TALLY_L2, 1);
-	}
-	kvmmem_latency_fault(rec, class);
-	if (kvmmem_observed())
-		kvmmem_violation_begin(rec, vcpu, gpa, class);
-}
-
-static u64 mmio_gpa(const struct kvm_vcpu *vcpu)
-{
-	return kvmmem_cpu_is_svm() || kvmmem_vcpu_has_vmcs(vcpu) ?
-	       kvmmem_vcpu_fault_gpa(vcpu, KVMMEM_UNKNOWN) : KVMMEM_UNKNOWN;
-}
-
 /* Intel: is the access one to memory now? */
-static bool mmio_is_memory(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gpa)
+static bool mmio_is_memory(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
 {
+	u64 gpa = kvmmem_vcpu_has_vmcs(vcpu) ?
+		  kvmmem_vcpu_fault_gpa(vcpu, KVMMEM_UNKNOWN) : KVMMEM_UNKNOWN;
+
 	return gpa != KVMMEM_UNKNOWN && !kvmmem_vcpu_is_nested_tdp(vcpu) &&
 	       !kvmmem_mmio_is(rec, vcpu, gpa >> PAGE_SHIFT);
 }
@@ -259,37 +238,36 @@ static bool mmio_is_memory(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 g
  * exit does not say what the access was; KVM takes it for a read, too.
  *
  * Context: a hook in the vCPU's thread.
+ *
+ * Return: KVMMEM_FAULT_PLUGGED and the class of a fault on memory, which has come there
+ * and is still to be counted; otherwise 0.
  */
-void kvmmem_mmio_checked(struct kvm_vcpu *vcpu, bool stale)
+unsigned int kvmmem_mmio_checked(struct kvm_vcpu *vcpu, bool stale)
 {
 	struct kvmmem_vcpu *rec = kvmmem_vcpu_of_hook(vcpu);
 	bool counted;
-	u64 gpa;
 
 	if (!rec || mmio_is_counted(rec, vcpu) || (rec->special & KVMMEM_VCPU_NO_BASE))
-		return;
+		return 0;
+	/* On AMD, and under shadow paging, the fault probe has counted the access. */
 	counted = kvmmem_cpu_is_svm() || (rec->special & KVMMEM_VCPU_SHADOW);
 	if (rec->fault_class & KVMMEM_FAULT_PLUGGED) {
-		unsigned int class = rec->fault_class & ~KVMMEM_FAULT_PLUGGED;
+		unsigned int plugged = rec->fault_class;
 
-		rec->fault_class = class;
-		if (stale)
-			mmio_plugged(rec, vcpu, mmio_gpa(vcpu), class);
-		else
-			mmio_count(rec);
+		rec->fault_class = 0;
 		rec->fault_exit = vcpu->stat.exits;
-		return;
+		if (stale)
+			return plugged;
+		mmio_count(rec);
+		return 0;
 	}
 	if (!stale)
-		return;
+		return 0;
 	rec->fault_exit = vcpu->stat.exits;
-	gpa = counted ? KVMMEM_UNKNOWN : mmio_gpa(vcpu);
-	if (mmio_is_memory(rec, vcpu, gpa)) {
-		mmio_plugged(rec, vcpu, gpa, 0);
-		return;
-	}
-	/* On AMD, and under shadow paging, the fault probe has counted the access. */
+	if (!counted && mmio_is_memory(rec, vcpu))
+		return KVMMEM_FAULT_PLUGGED;
 	if (!counted)
 		mmio_count(rec);
 	rec->mmio_stale++;
+	return 0;
 }

@@ -179,10 +179,30 @@ static __always_inline void mmio_fast(struct kvm_vcpu *vcpu)
 	kvmmem_mmio_fast(vcpu);
 }
 
+/* Memory has come where KVM's entry said that there is a device: a fault on memory. */
+static noinline void fault_plugged(struct kvm_vcpu *vcpu, unsigned int class)
+{
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_of_hook(vcpu);
+
+	rec->fault[class]++;
+	kvmmem_tally(rec->vm, KVMMEM_TALLY_FAULT + class, 1);
+	if (vcpu->arch.hflags & HF_GUEST_MASK) {
+		rec->l2++;
+		kvmmem_tally(rec->vm, KVMMEM_TALLY_L2, 1);
+	}
+	kvmmem_latency_fault(rec, class);
+	if (kvmmem_observed())
+		kvmmem_violation_begin(rec, vcpu, kvmmem_vcpu_fault_gpa(vcpu, 0), class);
+}
+
 static __always_inline void mmio_check(struct kvm_vcpu *vcpu, bool stale)
 {
+	unsigned int plugged;
+
 	kvmmem_hook_seen(KVMMEM_HOOK_CHECK_MMIO);
-	kvmmem_mmio_checked(vcpu, stale);
+	plugged = kvmmem_mmio_checked(vcpu, stale);
+	if (plugged)
+		fault_plugged(vcpu, plugged & ~KVMMEM_FAULT_PLUGGED);
 }
 
 static __always_inline void mmio_mark(struct kvm_vcpu *vcpu)

@@ -50,7 +50,8 @@ void kvmmem_stuck_look(struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu, u64
 {
 	struct kvmmem_stuck *stuck = &rec->stuck;
 	/* They are only compared, so half of the bits will do. L1 mends what it is given. */
-	u32 state = hash_64(kvmmem_vcpu_state(vcpu), 32), fixed = kvmmem_vcpu_fixed(vcpu) + rec->reflected;
+	u32 state = hash_64(kvmmem_vcpu_state(vcpu), 32);
+	u32 fixed = kvmmem_vcpu_fixed(vcpu) + rec->reflected;
 	u64 page = addr >> PAGE_SHIFT, now = ktime_get_mono_fast_ns();
 
 	if (stuck->page == page && stuck->state == state && stuck->fixed == fixed) {

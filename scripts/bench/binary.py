@@ -8,7 +8,8 @@ import subprocess
 import image
 
 # Every function on the way of an exit, but for the first one of a vCPU.
-_PATHS = re.compile(r"fault_(vmx|svm)_probe(_old)?|count_special|(entry|exit)_(vmx|svm)_probe(_old)?"
+_PATHS = re.compile(r"fault_(vmx|svm)_probe(_old)?|count_special"
+                    r"|(entry|exit)_(vmx|svm)_probe(_old)?"
                     r"|kvmmem_latency_served|kvmmem_tlb_resync|change_tag|track|flushed")
 # What an exit passes that nothing has changed since the one before.
 _STRAIGHT = re.compile(r"fault_vmx_probe(_old)?|(entry|exit)_vmx_probe(_old)?")
