@@ -371,8 +371,8 @@ static inline bool kvmmem_vm_is_born(struct kvm *kvm)
 #ifdef KVMMEM_HAVE_VM_DEBUGFS
 	return true;
 #else
-	/* An error: it is made, but for a directory in debugfs, since another has its name. */
-	return kvm->debugfs_dentry && refcount_read(&kvm->users_count);
+	/* One whose name in debugfs was taken has no directory. */
+	return refcount_read(&kvm->users_count);
 #endif
 }
 

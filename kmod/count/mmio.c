@@ -23,6 +23,7 @@
 #include "attach/hooks.h"
 #include "compat/dirty.h"
 #include "compat/guest.h"
+#include "count/away.h"
 #include "count/mmio.h"
 #include "decode/value.h"
 #include "registry/tally.h"
@@ -180,19 +181,27 @@ void kvmmem_mmio_emulated(struct kvm_vcpu *vcpu, u64 gpa)
 /* Does KVM handle a fault, and not what somebody else wants to be mapped? */
 static bool mmio_is_fault(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu)
 {
+	bool shadow = rec->special & KVMMEM_VCPU_SHADOW;
 	const struct vmcb *vmcb;
 	unsigned long reason;
 
-	if (rec->special & KVMMEM_VCPU_SHADOW)
-		return true;
+	/* L1 resumes its guest, whose last exit may have been a fault; or it is for an ioctl. */
+	if (((vcpu->arch.hflags ^ rec->hflags) & HF_GUEST_MASK) ||
+	    (kvmmem_away_on() && rec->exit_tsc > KVMMEM_NO_EXIT && !kvmmem_away_stayed(rec)))
+		return false;
 	if (kvmmem_cpu_is_svm()) {
 		vmcb = kvmmem_svm_vmcb(vcpu);
-		return !kvmmem_vmcb_is_good(vmcb) ||
-		       kvmmem_decode_reflected(true, vmcb->control.exit_code);
+		if (!kvmmem_vmcb_is_good(vmcb))
+			return true;
+		return shadow ? vmcb->control.exit_code == SVM_EXIT_EXCP_BASE + PF_VECTOR :
+				kvmmem_decode_reflected(true, vmcb->control.exit_code);
 	}
 	reason = kvmmem_vcpu_has_vmcs(vcpu) ?
 		 kvmmem_vmread(KVMMEM_VMCS_EXIT_REASON, U32_MAX) : U32_MAX;
-	return reason == U32_MAX || kvmmem_decode_reflected(false, reason);
+	if (reason == U32_MAX)
+		return true;
+	return shadow ? (reason & 0xffff) == EXIT_REASON_EXCEPTION_NMI :
+			kvmmem_decode_reflected(false, reason);
 }
 
 /**
@@ -227,6 +236,22 @@ static bool mmio_is_memory(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu)
 
 	return gpa != KVMMEM_UNKNOWN && !kvmmem_vcpu_is_nested_tdp(vcpu) &&
 	       !kvmmem_mmio_is(rec, vcpu, gpa >> PAGE_SHIFT);
+}
+
+/**
+ * kvmmem_mmio_is_checked - will kvmmem_mmio_checked() be called for this fault?
+ * @vcpu: the vCPU, which the calling thread runs
+ *
+ * KVM says nothing of the comparison while a slot is changing.
+ *
+ * Context: the fault probe.
+ *
+ * Return: true if so.
+ */
+bool kvmmem_mmio_is_checked(const struct kvm_vcpu *vcpu)
+{
+	return KVMMEM_KVM_COUNTS_FAULTS && kvmmem_hook_attached(&check_hook) &&
+	       !(kvmmem_vcpu_slots(vcpu)->generation & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
 }
 
 /**

@@ -32,6 +32,7 @@ bool kvmmem_mmio_is(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn);
 void kvmmem_mmio_fast(struct kvm_vcpu *vcpu);
 void kvmmem_mmio_emulated(struct kvm_vcpu *vcpu, u64 gpa);
 void kvmmem_mmio_made(struct kvm_vcpu *vcpu);
+bool kvmmem_mmio_is_checked(const struct kvm_vcpu *vcpu);
 unsigned int kvmmem_mmio_checked(struct kvm_vcpu *vcpu, bool stale);
 
 /**

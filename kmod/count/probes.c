@@ -86,7 +86,7 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 	if (class == KVMMEM_FAULT_MMIO && !(rec->special & KVMMEM_VCPU_SHADOW) &&
 	    !kvmmem_vcpu_is_nested_tdp(vcpu) && !kvmmem_mmio_is(rec, vcpu, addr >> PAGE_SHIFT)) {
 		class = kvmmem_decode_svm(code & ~(KVMMEM_PF_RSVD | KVMMEM_PF_PRESENT));
-		if (KVMMEM_KVM_COUNTS_FAULTS) {
+		if (kvmmem_mmio_is_checked(vcpu)) {
 			rec->fault_class = class | KVMMEM_FAULT_PLUGGED;
 			return;
 		}

@@ -285,7 +285,7 @@ void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 	/* A count that was cleared and has grown since shows requests, too. */
 	signs.remote = kvmmem_requests_reach_vcpus() && requests && requests != rec->remote_seen;
 	signs.moved = vcpu->cpu != rec->flush_cpu;
-	signs.migrated = migrations != rec->migrations;
+	signs.migrated = !kvmmem_cpu_is_svm() && migrations != rec->migrations;
 	signs.stayed = kvmmem_away_stayed(rec);
 	signs.switched = rec->entered &&
 			 ((vcpu->arch.hflags ^ rec->hflags) & HF_GUEST_MASK);
