@@ -33,16 +33,16 @@ _cell() {
 start_vms() {
 	local left=$1 vcpus=$2 n
 	mkfifo /tmp/hold
-	: >/tmp/held
 	_guests=
 	while [ "$left" -gt 0 ]; do
 		n=$((left < 64 ? left : 64))
-		kvmguest --vms $n --vcpus "$vcpus" --pages 8 --hold /tmp/hold >>/tmp/held &
+		kvmguest --vms $n --vcpus "$vcpus" --pages 8 --hold /tmp/hold >/tmp/held.$left &
 		_guests="$_guests $!"
 		left=$((left - n))
 	done
 	n=0
-	while [ "$(grep -c '^result' /tmp/held)" -lt "$1" ]; do
+	# A file each: what several append to one may be torn.
+	while [ "$(cat /tmp/held.* | grep -c '^result')" -lt "$1" ]; do
 		n=$((n + 1))
 		[ $n -lt 3000 ] || fail "the VMs do not come up"
 		sleep 0.1
@@ -54,7 +54,7 @@ stop_vms() {
 	# shellcheck disable=SC2086	# several words
 	kill $_guests
 	wait || true
-	rm /tmp/hold
+	rm /tmp/hold /tmp/held.*
 }
 
 # The values of /proc/kvmmem that KVM's debugfs has too, a file each.
