@@ -129,7 +129,8 @@ def in_user_and_asleep(seen):
     Since when the process had it is not known, so what it did not sleep is the process's."""
     near("user_us", seen.time["user_us"], PAGES * MS * 1000, 0.5)
     near("asleep_us", seen.time["asleep_us"], PAGES * MS * 1000, 0.5)
-    assert seen.time["kvm_us"] < MS * 1000, f"{seen.time}"
+    # It was half of all when the process's time was taken for KVM's.
+    assert seen.time["kvm_us"] < seen.time["total_us"] / 8, f"{seen.time}"
 
 
 def beside(seen):
