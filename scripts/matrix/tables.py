@@ -46,7 +46,6 @@ _COLUMNS = (
     ("stuck vCPUs", "time stuck"),
     ("huge mappings that come and go", "huge installed"),
     ("writes to logged pages", "dirty write_faults"),
-    ("splits for a log", "dirty split_2m"),
 )
 
 
