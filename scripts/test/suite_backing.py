@@ -397,7 +397,8 @@ SCENARIOS = [
                      unfaulted_kb=0),
                flows(installed=4, zapped=0, nx_split=0, dirty_log_split=0, recovered=0,
                      table_zapped=None))),
-    guest("thp_dropped", "--pages 2048 --backing thp --rounds 3 --drop",
+    # What is taken away is seen from some moments after the VM's birth on.
+    guest("thp_dropped", "--pages 2048 --backing thp --rounds 3 --drop --each 'sleep 0.5'",
           flows(installed=12, zapped=8, nx_split=0, dirty_log_split=0, recovered=0)),
     guest("hugetlb", "--pages 1024 --backing hugetlb2m",
           slot1(kind="hugetlb", host_2m_kb=4 * MB, ept_2m_kb=4 * MB), before=HUGETLB),
