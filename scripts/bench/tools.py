@@ -43,7 +43,7 @@ def _peer(name, title, wrap="", program="", **more):
 
 def _own(name, title, wrap, program):
     """kvmmem's own events; what kvmmem itself takes is in the figure."""
-    return _peer(name, f"kvmmem, everything, and {title}", wrap, program,
+    return _peer(name, f"kvmmem and {title}", wrap, program,
                  before="load_kvmmem", after="unload_kvmmem")
 
 
