@@ -71,7 +71,9 @@ def _memory(vm, width):
         yield (f"  {'gap':12}slot {row['slot']} at {row.get('gpa')}: {show_size(row['gap_kb'])}, "
                f"{row.get('cause') or '-'}")
     if vm.nodes:
-        yield f"  {'NUMA nodes':12}{vm.nodes}"
+        near = "" if vm.local_kb is None else ", ".join(
+            f"{show_size(kb)} {where}" for kb, where in zip(vm.local_kb, ("local", "remote")))
+        yield f"  {'NUMA nodes':12}{vm.nodes}  {near}".rstrip()
     yield from _logging(vm)
 
 

@@ -64,6 +64,16 @@ class Vm:
         return " ".join(f"{row.get('node')}:{row['mem_kb'] / whole:.0%}"
                         for row in rows) if whole else None
 
+    @property
+    def local_kb(self):
+        """(KiB where its vCPUs run, KiB elsewhere), by their share on each node; or None."""
+        rows = self.rows["numa"]
+        if not rows or None in [row.get(name) for row in rows for name in ("mem_kb", "vcpu_pct")]:
+            return None
+        whole = sum(row["mem_kb"] for row in rows)
+        local = round(sum(row["mem_kb"] * row["vcpu_pct"] / 100 for row in rows))
+        return local, whole - local
+
     def value(self, column):
         """What this VM has in a column of the table."""
         if column.kind == "self":

@@ -113,8 +113,11 @@ class Top(Tool):
                          table("service", {"vcpu": 0, "total_ns": 0},
                                {"vcpu": 1, "total_ns": 5000000}))
         headers = {"inval": "vm calls vmm reclaim ksm refaults".split(),
-                   "time": "vm total_us kvm_us asleep_us user_us p50_ns p99_ns max_ns".split()}
-        self.put(full(kinds=("vm", "fault", "flush", "vpid", "backing", "inval", "time"),
+                   "time": "vm total_us kvm_us asleep_us user_us p50_ns p99_ns max_ns".split(),
+                   "numa": "vm node mem_kb table_kb vcpu_pct".split()}
+        self.put(full(kinds=("vm", "fault", "flush", "vpid", "backing", "inval", "time", "numa"),
+                      numa=[row("4121-11", node=0, mem_kb=3 << 20, vcpu_pct=75),
+                            row("4121-11", node=1, mem_kb=1 << 20, vcpu_pct=25)],
                       headers=headers, inval=[row("4121-11", calls=10, ksm=8, vmm=2)],
                       backing=[{**BACKING[0], "ept_2m_kb": 40960}, BACKING[1]],
                       time=[row("4121-11", p50_ns=700)]))
@@ -123,6 +126,8 @@ class Top(Tool):
         self.keys("Enter")
         text = self.wait(r"slot 1 at 0x1000: 64.0M, misaligned-slot(.*\n)*.*Memory taken away")
         self.assertRegex(text, r"host +\[\.+=+\] 4K 10.0M  2M 30.0M  1G 0")
+        # 3 of 4 accesses are to 3G that are there, one to 1G that is.
+        self.assertIn("0:75% 1:25%  2.5G local, 1.5G remote", text)
         self.assertRegex(text, r"KVM +\[\.+=+\] 4K 40.0M  2M 40.0M")
         self.assertIn("! KVM can never map 64.0M of its memory by huge pages", text)
         self.assertRegex(text, r"from 256ns +10 #\n +from 512ns +1.00k #####")
