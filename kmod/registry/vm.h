@@ -101,7 +101,7 @@ struct kvmmem_question {
  * @slot: index in the table of VMs
  * @mode: enum kvmmem_mode
  * @is_tdx: its vCPUs have no VMCS that the host could read
- * @hides_mmio: its devices are not asked by faults; set by then at its first fault
+ * @hides_mmio: its accesses to devices are no faults; of SEV-ES known by its first fault
  * @id: "<pid>-<fd>", the key of all rows
  * @padded_id: the same for rows, with blanks behind and no end
  * @id_len: characters of it
