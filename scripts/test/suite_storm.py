@@ -50,8 +50,8 @@ STORMS = (
     Storm("toggle", "load pause_ms=80", ("toggle", "toggle"), 300, 900),
     # Processes die while their notifiers come and go.
     Storm("notifier", "load pause_ms=60",
-          ("guest", "vms kids=2 live_ms=20 rest_ms=5", "kill", "fork", "toggle only=3"), 300, 900),
-    Storm("load", "load", ("guest", "guest", "read", "toggle", "vms kids=1"), 1000, 3000),
+          ("guest", "vms kids=2 live_ms=20 rest_ms=5", "kill", "fork", "toggle only=3"), 300, 1500),
+    Storm("load", "load", ("guest", "guest", "read", "toggle", "vms kids=1"), 1000, 4500),
     Storm("reload", "reload", ("read", "toggle", "vms kids=1 rest_ms=400"), 200, 2400),
     Storm("vms", "vms kids=4 live_ms=20 rest_ms=5", ("read", "toggle", "kill"), 2000, 1200),
     # More at once than the reserve holds; each vCPU is entered, so what is missed shows.
@@ -62,7 +62,7 @@ STORMS = (
     # The kernels that look for mistakes have no PARAVIRT, so page tables are freed there
     # without waiting for RCU.
     Storm("share", "share", ("read", "read", "kill"), 20000, 900),
-    Storm("tracer", "load pause_ms=400", ("tracer", "bpf", "guest", "vms kids=1"), 100, 1200),
+    Storm("tracer", "load pause_ms=400", ("tracer", "bpf", "guest", "vms kids=1"), 100, 1500),
     Storm("scribble", "scribble", ("guest", "read", "peek"), 100000, 3000),
     Storm("peek", "peek", ("guest", "peek", "peek", "toggle"), 100000, 3000),
 )
