@@ -3,6 +3,7 @@
  * Called when a trace event is switched on and off, which can be before kvmmem has
  * started and after it has stopped.
  */
+#include <linux/capability.h>
 #include <linux/mutex.h>
 
 #include "registry/observed.h"
@@ -14,17 +15,45 @@ static DEFINE_MUTEX(stuck_mutex);
 static void (*stuck_begin)(void);	/* stuck_mutex */
 static bool stuck_wanted;		/* stuck_mutex */
 
+static bool ready;
+
+/**
+ * kvmmem_trace_ready - from here on perf asks by itself who may open an event
+ *
+ * Context: any.
+ */
+void kvmmem_trace_ready(void)
+{
+	WRITE_ONCE(ready, true);
+}
+
+/**
+ * kvmmem_trace_allowed - may a trace event be switched on?
+ *
+ * Events are there before any of kvmmem's code runs, and until then perf lets anybody
+ * open one, which keeps kvmmem loaded: see kvmmem_trace_init(). Context: any.
+ *
+ * Return: 0 or -EACCES.
+ */
+int kvmmem_trace_allowed(void)
+{
+	return READ_ONCE(ready) || perfmon_capable() ? 0 : -EACCES;
+}
+
 /**
  * kvmmem_observe - one more wants to hear of each fault
  *
  * Context: may sleep.
  *
- * Return: 0.
+ * Return: 0 or an errno.
  */
 int kvmmem_observe(void)
 {
-	static_branch_inc(&kvmmem_observed_key);
-	return 0;
+	int err = kvmmem_trace_allowed();
+
+	if (!err)
+		static_branch_inc(&kvmmem_observed_key);
+	return err;
 }
 
 /**
@@ -42,10 +71,14 @@ void kvmmem_unobserve(void)
  *
  * Context: may sleep.
  *
- * Return: 0.
+ * Return: 0 or an errno.
  */
 int kvmmem_stuck_wanted(void)
 {
+	int err = kvmmem_trace_allowed();
+
+	if (err)
+		return err;
 	mutex_lock(&stuck_mutex);
 	WRITE_ONCE(stuck_wanted, true);
 	if (stuck_begin)

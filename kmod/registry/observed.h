@@ -47,6 +47,8 @@ static __always_inline bool kvmmem_observed(void)
 	return !__is_defined(KVMMEM_BLIND) && static_branch_unlikely(&kvmmem_observed_key);
 }
 
+void kvmmem_trace_ready(void);
+int kvmmem_trace_allowed(void);
 int kvmmem_observe(void);
 void kvmmem_unobserve(void);
 void kvmmem_trace_init(void);

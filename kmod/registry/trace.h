@@ -50,23 +50,24 @@ TRACE_EVENT_FN(ept_violation,
 			 __entry->outcome, __entry->page, __entry->ns),
 	       kvmmem_observe, kvmmem_unobserve);
 
-TRACE_EVENT(tlb_flush,
-	    TP_PROTO(const struct kvmmem_vcpu *rec, const char *cause, u64 count),
-	    TP_ARGS(rec, cause, count),
-	    TP_STRUCT__entry(__field(u64, count)
-			     __field(int, pid)
-			     __field(int, fd)
-			     __field(u32, vcpu)
-			     __field(int, tag)
-			     __array(char, cause, 8)),
-	    TP_fast_assign(__entry->count = count;
-			   __entry->pid = rec->vm->tgid;
-			   __entry->fd = rec->vm->fd;
-			   __entry->vcpu = rec->id;
-			   __entry->tag = rec->now->tag;
-			   strscpy_pad(__entry->cause, cause, sizeof(__entry->cause));),
-	    TP_printk("vm=%d-%d vcpu=%u tag=%d cause=%s count=%llu", __entry->pid, __entry->fd,
-		      __entry->vcpu, __entry->tag, __entry->cause, __entry->count));
+TRACE_EVENT_FN(tlb_flush,
+	       TP_PROTO(const struct kvmmem_vcpu *rec, const char *cause, u64 count),
+	       TP_ARGS(rec, cause, count),
+	       TP_STRUCT__entry(__field(u64, count)
+				__field(int, pid)
+				__field(int, fd)
+				__field(u32, vcpu)
+				__field(int, tag)
+				__array(char, cause, 8)),
+	       TP_fast_assign(__entry->count = count;
+			      __entry->pid = rec->vm->tgid;
+			      __entry->fd = rec->vm->fd;
+			      __entry->vcpu = rec->id;
+			      __entry->tag = rec->now->tag;
+			      strscpy_pad(__entry->cause, cause, sizeof(__entry->cause));),
+	       TP_printk("vm=%d-%d vcpu=%u tag=%d cause=%s count=%llu", __entry->pid, __entry->fd,
+			 __entry->vcpu, __entry->tag, __entry->cause, __entry->count),
+	       kvmmem_trace_allowed, NULL);
 
 TRACE_EVENT_FN(invalidate,
 	       TP_PROTO(const struct kvmmem_vm *vm, const char *initiator, u64 start, u64 size),
@@ -104,13 +105,15 @@ DECLARE_EVENT_CLASS(kvmmem_huge,
 		    TP_printk("vm=%d-%d gpa=0x%llx page=%s cause=%s", __entry->pid, __entry->fd,
 			      __entry->gpa, __entry->page, __entry->cause));
 
-DEFINE_EVENT(kvmmem_huge, huge_split,
-	     TP_PROTO(const struct kvmmem_vm *vm, u64 gpa, const char *page, const char *cause),
-	     TP_ARGS(vm, gpa, page, cause));
+DEFINE_EVENT_FN(kvmmem_huge, huge_split,
+		TP_PROTO(const struct kvmmem_vm *vm, u64 gpa, const char *page, const char *cause),
+		TP_ARGS(vm, gpa, page, cause),
+		kvmmem_trace_allowed, NULL);
 
-DEFINE_EVENT(kvmmem_huge, huge_recovered,
-	     TP_PROTO(const struct kvmmem_vm *vm, u64 gpa, const char *page, const char *cause),
-	     TP_ARGS(vm, gpa, page, cause));
+DEFINE_EVENT_FN(kvmmem_huge, huge_recovered,
+		TP_PROTO(const struct kvmmem_vm *vm, u64 gpa, const char *page, const char *cause),
+		TP_ARGS(vm, gpa, page, cause),
+		kvmmem_trace_allowed, NULL);
 
 TRACE_EVENT_FN(vcpu_stuck,
 	       TP_PROTO(const struct kvmmem_vcpu *rec, u64 gpa, u64 repeats, u64 since_ms),
@@ -132,47 +135,49 @@ TRACE_EVENT_FN(vcpu_stuck,
 			 __entry->since_ms),
 	       kvmmem_stuck_wanted, kvmmem_stuck_unwanted);
 
-TRACE_EVENT(vm_begin,
-	    TP_PROTO(const struct kvmmem_vm *vm),
-	    TP_ARGS(vm),
-	    TP_STRUCT__entry(__field(int, pid)
-			     __field(int, fd)
-			     __array(char, comm, TASK_COMM_LEN)),
-	    TP_fast_assign(__entry->pid = vm->tgid;
-			   __entry->fd = vm->fd;
-			   strscpy_pad(__entry->comm, vm->comm, sizeof(__entry->comm));),
-	    TP_printk("vm=%d-%d comm=%s", __entry->pid, __entry->fd, __entry->comm));
+TRACE_EVENT_FN(vm_begin,
+	       TP_PROTO(const struct kvmmem_vm *vm),
+	       TP_ARGS(vm),
+	       TP_STRUCT__entry(__field(int, pid)
+				__field(int, fd)
+				__array(char, comm, TASK_COMM_LEN)),
+	       TP_fast_assign(__entry->pid = vm->tgid;
+			      __entry->fd = vm->fd;
+			      strscpy_pad(__entry->comm, vm->comm, sizeof(__entry->comm));),
+	       TP_printk("vm=%d-%d comm=%s", __entry->pid, __entry->fd, __entry->comm),
+	       kvmmem_trace_allowed, NULL);
 
-TRACE_EVENT(vm_end,
-	    TP_PROTO(const struct kvmmem_vm *vm, const struct kvmmem_total *total, u64 flushes,
-		     u64 ns),
-	    TP_ARGS(vm, total, flushes, ns),
-	    TP_STRUCT__entry(__field(int, pid)
-			     __field(int, fd)
-			     __array(char, comm, TASK_COMM_LEN)
-			     __field(u64, lived_ns)
-			     __field(u64, vcpus)
-			     __field(u64, ept_violations)
-			     __field(u64, mmio)
-			     __field(u64, shadow)
-			     __field(u64, flushes)
-			     __field(u64, served)
-			     __field(u64, ns)),
-	    TP_fast_assign(__entry->pid = vm->tgid;
-			   __entry->fd = vm->fd;
-			   strscpy_pad(__entry->comm, vm->last_comm, sizeof(__entry->comm));
-			   __entry->lived_ns = vm->ended - vm->born;
-			   __entry->vcpus = total->vcpus_ended;
-			   __entry->ept_violations = total->faults.violations;
-			   __entry->mmio = total->faults.mmio;
-			   __entry->shadow = total->faults.shadow;
-			   __entry->flushes = flushes;
-			   __entry->served = total->served;
-			   __entry->ns = ns;),
-	    TP_printk("vm=%d-%d comm=%s lived_ns=%llu vcpus=%llu ept_violations=%llu mmio=%llu shadow=%llu flushes=%llu served=%llu ns=%llu",
-		      __entry->pid, __entry->fd, __entry->comm, __entry->lived_ns, __entry->vcpus,
-		      __entry->ept_violations, __entry->mmio, __entry->shadow, __entry->flushes,
-		      __entry->served, __entry->ns));
+TRACE_EVENT_FN(vm_end,
+	       TP_PROTO(const struct kvmmem_vm *vm, const struct kvmmem_total *total, u64 flushes,
+			u64 ns),
+	       TP_ARGS(vm, total, flushes, ns),
+	       TP_STRUCT__entry(__field(int, pid)
+				__field(int, fd)
+				__array(char, comm, TASK_COMM_LEN)
+				__field(u64, lived_ns)
+				__field(u64, vcpus)
+				__field(u64, ept_violations)
+				__field(u64, mmio)
+				__field(u64, shadow)
+				__field(u64, flushes)
+				__field(u64, served)
+				__field(u64, ns)),
+	       TP_fast_assign(__entry->pid = vm->tgid;
+			      __entry->fd = vm->fd;
+			      strscpy_pad(__entry->comm, vm->last_comm, sizeof(__entry->comm));
+			      __entry->lived_ns = vm->ended - vm->born;
+			      __entry->vcpus = total->vcpus_ended;
+			      __entry->ept_violations = total->faults.violations;
+			      __entry->mmio = total->faults.mmio;
+			      __entry->shadow = total->faults.shadow;
+			      __entry->flushes = flushes;
+			      __entry->served = total->served;
+			      __entry->ns = ns;),
+	       TP_printk("vm=%d-%d comm=%s lived_ns=%llu vcpus=%llu ept_violations=%llu mmio=%llu shadow=%llu flushes=%llu served=%llu ns=%llu",
+			 __entry->pid, __entry->fd, __entry->comm, __entry->lived_ns,
+			 __entry->vcpus, __entry->ept_violations, __entry->mmio, __entry->shadow,
+			 __entry->flushes, __entry->served, __entry->ns),
+	       kvmmem_trace_allowed, NULL);
 
 #endif /* _KVMMEM_TRACE_H */
 
