@@ -47,17 +47,16 @@ static int __init kvmmem_start(void)
 	err = kvmmem_procfs_init();
 	if (err)
 		goto err_hooks;
-	kvmmem_debugfs_init();
 	kvmmem_stuck_init();
-	/* After everything else: from here on somebody may hold kvmmem. */
 	err = kvmmem_pmu_init();
 	if (err)
-		goto err_readers;
+		goto err_procfs;
+	/* Last, since it cannot fail: whoever has a file of it open has it when they are gone. */
+	kvmmem_debugfs_init();
 	return 0;
 
-err_readers:
+err_procfs:
 	kvmmem_stuck_exit();
-	kvmmem_debugfs_exit();
 	kvmmem_procfs_exit();
 err_hooks:
 	kvmmem_notifier_leave();
@@ -82,6 +81,8 @@ static int __init kvmmem_init(void)
 
 	kvmmem_parameters(KVMMEM_PARAMS_STARTING);
 	err = kvmmem_start();
+	if (!err)
+		kvmmem_trace_ready();
 	kvmmem_parameters(err ? KVMMEM_PARAMS_GONE : KVMMEM_PARAMS_LIVE);
 	return err;
 }

@@ -272,7 +272,7 @@ static bool debugfs_vm_born(struct kvmmem_vm *vm)
 	 * A VM of the same id is not quite gone yet: its death will wake us. Trying to make
 	 * another directory would be a line in the log, for each of those and at each birth.
 	 */
-	if (other) {
+	if (!IS_ERR_OR_NULL(other)) {
 		dput(other);
 		return false;
 	}
