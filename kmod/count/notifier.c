@@ -351,11 +351,13 @@ static unsigned long notifier_tend_all(void)
 
 static void notifier_run(struct work_struct *work)
 {
-	bool on = READ_ONCE(invalidations);
 	unsigned long later = 0;
 	LIST_HEAD(gone);
+	bool on;
 
 	mutex_lock(&notifier_mutex);
+	/* Whoever comes later sees what was written later. */
+	on = READ_ONCE(invalidations);
 	notifier_retire(leaving || !on, &gone);
 	if (!leaving && on)
 		later = notifier_tend_all();
