@@ -46,8 +46,13 @@
 /* Entries that may be looked at in one go, the mmap lock held: about 100 us. */
 #define CHUNK	8192
 
-/* Places of a file that are looked at in one RCU section; one takes some 100 instructions. */
-#define SHMEM_BATCH	256
+/* What is looked at of a file in one RCU section: see kvmmem_xas_cost(). */
+#define SHMEM_BATCH	192
+
+/* Entries of a table with interrupts off, if each is looked up in a file, too. */
+#define LOOKUPS		64
+/* Such a one costs as much as so many others. */
+#define LOOKUP_COST	8
 
 /**
  * struct piece - the part of the walk that lies in one VMA
@@ -183,6 +188,10 @@ static unsigned long host_walk_ptes(struct piece *piece, pmd_t pmd, unsigned lon
 	const pte_t *ptep = pte_offset_kernel(&pmd, addr);
 	u64 mapped = 0;
 
+	if (piece->mapping) {
+		end = min(end, addr + LOOKUPS * PAGE_SIZE);
+		piece->budget -= (LOOKUP_COST - 1) * ((end - addr) >> PAGE_SHIFT);
+	}
 	piece->budget -= (end - addr) >> PAGE_SHIFT;
 	for (; addr < end; addr += PAGE_SIZE, ptep++) {
 		pte_t pte = READ_ONCE(*ptep);
@@ -284,8 +293,8 @@ static void host_walk_shmem(struct piece *piece, struct inode *inode)
 	pgoff_t first = linear_page_index(piece->vma, from);
 	pgoff_t last = first + ((piece->end - from) >> PAGE_SHIFT) - 1;
 	XA_STATE(xas, &inode->i_mapping->i_pages, first);
+	unsigned int cost, batch = 0;
 	pgoff_t seen = first;
-	unsigned int n = 0;
 	void *entry;
 
 	rcu_read_lock();
@@ -299,9 +308,9 @@ static void host_walk_shmem(struct piece *piece, struct inode *inode)
 			end = min((xas.xa_index | (kvmmem_xas_pages(&xas) - 1)), last);
 			walk->sum->swap += end - begin + 1;
 		}
-		/* Empty places of a node were looked at, too; eight cost as much as an entry. */
-		piece->budget -= 1 + min_t(pgoff_t, xas.xa_index - min(seen, xas.xa_index),
-					   XA_CHUNK_SIZE) / 8;
+		cost = kvmmem_xas_cost(seen, max(seen, xas.xa_index));
+		piece->budget -= cost;
+		batch += cost;
 		seen = xas.xa_index;
 		if (piece->budget <= 0) {
 			end = xas.xa_index | (kvmmem_xas_pages(&xas) - 1);
@@ -309,7 +318,8 @@ static void host_walk_shmem(struct piece *piece, struct inode *inode)
 					  piece->end);
 			break;
 		}
-		if (++n % SHMEM_BATCH == 0) {
+		if (batch >= SHMEM_BATCH) {
+			batch = 0;
 			xas_pause(&xas);
 			rcu_read_unlock();
 			cond_resched();

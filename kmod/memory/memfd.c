@@ -11,16 +11,16 @@
 #include "compat/hostpage.h"
 #include "memory/memfd.h"
 
-/* Entries that are looked at in one go, the VM's lock held. */
-#define CHUNK	512
+/* What one go may take, the VM's lock held: see kvmmem_xas_cost(). */
+#define CHUNK	192
 
 /* Pages of @mapping from @first on that lie in @slot, from its page *@at on. */
 static u64 memfd_count(struct address_space *mapping, pgoff_t first,
 		       const struct kvmmem_slot *slot, u64 *at)
 {
 	XA_STATE(xas, &mapping->i_pages, first + *at);
-	pgoff_t last = first + slot->npages - 1;
-	unsigned int n = 0;
+	pgoff_t last = first + slot->npages - 1, seen = first + *at;
+	unsigned int cost = 0;
 	u64 pages = 0;
 	void *entry;
 
@@ -29,10 +29,12 @@ static u64 memfd_count(struct address_space *mapping, pgoff_t first,
 
 		if (xas_retry(&xas, entry) || xa_is_value(entry))
 			continue;
+		cost += kvmmem_xas_cost(seen, max(seen, xas.xa_index));
 		begin = max(xas.xa_index & ~(kvmmem_xas_pages(&xas) - 1), first + *at);
 		end = min(xas.xa_index | (kvmmem_xas_pages(&xas) - 1), last);
 		pages += end - begin + 1;
-		if (++n == CHUNK) {
+		seen = end;
+		if (cost >= CHUNK) {
 			*at = end + 1 - first;
 			return pages;
 		}
