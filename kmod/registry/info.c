@@ -2,9 +2,12 @@
 /*
  * What readers ask of a record.
  */
+#include <linux/atomic.h>
+#include <linux/ktime.h>
 #include <linux/pid.h>
 #include <linux/rculist.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 
 #include "compat/memory.h"
@@ -83,12 +86,50 @@ bool kvmmem_vm_next_slots(struct kvmmem_vm *vm, struct kvmmem_vm_slots *some)
 	return true;
 }
 
-/* Pages of all memory slots. */
+/*
+ * Slots of a VM that changes them all the while are counted at each reading, if they are
+ * few. To count many takes all VMs together one part in MANY_SHARE of a processor.
+ */
+#define SLOTS_FEW	512
+#define MANY_SHARE	50
+#define MANY_MOST	(20 * NSEC_PER_MSEC)	/* whoever took longer did not run meanwhile */
+
+static atomic64_t slots_took = ATOMIC64_INIT(0);	/* the sum of all VMs' */
+
+static bool info_may_count(const struct kvmmem_vm *vm)
+{
+	u64 counted = READ_ONCE(vm->slots_counted);
+
+	return !counted || ktime_get_ns() - counted >= MANY_SHARE * atomic64_read(&slots_took);
+}
+
+/* Under vm->lock. */
+static void info_note_many(struct kvmmem_vm *vm, u64 begun)
+{
+	u64 now = ktime_get_ns(), took = min_t(u64, now - begun, MANY_MOST);
+
+	atomic64_add(took - vm->slots_took, &slots_took);
+	vm->slots_took = took;
+	WRITE_ONCE(vm->slots_counted, now);
+}
+
+/**
+ * kvmmem_vm_forget_slots - how long it took to count a VM's slots matters no more
+ * @vm: the record of a VM that is gone, so that nobody counts any more
+ *
+ * Once for each VM. Context: any.
+ */
+void kvmmem_vm_forget_slots(const struct kvmmem_vm *vm)
+{
+	atomic64_sub(vm->slots_took, &slots_took);
+}
+
+/* Pages of all memory slots; as of when they were counted last when that is enough. */
 static u64 info_count_pages(struct kvmmem_vm *vm)
 {
+	u64 generation = 0, pages = 0, begun = ktime_get_ns();
 	struct kvmmem_vm_slots some = {};
-	u64 generation = 0, pages = 0;
-	unsigned int i;
+	unsigned int i, n = 0;
 
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm)
@@ -98,13 +139,21 @@ static u64 info_count_pages(struct kvmmem_vm *vm)
 	while (kvmmem_vm_next_slots(vm, &some)) {
 		for (i = 0; i < some.nr; i++)
 			pages += some.slot[i].npages;
+		if (n <= SLOTS_FEW && n + some.nr > SLOTS_FEW && !info_may_count(vm))
+			return READ_ONCE(vm->slot_pages);
+		n += some.nr;
+		if (fatal_signal_pending(current))
+			return READ_ONCE(vm->slot_pages);
 		cond_resched();
 	}
 
 	raw_spin_lock(&vm->lock);
-	if (vm->kvm && kvmmem_slots_generation(vm->kvm) == generation) {
-		vm->slot_pages = pages;
-		vm->slot_generation = generation;
+	if (vm->kvm) {
+		if (n > SLOTS_FEW)
+			info_note_many(vm, begun);
+		WRITE_ONCE(vm->slot_pages, pages);
+		if (kvmmem_slots_generation(vm->kvm) == generation)
+			vm->slot_generation = generation;
 	}
 	raw_spin_unlock(&vm->lock);
 	return pages;

@@ -18,6 +18,7 @@
 #include <asm/tsc.h>
 
 #include "registry/ended.h"
+#include "registry/info.h"
 #include "registry/reaper.h"
 #include "registry/records.h"
 #include "registry/total.h"
@@ -56,6 +57,7 @@ static void reaper_run(struct work_struct *work)
 		kvmmem_total_ended(vm, &total);
 		kvmmem_ended_add(vm, &total);
 		reaper_trace(vm, &total);
+		kvmmem_vm_forget_slots(vm);
 		kvmmem_vm_put(vm);
 		cond_resched();
 	}

@@ -131,6 +131,8 @@ struct kvmmem_question {
  * @root_vcpu: a vCPU that had second-level tables to walk; @lock
  * @slot_pages: pages of all memory slots, as of @slot_generation; @lock
  * @slot_generation: KVM's generation of the slots then; @lock
+ * @slots_counted: when many were counted last, ktime_get_ns(); @lock
+ * @slots_took: how long that took, in ns; @lock
  * @older: events of KVM's older MMU since the record was born, by enum
  *	kvmmem_older_event; @lock
  * @mm: the process's, to be compared and never followed
@@ -193,6 +195,8 @@ struct kvmmem_vm {
 	struct kvmmem_vcpu *root_vcpu;
 	u64 slot_pages;
 	u64 slot_generation;
+	u64 slots_counted;
+	u64 slots_took;
 	struct kvmmem_grown older[KVMMEM_NR_OLDER];
 	const struct mm_struct *mm;
 	struct hlist_node mm_node;
