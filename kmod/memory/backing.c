@@ -339,7 +339,7 @@ int kvmmem_backing_refresh(void)
 	u64 since = ktime_get_ns();
 	bool over;
 
-	kvmmem_budget_open(&budget);
+	kvmmem_budget_open_first(&budget);
 	do {
 		unsigned int stopped = from;
 

@@ -28,6 +28,7 @@ MODULE_PARM_DESC(walk_share, "percent of one processor that all walks over VMs' 
 
 #define BURST		(5 * NSEC_PER_SEC)	/* of wall time */
 #define READING		(100 * NSEC_PER_MSEC)	/* the most that a reader waits for walks */
+#define KEEP		20			/* percent, of both */
 /*
  * A chunk takes some 100 us. One that seems to take longer was not running: the
  * reader was preempted, or its host was.
@@ -65,6 +66,19 @@ static s64 budget_bucket(u64 spent)
 void kvmmem_budget_open(struct kvmmem_budget *budget)
 {
 	budget->left_ns = READING;
+	budget->keep = 0;
+}
+
+/**
+ * kvmmem_budget_open_first - begin one that would take all there is, if a tenant wants it
+ * @budget: where to
+ *
+ * It leaves a part to whoever comes later. Context: may sleep.
+ */
+void kvmmem_budget_open_first(struct kvmmem_budget *budget)
+{
+	budget->left_ns = READING / 100 * (100 - KEEP);
+	budget->keep = KEEP;
 }
 
 /**
@@ -76,6 +90,7 @@ void kvmmem_budget_open(struct kvmmem_budget *budget)
 void kvmmem_budget_open_long(struct kvmmem_budget *budget)
 {
 	budget->left_ns = BURST;
+	budget->keep = 0;
 }
 
 /**
@@ -88,7 +103,8 @@ void kvmmem_budget_open_long(struct kvmmem_budget *budget)
  */
 bool kvmmem_budget_left(const struct kvmmem_budget *budget)
 {
-	return budget->left_ns > 0 && budget_bucket(0) > 0;
+	return budget->left_ns > 0 &&
+	       budget_bucket(0) > (s64)(BURST / 10000 * READ_ONCE(walk_share) * budget->keep);
 }
 
 /**
