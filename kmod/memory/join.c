@@ -171,8 +171,8 @@ static int join_slot(struct kvmmem_join *join, struct mm_struct *mm)
  *
  * Context: may sleep.
  *
- * Return: 1, and the slot in @join->slot; 0 when there is no further slot or no VM
- * any more; -EINTR when the caller was killed.
+ * Return: 1, and the slot in @join->slot; 0 when there is no further slot; -ESRCH when
+ * the VM or its process is gone; -EINTR when the caller was killed.
  */
 int kvmmem_join_next(struct kvmmem_join *join)
 {
@@ -181,15 +181,15 @@ int kvmmem_join_next(struct kvmmem_join *join)
 
 	memset(&join->slot, 0, sizeof(join->slot));
 	memset(join->nodes, 0, array_size(nr_node_ids, sizeof(join->nodes[0])));
-	if (!kvmmem_backing_next_slot(join->vm, join->gfn, &join->slot.slot))
-		return 0;
 	mm = kvmmem_vm_get_mm(join->vm);
 	if (!mm)
-		return 0;
+		return -ESRCH;
+	if (!kvmmem_backing_next_slot(join->vm, join->gfn, &join->slot.slot)) {
+		mmput_async(mm);
+		return kvmmem_vm_alive(join->vm) ? 0 : -ESRCH;
+	}
 	err = join_slot(join, mm);
 	mmput_async(mm);
 	join->gfn = join->slot.slot.base_gfn + join->slot.slot.npages;
-	if (err)
-		return err == -ESRCH ? 0 : -EINTR;
-	return 1;
+	return err ?: 1;
 }

@@ -47,6 +47,8 @@ static const char * const cause_names[KVMMEM_NR_GAPS] = {
  * @total: sums over the slots so far
  * @begun: pages that KVM counted when the walk began, by size
  * @over: there is no slot at @pos: the totals are printed there
+ * @gone: so is the VM, or its process: there are no totals
+ * @nodes: room for a cell with all nodes
  */
 struct reader {
 	struct kvmmem_vm *vm;
@@ -55,7 +57,12 @@ struct reader {
 	struct kvmmem_slot_backing total;
 	u64 begun[KVMMEM_NR_SIZES];
 	bool over;
+	bool gone;
+	char nodes[];
 };
+
+/* Of one node, "nodes_kb". */
+#define NODE_TEXT	32
 
 static u64 pages_kb(u64 pages)
 {
@@ -75,14 +82,13 @@ static const char *slot_main_cause(const struct kvmmem_slot_backing *sb)
 	return sb->unfaulted ? "not-yet-faulted" : "-";
 }
 
-static void slot_put_nodes(struct kvmmem_row *row, const u64 *nodes)
+static void slot_put_nodes(struct kvmmem_row *row, const u64 *nodes, char *text)
 {
-	char text[128];
 	int node, len = 0;
 
 	for_each_online_node(node)
-		if (nodes[node] && len < sizeof(text) - 32)
-			len += scnprintf(text + len, sizeof(text) - len, "%s%d:%llu",
+		if (nodes[node])
+			len += scnprintf(text + len, NODE_TEXT, "%s%d:%llu",
 					 len ? "," : "", node, pages_kb(nodes[node]));
 	kvmmem_row_text(row, len ? text : "-");
 }
@@ -117,7 +123,7 @@ static bool slot_is_walked(const struct kvmmem_slot_backing *sb)
 
 /* What is the same in the row of a slot and in that of the totals. */
 static void slot_put_backing(struct kvmmem_row *row, const struct kvmmem_slot_backing *sb,
-			     const u64 *ept_mapped, const u64 *nodes)
+			     const u64 *ept_mapped, const u64 *nodes, char *text)
 {
 	bool walked = slot_is_walked(sb), known = sb->host_known;
 	const struct kvmmem_hostmem *host = &sb->host;
@@ -143,7 +149,7 @@ static void slot_put_backing(struct kvmmem_row *row, const struct kvmmem_slot_ba
 		slot_put_pages(row, sb->gap[i], walked);
 	kvmmem_row_text(row, kvmmem_ept_state_name(sb->ept));
 	if (nodes && known)
-		slot_put_nodes(row, nodes);
+		slot_put_nodes(row, nodes, text);
 	else
 		kvmmem_row_text(row, "-");
 	slot_put_pages(row, host->device, known);
@@ -152,8 +158,9 @@ static void slot_put_backing(struct kvmmem_row *row, const struct kvmmem_slot_ba
 		       KVMMEM_HAS_MEMFD && (known || !kvmmem_slot_is_private(&sb->slot)));
 }
 
-static void slot_row(struct seq_file *seq, const struct kvmmem_join *join)
+static void slot_row(struct seq_file *seq, struct reader *reader)
 {
+	const struct kvmmem_join *join = reader->join;
 	const struct kvmmem_slot_backing *sb = &join->slot;
 	struct kvmmem_row row = kvmmem_row_begin(seq, &slot_table);
 	char gpa[24];
@@ -164,7 +171,8 @@ static void slot_row(struct seq_file *seq, const struct kvmmem_join *join)
 	kvmmem_row_u64(&row, pages_kb(sb->slot.npages));
 	kvmmem_row_text(&row, sb->host_known ? kvmmem_slot_kind_name(sb->host.kinds) : "-");
 	kvmmem_row_text(&row, kvmmem_slot_flags_name(sb->slot.flags));
-	slot_put_backing(&row, sb, slot_is_walked(sb) ? sb->ept_mapped : NULL, join->nodes);
+	slot_put_backing(&row, sb, slot_is_walked(sb) ? sb->ept_mapped : NULL, join->nodes,
+			 reader->nodes);
 	kvmmem_row_end(&row);
 }
 
@@ -202,10 +210,10 @@ static void backing_total_row(struct seq_file *seq, struct reader *reader)
 	row = kvmmem_row_begin(seq, &slot_table);
 	kvmmem_row_text(&row, "total");
 	kvmmem_row_text(&row, "-");
-	kvmmem_row_u64(&row, pages_kb(total->slot.npages));
+	kvmmem_row_u64(&row, reader->gone ? KVMMEM_UNKNOWN : pages_kb(total->slot.npages));
 	kvmmem_row_text(&row, total->host_known ? kvmmem_slot_kind_name(total->host.kinds) : "-");
-	kvmmem_row_text(&row, kvmmem_slot_flags_name(total->slot.flags));
-	slot_put_backing(&row, total, known ? now : NULL, NULL);
+	kvmmem_row_text(&row, reader->gone ? "-" : kvmmem_slot_flags_name(total->slot.flags));
+	slot_put_backing(&row, total, known ? now : NULL, NULL, NULL);
 	kvmmem_row_end(&row);
 }
 
@@ -240,6 +248,7 @@ static int backing_rewind(struct reader *reader)
 	reader->join = kvmmem_join_begin(reader->vm);
 	reader->pos = 0;
 	reader->over = false;
+	reader->gone = false;
 	memset(&reader->total, 0, sizeof(reader->total));
 	reader->total.host_known = true;
 	memset(reader->begun, 0, sizeof(reader->begun));
@@ -261,12 +270,17 @@ static void *backing_seek(struct reader *reader, loff_t pos)
 		if (reader->over)
 			return NULL;
 		ret = kvmmem_join_next(reader->join);
-		if (ret < 0)
+		if (ret < 0 && ret != -ESRCH)
 			return ERR_PTR(ret);
 		reader->pos++;
-		reader->over = !ret;
-		if (ret)
+		reader->over = ret <= 0;
+		if (ret > 0) {
 			backing_add_slot(&reader->total, &reader->join->slot);
+		} else if (ret < 0) {
+			reader->gone = true;
+			reader->total.host_known = false;
+			reader->total.ept = KVMMEM_EPT_GONE;
+		}
 	}
 	return reader;
 }
@@ -295,7 +309,7 @@ static int backing_show(struct seq_file *seq, void *v)
 	else if (reader->over)
 		backing_total_row(seq, reader);
 	else
-		slot_row(seq, reader->join);
+		slot_row(seq, reader);
 	return 0;
 }
 
@@ -312,7 +326,8 @@ static int backing_open(struct inode *inode, struct file *file)
 
 	if (file->f_mode & FMODE_WRITE)
 		return -EACCES;
-	reader = __seq_open_private(file, &backing_seq_ops, sizeof(*reader));
+	reader = __seq_open_private(file, &backing_seq_ops,
+				    sizeof(*reader) + nr_node_ids * NODE_TEXT);
 	if (!reader)
 		return -ENOMEM;
 	reader->vm = inode->i_private;
