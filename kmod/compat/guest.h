@@ -10,9 +10,11 @@
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 
+#include "compat/memory.h"
 #include "compat/spte.h"
 
 /* VMCS fields: SDM vol. 3D, appendix B. */
+#define KVMMEM_VMCS_EPTP	0x201a
 #define KVMMEM_VMCS_GPA		0x2400
 #define KVMMEM_VMCS_CR3		0x6802
 #define KVMMEM_VMCS_RIP		0x681e
@@ -85,7 +87,8 @@ static inline u64 kvmmem_vcpu_fixed(const struct kvm_vcpu *vcpu)
  * @gpa: the guest-physical address
  *
  * KVM walks its tables so, too: whoever takes a table away asks all vCPUs that may be
- * in the guest to flush, by an interrupt, and waits for it before the table is freed.
+ * in the guest to flush, by an interrupt, and waits for it before the table is freed. Not
+ * where Hyper-V flushes for it: the caller does not ask then (kvmmem_requests_reach_vcpus()).
  *
  * Return: 1: 4K, 2: 2M, 3: 1G; 0 if that cannot be told here, or there is no mapping.
  */
@@ -227,6 +230,20 @@ static inline u64 kvmmem_vcpu_cr3(const struct kvm_vcpu *vcpu)
 	return kvmmem_vmcb_is_good(vmcb) ? vmcb->save.cr3 : U64_MAX;
 }
 
+/*
+ * KVM takes L2's VMCS or VMCB before it says that the vCPU is in L2, and may sleep in
+ * between. An L1 that gives its guests no EPT has one root for both: there we cannot tell.
+ */
+static inline bool kvmmem_vcpu_is_on_l1s(const struct kvm_vcpu *vcpu)
+{
+	int level;
+
+	if (kvmmem_cpu_is_svm())
+		return kvmmem_svm_vmcb(vcpu) == kvmmem_svm_vmcb01(vcpu);
+	return !(vcpu->arch.cr4 & X86_CR4_VMXE) ||
+	       (kvmmem_vmread(KVMMEM_VMCS_EPTP, 0) & PAGE_MASK) == kvmmem_tdp_root(vcpu, &level);
+}
+
 /**
  * kvmmem_vcpu_out_cr3 - the guest's CR3, for later
  * @vcpu: a vCPU, which the calling thread runs and has loaded
@@ -239,7 +256,8 @@ static inline u64 kvmmem_vcpu_cr3(const struct kvm_vcpu *vcpu)
 static inline u64 kvmmem_vcpu_out_cr3(const struct kvm_vcpu *vcpu)
 {
 	if (kvmmem_vcpu_in_l2(vcpu) || kvmmem_vcpu_in_smm(vcpu) ||
-	    (!kvmmem_cpu_is_svm() && !kvmmem_vcpu_has_vmcs(vcpu)))
+	    (!kvmmem_cpu_is_svm() && !kvmmem_vcpu_has_vmcs(vcpu)) ||
+	    !kvmmem_vcpu_is_on_l1s(vcpu))
 		return U64_MAX;
 	return kvmmem_vcpu_cr3(vcpu);
 }

@@ -84,9 +84,11 @@ void kvmmem_away_out(struct kvm_vcpu *vcpu)
 	away = &rec->away;
 	put = vcpu->arch.last_host_tsc;
 	if (away->exit != rec->exit_tsc) {
+		u64 cr3 = kvmmem_away_left_l2(rec) ? U64_MAX : kvmmem_vcpu_out_cr3(vcpu);
+
 		WRITE_ONCE(away->exit, 0);
 		smp_wmb(); /* regs_kept() takes no CR3 of another exit */
-		WRITE_ONCE(away->cr3, kvmmem_vcpu_out_cr3(vcpu));
+		WRITE_ONCE(away->cr3, cr3);
 		smp_wmb(); /* nor the old one of this */
 		WRITE_ONCE(away->exit, rec->exit_tsc);
 		WRITE_ONCE(away->gpa, KVMMEM_UNKNOWN);

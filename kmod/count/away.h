@@ -34,4 +34,18 @@ static __always_inline bool kvmmem_away_was(const struct kvmmem_vcpu *rec, u64 e
 	return rec->vcpu->arch.last_host_tsc > exit;
 }
 
+/**
+ * kvmmem_away_left_l2 - was a vCPU in a guest of its guest until its last exit?
+ * @rec: its record
+ *
+ * KVM says that it is back in L1 before it has L1's registers again, and may sleep in
+ * between. Context: any; the VM alive.
+ *
+ * Return: true if so; false, too, while flushes are not accounted for.
+ */
+static inline bool kvmmem_away_left_l2(const struct kvmmem_vcpu *rec)
+{
+	return READ_ONCE(rec->tracked) && (READ_ONCE(rec->hflags) & HF_GUEST_MASK);
+}
+
 #endif /* _KVMMEM_AWAY_H */

@@ -157,6 +157,7 @@ static void latency_forget(struct kvmmem_vcpu *rec)
 	rec->away.exit = 0;
 	rec->async.open = 0;
 	rec->stuck.repeats = 0;
+	rec->logged = false;
 	rec->observed.open = false;
 }
 

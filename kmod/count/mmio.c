@@ -186,7 +186,7 @@ static bool mmio_is_fault(const struct kvmmem_vcpu *rec, const struct kvm_vcpu *
 	unsigned long reason;
 
 	/* L1 resumes its guest, whose last exit may have been a fault; or it is for an ioctl. */
-	if (((vcpu->arch.hflags ^ rec->hflags) & HF_GUEST_MASK) ||
+	if ((rec->tracked && ((vcpu->arch.hflags ^ rec->hflags) & HF_GUEST_MASK)) ||
 	    (kvmmem_away_on() && rec->exit_tsc > KVMMEM_NO_EXIT && !kvmmem_away_stayed(rec)))
 		return false;
 	if (kvmmem_cpu_is_svm()) {

@@ -157,7 +157,10 @@ static __always_inline void fault_reflected(struct kvm_vcpu *vcpu, u64 exit_code
 		return;
 	rec->reflected++;
 	kvmmem_tally(rec->vm, KVMMEM_TALLY_REFLECTED, 1);
+	/* Alone among its callers this one may be preempted, and away.c then writes to it. */
+	preempt_disable();
 	kvmmem_latency_entry(rec);
+	preempt_enable();
 }
 
 KVMMEM_NESTED_INJECT_PROBES(fault_reflected);

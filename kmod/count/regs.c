@@ -17,6 +17,7 @@
 #include <linux/sched/signal.h>
 #include <asm/tsc.h>
 
+#include "count/away.h"
 #include "count/regs.h"
 #include "count/run.h"
 #include "count/ticks.h"
@@ -219,7 +220,7 @@ static int regs_kept(struct kvmmem_vcpu *rec, struct kvmmem_regs_answer *answer,
 		err = -EOPNOTSUPP;
 	} else if (now && !kvmmem_vcpu_is_out(rec->vcpu)) {
 		err = -EAGAIN;
-	} else if (kvmmem_vcpu_in_l2(rec->vcpu)) {
+	} else if (kvmmem_vcpu_in_l2(rec->vcpu) || kvmmem_away_left_l2(rec)) {
 		answer->in_l2 = true;
 		err = -EAGAIN;
 	} else if (kvmmem_vcpu_in_smm(rec->vcpu) ||

@@ -10,6 +10,7 @@
  * the fault is, and leaves open what is not known there.
  */
 #include "compat/guest.h"
+#include "count/requests.h"
 #include "count/violation.h"
 #include "registry/observed.h"
 #include "registry/trace.h"
@@ -50,8 +51,10 @@ static const char *violation_outcome(const struct kvmmem_vcpu *rec)
 static const char *violation_page(const struct kvm_vcpu *vcpu, u64 gpa)
 {
 	static const char * const words[] = { "-", "4k", "2m", "1g" };
-	unsigned int level = kvmmem_vcpu_mapped_level(vcpu, gpa);
+	unsigned int level = 0;
 
+	if (kvmmem_requests_reach_vcpus())
+		level = kvmmem_vcpu_mapped_level(vcpu, gpa);
 	return words[level < ARRAY_SIZE(words) ? level : 0];
 }
 
