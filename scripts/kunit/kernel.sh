@@ -3,13 +3,15 @@
 #
 # Build a kernel that looks for mistakes, once, into a cache.
 #
-#   kernel.sh [--path] [debug | kasan | kcsan | builtin]
+#   kernel.sh [--path] [debug | kasan | kcsan | builtin | newest]
 #
 # debug    what kvmmem's KUnit suites run on: KUnit, lockdep, times that locks are
 #          held, failing allocations
 # kasan    that with KASAN and UBSAN, and all that a host does to its memory
 # kcsan    the same with KCSAN instead
 # builtin  kasan, with KVM in the kernel instead of modules
+# newest   kasan, from the source of the newest kernel that is tested, where probes
+#          run with preemption on
 # --path   build nothing; end with 1 if it is not built
 #
 # The last line printed, and the only one on stdout, is the build directory:
@@ -19,7 +21,8 @@
 #
 # The cache is $KVMMEM_CACHE or ~/.cache/kvmmem; a directory in it is named for
 # the source, the compiler and the configuration, comments apart. The source is
-# $KVMMEM_KERNEL_SOURCE, by default the tarball of Debian's linux-source-6.12.
+# $KVMMEM_KERNEL_SOURCE, by default the tarball of Debian's linux-source-6.12;
+# newest has its own, which lab/kernels.py fetches.
 
 set -eu
 
@@ -43,10 +46,12 @@ die() {
 	exit 1
 }
 
-# fragment... -> its lines without comments, the last one about a symbol wins
+# fragment... -> its lines without comments, the last one about a symbol wins;
+# "no CONFIG_X" takes what was said before away
 merge() {
 	awk '/^CONFIG_/ { split($0, a, "="); line[a[1]] = $0 }
 	     /^# CONFIG_.* is not set$/ { line[$2] = $0 }
+	     /^no CONFIG_/ { delete line[$2] }
 	     END { for (s in line) print line[s] }' "$@" | sort
 }
 
@@ -106,15 +111,20 @@ $lost"
 for arg; do
 	case $arg in
 	--path) build=no ;;
-	debug | kasan | kcsan | builtin) flavour=$arg ;;
-	*) die "usage: kernel.sh [--path] [debug | kasan | kcsan | builtin]" ;;
+	debug | kasan | kcsan | builtin | newest) flavour=$arg ;;
+	*) die "usage: kernel.sh [--path] [debug | kasan | kcsan | builtin | newest]" ;;
 	esac
 done
+if [ $flavour = newest ]; then
+	source=$(echo "$cache"/../sources/7.3/linux-source-*.tar.*)
+	[ -r "$source" ] || [ $build = no ] ||
+		source=$(python3 "$here/../lab/kernels.py" tarball 7.3) || die "no source of 7.3"
+fi
 [ -r "$source" ] || die "$source is missing: install linux-source-6.12, or set KVMMEM_KERNEL_SOURCE"
 
 case $flavour in
 debug) set -- debug lockstat ;;
-builtin) set -- debug host kasan builtin ;;
+builtin | newest) set -- debug host kasan $flavour ;;
 *) set -- debug host $flavour ;;
 esac
 for fragment; do

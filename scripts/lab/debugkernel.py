@@ -6,11 +6,11 @@ import pathlib
 import subprocess
 
 NAME = "debug"                          # the one with KUnit and nothing that is slow
-NAMES = (NAME, "kasan", "kcsan", "builtin")
+NAMES = (NAME, "kasan", "kcsan", "builtin", "newest")
 # A sanitizer needs memory for itself.
-_MEMORY_MB = {"kasan": 1024, "kcsan": 1024, "builtin": 1024}
+_MEMORY_MB = {"kasan": 1024, "kcsan": 1024, "builtin": 1024, "newest": 1024}
 # KASAN: not the first report alone.
-_CMDLINE = {"kasan": "kasan_multi_shot", "builtin": "kasan_multi_shot"}
+_CMDLINE = dict.fromkeys(("kasan", "builtin", "newest"), "kasan_multi_shot")
 # KCSAN: of so many accesses one is watched, for so many microseconds. By default it is
 # one of 4000, for 80, which finds nothing in an emulated host. That takes nine tenths of
 # the time, so one processor, where only interrupts come between, is watched less.

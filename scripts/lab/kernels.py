@@ -6,6 +6,7 @@
     kernels.py fetch 5.10 6.1 6.12 7.3   make sure these are there
     kernels.py build NAME DIR [ARG...]   run make in DIR against that kernel
     kernels.py source NAME DIR           unpack its KVM-related source into DIR
+    kernels.py tarball NAME              the archive with all of its source
 
 Everything lives in $KVMMEM_CACHE, or ~/.cache/kvmmem, and is fetched once;
 remove kernels/NAME there to get a newer one. Nothing is installed.
@@ -231,6 +232,17 @@ def _untar(tarball, destination, parts):
         raise KernelError(f"cannot unpack {tarball.name}: {done.stderr.strip()}")
 
 
+def _fetch_source(name, scratch):
+    """The archive with all of its source, in a directory that holds nothing else."""
+    archive, release, _ = _find(name, scratch)
+    package = "linux-source-" + ".".join(release.split(".")[:2])
+    version = kernels_unpack.packages_of(archive, release)[1]
+    debs = archive.download([f"{package}={version}"], scratch / "debs")
+    (scratch / "tree").mkdir()
+    kernels_root.unpack(debs, scratch / "tree")
+    return next((scratch / "tree/usr/src").glob(f"{package}.tar.*"))
+
+
 def source(name, destination):
     """Unpack the parts of a kernel's source that concern KVM, for reading."""
     if name not in _PLACES:
@@ -241,22 +253,28 @@ def source(name, destination):
             return
         raise KernelError(f"{destination} exists and is no kernel source")
     with _alone("source", name) as scratch:
-        archive, release, _ = _find(name, scratch)
-        package = "linux-source-" + ".".join(release.split(".")[:2])
-        version = kernels_unpack.packages_of(archive, release)[1]
-        debs = archive.download([f"{package}={version}"], scratch / "debs")
-        (scratch / "tree").mkdir()
-        kernels_root.unpack(debs, scratch / "tree")
-        tarball = next((scratch / "tree/usr/src").glob(f"{package}.tar.*"))
+        package = _fetch_source(name, scratch)
         destination.parent.mkdir(parents=True, exist_ok=True)
         partial = destination.with_name(f".{destination.name}.{os.getpid()}")
         partial.mkdir()
+        top = package.name.partition(".tar")[0]
         try:
-            _untar(tarball, partial,
-                               [f"{package}/{part}" for part in _SOURCE_PARTS])
+            _untar(package, partial, [f"{top}/{part}" for part in _SOURCE_PARTS])
             partial.rename(destination)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def tarball(name):
+    """The archive with all of a kernel's source, fetched if it is not in the cache yet."""
+    home = cache() / "sources" / name
+    with _alone("source", name) as scratch:
+        if not home.exists():
+            _say(f"fetching the source of kernel {name}")
+            fetched = _fetch_source(name, scratch)
+            home.parent.mkdir(exist_ok=True)
+            fetched.parent.rename(home)
+    return next(home.glob("linux-source-*.tar.*"))
 
 
 def _list():
@@ -285,6 +303,7 @@ def main():
     build.add_argument("name", choices=NAMES)
     build.add_argument("directory")
     build.add_argument("arguments", nargs=argparse.REMAINDER)
+    commands.add_parser("tarball").add_argument("name", choices=NAMES)
     read = commands.add_parser("source")
     read.add_argument("name", choices=NAMES)
     read.add_argument("directory")
@@ -298,6 +317,8 @@ def main():
                 print(f"{name}: {kernel.release} ({kernel.version})")
         elif args.command == "source":
             source(args.name, args.directory)
+        elif args.command == "tarball":
+            print(tarball(args.name))
         else:
             kernel = get(args.name)
             command = ["make", "-C", os.path.abspath(args.directory),

@@ -6,6 +6,9 @@
  *	hold VCPUS FIFO [UID]	one such VM, until somebody opens FIFO for writing
  *	dups FILES VCPUS FIFO	the same with so many descriptors of the VM
  *	slots SLOTS MIB FIFO	a VM whose slots all show the same memory, in 4K pages
+ *	churn SLOTS FIFO	a VM of so many slots, one of which comes and goes all the while
+ *	files FIFO		a VM in files of which little is there, far apart, some in swap
+ *	memfd FIFO		the same in a guest_memfd
  *	orphan FIFO		a VM whose process is gone and whose child has it
  *	read MASK FILE		read FILE with these capabilities (hexadecimal) alone
  *
@@ -16,6 +19,8 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/kvm.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +31,29 @@
 #include <unistd.h>
 
 #define PAGE	4096UL
+#define NODE	64UL		/* places in a node of what the kernel keeps a file's pages in */
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT	21
+#endif
+#ifndef KVM_MEM_GUEST_MEMFD
+#define KVM_MEM_GUEST_MEMFD		(1UL << 2)
+#define KVM_SET_USER_MEMORY_REGION2	_IOW(KVMIO, 0x49, struct kvm_userspace_memory_region2)
+#define KVM_CREATE_GUEST_MEMFD		_IOWR(KVMIO, 0xd4, struct kvm_create_guest_memfd)
+
+struct kvm_userspace_memory_region2 {
+	uint32_t slot, flags;
+	uint64_t guest_phys_addr, memory_size, userspace_addr, guest_memfd_offset;
+	uint32_t guest_memfd, pad1;
+	uint64_t pad2[14];
+};
+
+struct kvm_create_guest_memfd {
+	uint64_t size, flags, reserved[6];
+};
+#endif
+#define MEMFD_MMAP		(1UL << 0)	/* GUEST_MEMFD_FLAG_MMAP */
+#define MEMFD_INIT_SHARED	(1UL << 1)	/* GUEST_MEMFD_FLAG_INIT_SHARED */
 
 struct vm {
 	int fd;
@@ -198,6 +226,115 @@ static void slots(char **argv)
 	hold(argv[2]);
 }
 
+static void *toggle(void *arg)
+{
+	unsigned long *what = arg;	/* the VM, the slot, its memory */
+
+	for (;;) {
+		add_slot(what[0], what[1], what[1] * 2 * PAGE, (void *)what[2], 0);
+		add_slot(what[0], what[1], what[1] * 2 * PAGE, (void *)what[2], PAGE);
+	}
+	return NULL;
+}
+
+static void churn(char **argv)
+{
+	unsigned int nr = number(argv[0]), i;
+	int kvm = open_kvm(NULL), vcpu, vm;
+	char *memory = pages(PAGE);
+	unsigned long what[3];
+	pthread_t thread;
+
+	vm = make_vm(kvm, pages(PAGE), 1, &vcpu).fd;
+	for (i = 1; i <= nr; i++)
+		add_slot(vm, i, i * 2 * PAGE, memory, PAGE);
+	what[0] = vm;
+	what[1] = nr;
+	what[2] = (unsigned long)memory;
+	if (pthread_create(&thread, NULL, toggle, what))
+		die("thread");
+	printf("tenant id=%d-%d mem_kb=%lu\n", getpid(), vm, (nr + 1) * PAGE >> 10);
+	hold(argv[1]);
+}
+
+static char *map_file(int fd, size_t size, int flags)
+{
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	if (memory == MAP_FAILED)
+		die("mmap of a file");
+	return memory;
+}
+
+static int file(off_t size)
+{
+	int fd = must(memfd_create("tenant", 0), "memfd");
+
+	must(ftruncate(fd, size), "size of a file");
+	return fd;
+}
+
+static void page_out(char *memory)
+{
+	*memory = 1;
+	must(madvise(memory, PAGE, MADV_PAGEOUT), "page out");
+}
+
+/* Two pages in each NODE * NODE, and a file that is 2^62 bytes long. */
+static void files(char **argv)
+{
+	const size_t part = NODE * NODE * PAGE, size = 192 * part;
+	int kvm = open_kvm(NULL), vcpu, vm, fd = file(size);
+	char *sparse = map_file(fd, size, MAP_SHARED), *private, *table;
+	size_t at;
+
+	vm = make_vm(kvm, pages(PAGE), 1, &vcpu).fd;
+	for (at = 0; at < size; at += part) {
+		sparse[at] = 1;
+		sparse[at + part / 2] = 1;
+	}
+	page_out(sparse);
+	add_slot(vm, 1, 1UL << 32, sparse, size);
+
+	fd = file(1L << 62);
+	must(pwrite(fd, "", 1, (1L << 62) - 1), "write");
+	private = map_file(fd, 6 << 20, MAP_SHARED);
+	page_out(private + (5 << 20));
+	munmap(private, 6 << 20);
+	private = map_file(fd, 6 << 20, MAP_PRIVATE);
+	/* All of one table of the process's. */
+	table = private + (-(unsigned long)private & ((2 << 20) - 1));
+	for (at = 0; at < 2 << 20; at += PAGE)
+		table[at] = 1;
+	add_slot(vm, 2, 1UL << 34, private, 6 << 20);
+	printf("tenant id=%d-%d\n", getpid(), vm);
+	hold(argv[0]);
+}
+
+static void guest_memfd(char **argv)
+{
+	const size_t part = NODE * NODE * PAGE, size = 192 * part;
+	struct kvm_create_guest_memfd make = {
+		.size = size, .flags = MEMFD_MMAP | MEMFD_INIT_SHARED,
+	};
+	struct kvm_userspace_memory_region2 slot = {
+		.slot = 1, .flags = KVM_MEM_GUEST_MEMFD, .guest_phys_addr = 1UL << 32,
+		.memory_size = size,
+	};
+	int kvm = open_kvm(NULL), vcpu, vm, fd;
+	size_t at;
+
+	vm = make_vm(kvm, pages(PAGE), 1, &vcpu).fd;
+	fd = must(ioctl(vm, KVM_CREATE_GUEST_MEMFD, &make), "guest_memfd");
+	for (at = 0; at < size; at += part)
+		must(fallocate(fd, FALLOC_FL_KEEP_SIZE, at, PAGE), "fallocate");
+	slot.guest_memfd = fd;
+	slot.userspace_addr = (unsigned long)map_file(fd, size, MAP_SHARED);
+	must(ioctl(vm, KVM_SET_USER_MEMORY_REGION2, &slot), "memory slot");
+	printf("tenant id=%d-%d private_kb=%lu\n", getpid(), vm, size / part * PAGE >> 10);
+	hold(argv[0]);
+}
+
 static void orphan(char **argv)
 {
 	int kvm = open_kvm(NULL), vcpu;
@@ -246,6 +383,9 @@ int main(int argc, char **argv)
 		{ "hold", 2, hold_vm, NULL },
 		{ "dups", 3, NULL, dups },
 		{ "slots", 3, NULL, slots },
+		{ "churn", 2, NULL, churn },
+		{ "files", 1, NULL, files },
+		{ "memfd", 1, NULL, guest_memfd },
 		{ "orphan", 1, NULL, orphan },
 		{ "read", 2, NULL, read_with },
 	};

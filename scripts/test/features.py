@@ -145,6 +145,8 @@ _LACKING = {
     "tdp-mmu": ("the older MMU is the only one there", lambda kernel, vendor: kernel != "5.10"),
     "collapse": ("there is no MADV_COLLAPSE", lambda kernel, vendor: kernel != "5.10"),
     "many-slots": ("a VM has 509 slots at most there", lambda kernel, vendor: kernel != "5.10"),
+    "many-slots-icount": ("a VM has 509 slots at most there, or no clock counts instructions",
+                          lambda kernel, vendor: kernel != "5.10" and vendor == "amd"),
     "many-vcpus": ("a VM has 288 vCPUs at most there", lambda kernel, vendor: kernel != "5.10"),
     "memfd": ("no slot can have a guest_memfd there", lambda kernel, vendor: kernel == "7.3"),
     "giga": ("the emulated Intel processor has no pages of 1G, and one kernel shows them",
@@ -172,6 +174,7 @@ _NEEDS = {
     "inval_numa": "nodes",
     "inval_collapse": "collapse",
     "inval_slots": "many-slots",
+    "tenant_churn": "many-slots-icount",
     "tenant_wide": "many-vcpus",
     "inval_cost": "icount",
     "tenant_files": "icount",
@@ -207,13 +210,13 @@ _COST = "the instructions of checkers are counted, too"
 _DEVMEM = "it has no /dev/mem"
 _LESS = "it has no memory cgroups, userfaultfd, soft-dirty bits and NUMA balancing"
 _STAYS = "KVM is part of the kernel, and stays as it was started"
+_CHECKING = ("debug", "kasan", "kcsan", "builtin", "newest")
 _UNFIT = (
-    (("kasan", "builtin"), r"life_many_vms", r"", _SLAB),
-    (("debug", "kasan", "kcsan", "builtin"), r"(inval_)?cost(_of_nothing)?", r"", _COST),
+    (("kasan", "builtin", "newest"), r"life_many_vms", r"", _SLAB),
+    (_CHECKING, r"(inval_)?cost(_of_nothing)?", r"", _COST),
     (("debug",), r"inval_(memcg|uffd|clear_refs|numa|together)", r"", _LESS),
-    (("debug", "kasan", "kcsan", "builtin"), r"device", r"", _DEVMEM),
-    (("debug", "kasan", "kcsan", "builtin"), r"(tenant|perf)_lockdown", r"",
-     "it has no LSM lockdown"),
+    (_CHECKING, r"device", r"", _DEVMEM),
+    (_CHECKING, r"(tenant|perf)_lockdown", r"", "it has no LSM lockdown"),
     (("builtin",), r".*", r"unload_kvm\b|load_kvm_shadow|load_kvm [\w.]+=|storm reload", _STAYS),
 )
 

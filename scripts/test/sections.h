@@ -19,6 +19,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
+#include <linux/version.h>
 #include "compat/compat.h"
 #include "attach/hook.h"
 
@@ -44,9 +45,15 @@ static __always_inline u64 span_clock(void)
 	return (u64)high << 32 | low;
 }
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+#define SPAN_TIMER_IRQS	irq_stat.apic_timer_irqs
+#else
+#define SPAN_TIMER_IRQS	irq_stat.counts[IRQ_COUNT_APIC_TIMER]
+#endif
+
 static __always_inline unsigned long span_breaks(void)
 {
-	return this_cpu_read(irq_stat.apic_timer_irqs) + this_cpu_read(kstat.irqs_sum) +
+	return this_cpu_read(SPAN_TIMER_IRQS) + this_cpu_read(kstat.irqs_sum) +
 	       current->nvcsw + current->nivcsw;
 }
 

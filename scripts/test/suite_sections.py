@@ -12,9 +12,11 @@ import re
 
 import image
 import kmod
+import procfile
 import suite_backing
 import suite_tenant
 from host import Scenario
+from suite_lab import equal
 from suite_tenant import HELPERS
 
 HEADER = pathlib.Path(__file__).resolve().parent / "sections.h"
@@ -46,11 +48,19 @@ def lengths(text):
     return longest
 
 
-def check(out):
+def check_memfd(out):
+    """The same of a guest_memfd of which little is there, far apart; and its pages."""
+    check(out, ("memory/memfd.c",))
+    said = suite_tenant.tenant(out, "memfd")
+    slot, = [row for row in procfile.table(out["slots"]) if row["slot"] == 1]
+    equal("private_kb", slot["private_kb"], said["private_kb"])
+
+
+def check(out, places=PLACES):
     """Each place that was reached, and what it took at the most."""
     assert "span lost" not in out["trace"], "more sections at once than are followed"
     longest = lengths(out["trace"])
-    for place in PLACES:
+    for place in places:
         assert any(one.startswith(place) for one in longest), f"no section in {place}: {longest}"
     order = sorted(longest.items(), key=lambda item: -item[1])
     assert order[0][1] <= LONGEST, \
@@ -78,6 +88,7 @@ tenant_on dups dups 20000 64 dups.fifo
 load_kvmmem backing_max_age_ms=0 walk_share=100 huge_flows=1
 read_all
 tenant_on slots slots 8000 4 slots.fifo
+tenant_on files files files.fifo
 tenant_on other hold 512 other.fifo
 tenant births 60 2 >/dev/null
 for number in 1 2 3 4 5 6 7 8; do tenant_on vm$number hold 1 vm$number.fifo; done
@@ -99,9 +110,20 @@ load_kvmmem
 read_all
 for number in 1 2 3 4 5 6 7 8; do tenant_off vm$number; done
 tenant_off slots
+tenant_off files
 read_all
 unload_kvmmem
 section trace cat /sys/kernel/tracing/trace
 """, check, vendors=("amd",), kernels=("6.1",), limit=300,
              host={"icount": True, "memory_mb": 1536}),
+    Scenario("sections_memfd", HELPERS + r"""
+load_kvm
+load_kvmmem backing_max_age_ms=0 walk_share=100
+tenant_on memfd memfd memfd.fifo
+proc >/dev/null
+section slots cat /sys/kernel/debug/kvmmem/vms/*/backing
+tenant_off memfd
+unload_kvmmem
+section trace cat /sys/kernel/tracing/trace
+""", check_memfd, vendors=("amd",), kernels=("7.3",), limit=120, host={"icount": True}),
 ]

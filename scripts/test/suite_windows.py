@@ -4,12 +4,15 @@
 kvmmem is built with windows.h, which holds those moments open.
 """
 
+import errno
 import hashlib
 import pathlib
 
+import holdlock
 import image as images
 import kmod
-import suite_tenant
+import procfile
+import suite_input
 from host import Scenario
 from suite_lab import equal
 
@@ -20,14 +23,14 @@ TIMES = 20
 
 def prepare(image, kernel, vendor):
     """The module with its windows open in place of the plain one."""
-    kmod.prepare(image, kernel, vendor)
+    suite_input.prepare(image, kernel, vendor)
     digest = hashlib.sha256(HEADER.read_bytes()).hexdigest()[:8]
     built = kmod.build(kernel, f"KCFLAGS=-include {HEADER} -DWINDOWS={digest}")
     image.add_file(built / "kvmmem.ko", "lab/kvmmem.ko")
     for name in ("bornguest", "lastvm"):
         image.add(f"lab/bin/{name}",
                   images.helper_program(HERE / f"host/{name}.c").read_bytes(), 0o755)
-    image.add_file(suite_tenant.holdlock(kernel), "lab/holdlock.ko")
+    image.add_file(holdlock.build(kernel), "lab/holdlock.ko")
 
 
 def check_born(out):
@@ -42,8 +45,86 @@ def check_last(out):
     equal("kvmmem is loaded", int(out["modules"]), 0)
 
 
+def check_events(out):
+    """Nobody opens an event before kvmmem can say who may; root may at any time."""
+    asked = {name: out.records(name, "event=") for name in ("early", "root")}
+    equal("events", [len(of) for of in asked.values()], [len(EVENTS)] * 2)
+    equal("refused early", {one["error"] for one in asked["early"]}, {errno.EACCES})
+    equal("allowed to root", {one["error"] for one in asked["root"]}, {0})
+
+
+def check_failing(out):
+    """Who looked at kvmmem while it failed to load has nothing in his hands when it is gone."""
+    assert "Cannot allocate memory" in out["load"] or "Out of memory" in out["load"], out["load"]
+    assert int(out["tried"]) > 10, out["tried"]
+
+
+def check_switched(out):
+    """Whoever wrote to a parameter last has his way, whatever the worker was about to do."""
+    row, = procfile.ProcFile(out["off"]).all("inval")
+    equal("calls while it is off", row["calls"], None)
+    row, = procfile.ProcFile(out["on"]).all("inval")
+    assert row["calls"] is not None, row
+
+
+EVENTS = suite_input.EVENTS
+ALL = " ".join(f"kvmmem/{name}" for name in EVENTS)
 HOST = {"cpus": 2, "cmdline": "oops=panic"}
 SCENARIOS = [
+    # The events are there, and kvmmem has not said yet who may open them.
+    Scenario("window_events", f"""
+load_kvm
+echo 1 >/proc/sys/kernel/perf_event_paranoid
+echo events >/proc/sys/kernel/hostname
+insmod /lab/kvmmem.ko &
+wait_for test -e /sys/kernel/tracing/events/kvmmem/vm_end/id
+section early perfopen 1000 {ALL}
+section root perfopen 0 {ALL}
+wait $!
+echo host >/proc/sys/kernel/hostname
+unload_kvmmem
+""", check_events, limit=60, host=HOST),
+    # Loading fails after readers could come.
+    Scenario("window_failing", """
+load_kvm
+echo failing >/proc/sys/kernel/hostname
+tried=0
+insmod /lab/kvmmem.ko 2>load &
+loads=$!
+while kill -0 $loads 2>/dev/null; do
+    tried=$((tried + 1))
+    [ ! -e /sys/kernel/debug/kvmmem/hooks ] || exec 9</sys/kernel/debug/kvmmem/hooks
+    sleep 0.05
+done
+# What was its memory is another's now.
+for i in 1 2 3; do echo host >/proc/sys/kernel/hostname; load_kvmmem; unload_kvmmem; done
+exec 9<&-
+section load cat load
+section tried echo $tried
+""", check_failing, limit=60, host=HOST),
+    # A VM's end wakes the worker; it knows whether it shall count, and waits for its turn.
+    Scenario("window_switch", """
+load_kvm; load_kvmmem
+mkfifo other
+lastvm other &
+vm=$!
+exec 9>other
+parameter=/sys/module/kvmmem/parameters/invalidations
+kvmguest --pages 8 --then "
+    sleep 1
+    echo notifier >/proc/sys/kernel/hostname
+    echo >&9
+    sleep 1
+    echo 0 >$parameter
+    sleep 3
+    section off cat /proc/kvmmem
+    echo host >/proc/sys/kernel/hostname
+    echo 1 >$parameter
+    section on cat /proc/kvmmem"
+echo >&9
+wait $vm
+unload_kvmmem
+""", check_switched, limit=60, host=HOST),
     # A walk finds no vCPU, then that there is one.
     Scenario("window_first_vcpu", f"""
 load_kvm; load_kvmmem

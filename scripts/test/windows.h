@@ -8,13 +8,51 @@
 
 #include <linux/compiler.h>
 #include <linux/delay.h>
+#include <linux/moduleparam.h>
+#include <linux/mutex.h>
+#include <linux/perf_event.h>
+#include <linux/sched.h>
+#include <linux/string.h>
 #include <linux/tracepoint.h>
+#include <linux/utsname.h>
 
 /* A VM's list of vCPUs was empty; then their number is read. */
 #define WINDOW_US	500
 
 /* All hooks are off, and nobody is waited for yet. */
 #define HOOKS_OFF_MS	1500
+
+/* These are open while the host is called so. */
+#define WINDOW_MS	2000
+#define window_is(name)	(!strcmp(utsname()->nodename, name))
+
+/* Trace events are there, and nothing of kvmmem's has run. */
+#define kernel_param_lock(module)					\
+do {									\
+	if (window_is("events"))					\
+		msleep(WINDOW_MS);					\
+	(kernel_param_lock)(module);					\
+} while (0)
+
+/* Loading fails, at its last step. */
+#define perf_pmu_register(pmu, name, type)				\
+({									\
+	if (window_is("failing"))					\
+		msleep(WINDOW_MS);					\
+	window_is("failing") ? -ENOMEM : (perf_pmu_register)(pmu, name, type); \
+})
+
+/* The notifier's worker is about to look. */
+static inline void window_mutex_lock(struct mutex *lock, const char *file)
+{
+	if ((current->flags & PF_WQ_WORKER) && strstr(file, "count/notifier.c") &&
+	    window_is("notifier"))
+		msleep(WINDOW_MS);
+	mutex_lock(lock);
+}
+
+#undef mutex_lock
+#define mutex_lock(lock)	window_mutex_lock(lock, __FILE__)
 
 #undef READ_ONCE
 #define READ_ONCE(x)							\
