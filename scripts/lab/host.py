@@ -23,8 +23,9 @@ SPLAT = re.compile(
     r"sleeping function|unreferenced object|Call Trace|Kernel panic|"
     r"blocked for more than|soft lockup|lockup detected|refcount_t:")
 
-# A report of KCSAN. The kernel's own races are many, and not ours.
-_RACE = re.compile(r"[^\n]*={20,}\n[^\n]*BUG: KCSAN.*?={20,}(?:\n|$)", re.S)
+# A report of KCSAN, to its end or where the log was cut. The kernel's own races are many,
+# and not ours.
+_RACE = re.compile(r"[^\n]*={20,}\n[^\n]*BUG: KCSAN.*?(?:={20,}(?:\n|$)|\Z)", re.S)
 # Nor is this one, whoever reads the clock: there are two copies, and a reader that met a
 # change reads again.
 _CLOCK = "KCSAN: data-race in ktime_get_mono_fast_ns / timekeeping_update"

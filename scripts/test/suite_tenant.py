@@ -335,7 +335,7 @@ tenant_off two
 unload_kvmmem
 """, check_users),
     files(40, features.KERNELS),
-    files(300, debugkernel.NAMES),
+    files(600, debugkernel.NAMES),
     slots(15, features.KERNELS),
     slots(100, debugkernel.NAMES),
     scenario("lock", """
