@@ -209,6 +209,7 @@ _SLAB = "freed objects are held back, so that their use is seen; storms look at 
 _COST = "the instructions of checkers are counted, too"
 _DEVMEM = "it has no /dev/mem"
 _LESS = "it has no memory cgroups, userfaultfd, soft-dirty bits and NUMA balancing"
+_NO_CHIPS = "its KVM is built without interrupt controllers"
 _SLOW = "what has to be done within seconds is not there"
 _STAYS = "KVM is part of the kernel, and stays as it was started"
 _CHECKING = ("debug", "kasan", "kcsan", "builtin", "newest")
@@ -219,6 +220,7 @@ _UNFIT = (
     (_CHECKING, r"device", r"", _DEVMEM),
     (_CHECKING, r"(tenant|perf)_lockdown", r"", "it has no LSM lockdown"),
     (("kcsan",), r"inval_refault(_scattered)?|time_in_user_and_asleep|export", r"", _SLOW),
+    (("newest",), r"time_async", r"", _NO_CHIPS),
     (("builtin",), r".*", r"unload_kvm\b|load_kvm_shadow|load_kvm [\w.]+=|storm reload", _STAYS),
 )
 

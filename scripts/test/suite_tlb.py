@@ -276,7 +276,7 @@ SWITCH = """
 load_kvm; load_kvmmem service_time=0
 section vendor kvm_vendor
 section release uname -r
-functions() { cat /sys/kernel/debug/tracing/enabled_functions; }
+functions() { cat /sys/kernel/tracing/enabled_functions; }
 switch() { echo $1 >/sys/module/kvmmem/parameters/flush_accounting; }
 kvmguest --pages 32 --vcpus 2 --drop --rounds 2 --forever >busy.out & busy=$!
 wait_for grep -q expect busy.out
