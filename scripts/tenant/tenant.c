@@ -9,6 +9,7 @@
  *	churn SLOTS FIFO	a VM of so many slots, one of which comes and goes all the while
  *	files FIFO		a VM in files of which little is there, far apart, some in swap
  *	memfd FIFO		the same in a guest_memfd
+ *	logged GIB FIFO		a VM with a slot of which nothing is there and that is logged
  *	orphan FIFO		a VM whose process is gone and whose child has it
  *	read MASK FILE		read FILE with these capabilities (hexadecimal) alone
  *
@@ -335,6 +336,25 @@ static void guest_memfd(char **argv)
 	hold(argv[0]);
 }
 
+static void logged(char **argv)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = 1, .flags = KVM_MEM_LOG_DIRTY_PAGES, .guest_phys_addr = 1UL << 32,
+		.memory_size = number(argv[0]) << 30,
+	};
+	int kvm = open_kvm(NULL), vcpu, vm;
+	void *memory = mmap(NULL, region.memory_size, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		die("mmap");
+	region.userspace_addr = (unsigned long)memory;
+	vm = make_vm(kvm, pages(PAGE), 1, &vcpu).fd;
+	must(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region), "memory slot");
+	printf("tenant id=%d-%d\n", getpid(), vm);
+	hold(argv[1]);
+}
+
 static void orphan(char **argv)
 {
 	int kvm = open_kvm(NULL), vcpu;
@@ -386,6 +406,7 @@ int main(int argc, char **argv)
 		{ "churn", 2, NULL, churn },
 		{ "files", 1, NULL, files },
 		{ "memfd", 1, NULL, guest_memfd },
+		{ "logged", 2, NULL, logged },
 		{ "orphan", 1, NULL, orphan },
 		{ "read", 2, NULL, read_with },
 	};
