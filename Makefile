@@ -6,7 +6,7 @@
 # make check    every test, on emulated AMD and Intel hosts; PART="style tool"
 #               runs only those parts
 # make check-debug   the suites on kernels that look for mistakes (KASAN, ...)
-# make storm    storms of loads, VMs, readers: an hour or two
+# make storm    storms of loads, VMs, readers: two hours and more
 # make matrix   the system tests on every kernel; WRITE=1 updates Documentation
 # make bench    what kvmmem costs beside other tools, in instructions
 # make install  the tool and the module, below DESTDIR and PREFIX (/usr/local);
@@ -108,7 +108,7 @@ check-debug:
 	@$(bochs)
 	@scripts/test/check --debug
 
-# Storms, in full: an hour or two on Debian's 6.1 and on the KASAN kernel.
+# Storms, in full: two hours and more, on Debian's 6.1 and on the KASAN kernel.
 storm:
 	@sh scripts/lab/deps.sh build kernels amd kunit
 	@scripts/test/run.py --vendor amd --kernel 6.1,kasan storm
