@@ -51,7 +51,7 @@ static int __init kvmmem_start(void)
 	err = kvmmem_pmu_init();
 	if (err)
 		goto err_procfs;
-	/* Last, since it cannot fail: whoever has a file of it open has it when they are gone. */
+	/* Last, since it cannot fail: a file that somebody has open outlives its removal. */
 	kvmmem_debugfs_init();
 	return 0;
 

@@ -130,6 +130,7 @@ static u64 info_count_pages(struct kvmmem_vm *vm)
 	u64 generation = 0, pages = 0, begun = ktime_get_ns();
 	struct kvmmem_vm_slots some = {};
 	unsigned int i, n = 0;
+	u64 now;
 
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm)
@@ -151,8 +152,11 @@ static u64 info_count_pages(struct kvmmem_vm *vm)
 	if (vm->kvm) {
 		if (n > SLOTS_FEW)
 			info_note_many(vm, begun);
-		WRITE_ONCE(vm->slot_pages, pages);
-		if (kvmmem_slots_generation(vm->kvm) == generation)
+		now = kvmmem_slots_generation(vm->kvm);
+		/* Another reader may have counted them as they are now. */
+		if (now == generation || now != vm->slot_generation)
+			WRITE_ONCE(vm->slot_pages, pages);
+		if (now == generation)
 			vm->slot_generation = generation;
 	}
 	raw_spin_unlock(&vm->lock);

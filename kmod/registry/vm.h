@@ -129,7 +129,7 @@ struct kvmmem_question {
  * @nodes: the same by NUMA node, of memory/nodes.c; NULL where there is but one;
  *	@walk_lock to look, @lock too to change
  * @root_vcpu: a vCPU that had second-level tables to walk; @lock
- * @slot_pages: pages of all memory slots, as of @slot_generation; @lock
+ * @slot_pages: pages of all memory slots, as of @slot_generation or later; @lock
  * @slot_generation: KVM's generation of the slots then; @lock
  * @slots_counted: when many were counted last, ktime_get_ns(); @lock
  * @slots_took: how long that took, in ns; @lock

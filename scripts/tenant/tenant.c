@@ -6,6 +6,7 @@
  *	hold VCPUS FIFO [UID]	one such VM, until somebody opens FIFO for writing
  *	dups FILES VCPUS FIFO	the same with so many descriptors of the VM
  *	slots SLOTS MIB FIFO	a VM whose slots all show the same memory, in 4K pages
+ *	grow FIFO		a VM that gets 1 MiB more when FIFO is opened the first time
  *	churn SLOTS FIFO	a VM of so many slots, one of which comes and goes all the while
  *	files FIFO		a VM in files of which little is there, far apart, some in swap
  *	memfd FIFO		the same in a guest_memfd
@@ -227,6 +228,18 @@ static void slots(char **argv)
 	hold(argv[2]);
 }
 
+static void grow(char **argv)
+{
+	int kvm = open_kvm(NULL), vcpu, vm;
+
+	vm = make_vm(kvm, pages(PAGE), 1, &vcpu).fd;
+	printf("tenant id=%d-%d mem_kb=4\n", getpid(), vm);
+	hold(argv[0]);
+	add_slot(vm, 1, 1UL << 20, pages(1 << 20), 1 << 20);
+	printf("grown mem_kb=1028\n");
+	hold(argv[0]);
+}
+
 static void *toggle(void *arg)
 {
 	unsigned long *what = arg;	/* the VM, the slot, its memory */
@@ -403,6 +416,7 @@ int main(int argc, char **argv)
 		{ "hold", 2, hold_vm, NULL },
 		{ "dups", 3, NULL, dups },
 		{ "slots", 3, NULL, slots },
+		{ "grow", 1, NULL, grow },
 		{ "churn", 2, NULL, churn },
 		{ "files", 1, NULL, files },
 		{ "memfd", 1, NULL, guest_memfd },

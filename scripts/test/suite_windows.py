@@ -8,11 +8,11 @@ import errno
 import hashlib
 import pathlib
 
-import holdlock
 import image as images
 import kmod
 import procfile
 import suite_input
+import suite_tenant
 from host import Scenario
 from suite_lab import equal
 
@@ -24,13 +24,13 @@ TIMES = 20
 def prepare(image, kernel, vendor):
     """The module with its windows open in place of the plain one."""
     suite_input.prepare(image, kernel, vendor)
+    suite_tenant.prepare(image, kernel, vendor)
     digest = hashlib.sha256(HEADER.read_bytes()).hexdigest()[:8]
     built = kmod.build(kernel, f"KCFLAGS=-include {HEADER} -DWINDOWS={digest}")
     image.add_file(built / "kvmmem.ko", "lab/kvmmem.ko")
     for name in ("bornguest", "lastvm"):
         image.add(f"lab/bin/{name}",
                   images.helper_program(HERE / f"host/{name}.c").read_bytes(), 0o755)
-    image.add_file(holdlock.build(kernel), "lab/holdlock.ko")
 
 
 def check_born(out):
@@ -65,6 +65,13 @@ def check_switched(out):
     equal("calls while it is off", row["calls"], None)
     row, = procfile.ProcFile(out["on"]).all("inval")
     assert row["calls"] is not None, row
+
+
+def check_slots(out):
+    """What was counted too late is not taken for the slots of now."""
+    for name, mem_kb in (("other", 1028), ("next", 1028)):
+        row, = procfile.ProcFile(out[name]).all("vm")
+        equal(f"mem_kb of the {name} reader", row["mem_kb"], mem_kb)
 
 
 EVENTS = suite_input.EVENTS
@@ -125,6 +132,23 @@ echo >&9
 wait $vm
 unload_kvmmem
 """, check_switched, limit=60, host=HOST),
+    # Slots change, and are counted by another, before somebody notes what he has counted.
+    Scenario("window_slots", suite_tenant.HELPERS + """
+load_kvm; load_kvmmem
+tenant_on grow grow grow.fifo
+echo slots >/proc/sys/kernel/hostname
+cat /proc/kvmmem >/dev/null &
+late=$!
+sleep 1
+echo host >/proc/sys/kernel/hostname
+: >grow.fifo
+wait_for grep -q ^grown grow.out
+section other cat /proc/kvmmem
+wait $late
+section next cat /proc/kvmmem
+tenant_off grow
+unload_kvmmem
+""", check_slots, limit=60, host=HOST),
     # A walk finds no vCPU, then that there is one.
     Scenario("window_first_vcpu", f"""
 load_kvm; load_kvmmem

@@ -12,6 +12,7 @@
 #include <linux/mutex.h>
 #include <linux/perf_event.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 #include <linux/utsname.h>
@@ -50,6 +51,16 @@ static inline void window_mutex_lock(struct mutex *lock, const char *file)
 		msleep(WINDOW_MS);
 	mutex_lock(lock);
 }
+
+/* A reader has counted a VM's slots, and has not noted it. */
+static inline int window_fatal_signal(struct task_struct *task, const char *file)
+{
+	if (strstr(file, "registry/info.c") && window_is("slots"))
+		msleep(WINDOW_MS);
+	return fatal_signal_pending(task);
+}
+
+#define fatal_signal_pending(task)	window_fatal_signal(task, __FILE__)
 
 #undef mutex_lock
 #define mutex_lock(lock)	window_mutex_lock(lock, __FILE__)
