@@ -154,8 +154,8 @@ static void slot_put_backing(struct kvmmem_row *row, const struct kvmmem_slot_ba
 		kvmmem_row_text(row, "-");
 	slot_put_pages(row, host->device, known);
 	/* Where there is a guest_memfd its pages are counted, or not all of them. */
-	slot_put_pages(row, sb->private,
-		       KVMMEM_HAS_MEMFD && (known || !kvmmem_slot_is_private(&sb->slot)));
+	slot_put_pages(row, sb->private, KVMMEM_HAS_MEMFD && sb->ept != KVMMEM_EPT_GONE &&
+		       (known || !kvmmem_slot_is_private(&sb->slot)));
 }
 
 static void slot_row(struct seq_file *seq, struct reader *reader)
