@@ -8,7 +8,7 @@ import subprocess
 NAME = "debug"                          # the one with KUnit and nothing that is slow
 NAMES = (NAME, "kasan", "kcsan", "builtin", "newest")
 # A sanitizer needs memory for itself.
-_MEMORY_MB = {"kasan": 1024, "kcsan": 1024, "builtin": 1024, "newest": 1024}
+_MEMORY_MB = dict.fromkeys(NAMES[1:], 1024)
 # KASAN: not the first report alone.
 _CMDLINE = dict.fromkeys(("kasan", "builtin", "newest"), "kasan_multi_shot")
 # KCSAN: of so many accesses one is watched, for so many microseconds. By default it is
