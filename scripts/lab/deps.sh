@@ -44,11 +44,11 @@ packages() {
 	rpm) echo rpm make ;;
 	packages) echo python3 apt mmdebstrap util-linux ;;
 	style) echo gcc make mandoc perl python3 python3-docutils sparse linux-source-6.12 ;;
-	tool) echo python3 gcc libc6-dev tmux ;;
+	tool) echo python3 gcc libc6-dev tmux valgrind ;;
 	perf) echo linux-perf trace-cmd bpftrace ;;
 	report) echo python3 libjs-dygraphs chromium ;;
 	export) echo python3 python3-prometheus-client python3-yaml python3-bcrypt \
-		python3-requests openssl binutils apt dpkg ;;
+		python3-requests openssl binutils apt dpkg valgrind ;;
 	bench) echo linux-perf trace-cmd bpftrace pahole linux-source-6.1 ;;
 	all) for group in build kernels amd intel bochs kunit style tool perf report export bench; do
 			packages $group

@@ -18,7 +18,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent / "tests"
 # The longest first, so that none is left alone at the end.
-LONG = ["crashes", "record", "top", "newer_stat", "stat_life", "stat", "newer", "table"]
+LONG = ["speed", "crashes", "record", "top", "newer_stat", "stat_life", "stat", "newer", "table"]
 
 
 def names(here=HERE):

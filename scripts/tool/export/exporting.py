@@ -35,13 +35,13 @@ def of_vms(vms, at, **more):
 class Export(Tool):
     """The exporter, asked over its port."""
 
-    def start(self, *args, env=None):
+    def start(self, *args, env=None, program=("/usr/bin/python3",)):
         """Start it on a free port; returns (process, its address)."""
         where = f"127.0.0.1:{prometheus.free_port()}"
         log = open(self.proc / "log", "ab")     # pylint: disable=consider-using-with
         self.addCleanup(log.close)
         run = subprocess.Popen(     # pylint: disable=consider-using-with
-            ["/usr/bin/python3", TOOL, "export", "--listen", where, *args],
+            [*program, TOOL, "export", "--listen", where, *args],
             env={**self.env, **(env or {})}, stdout=log, stderr=log)
         self.addCleanup(prometheus.stop, run)
         return run, where

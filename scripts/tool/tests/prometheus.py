@@ -4,7 +4,6 @@
 import json
 import pathlib
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import programs     # pylint: disable=wrong-import-position
 DASHBOARDS = SCRIPTS / "dashboards"
 RULES = DASHBOARDS / "kvmmem.rules.yml"
 CONFIG = """
-global: {{scrape_interval: {every}s, scrape_timeout: {every}s, evaluation_interval: 1s}}
+global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
 rule_files: [{rules}]
 scrape_configs:
   - job_name: kvmmem
@@ -96,25 +95,17 @@ class Server:
 
     def __init__(self, directory, target, more=""):
         directory = pathlib.Path(directory)
-        self.config = directory / "prometheus.yml", {"rules": RULES, "target": target, "more": more}
-        self._configure(1)
+        config = directory / "prometheus.yml"
+        config.write_text(CONFIG.format(rules=RULES, target=target, more=more),
+                          encoding="utf-8")
         self.url = f"http://127.0.0.1:{free_port()}"
         self.log = open(directory / "prometheus.log", "wb")     # pylint: disable=consider-using-with
         self.process = subprocess.Popen(    # pylint: disable=consider-using-with
-            [program("prometheus"), f"--config.file={self.config[0]}",
+            [program("prometheus"), f"--config.file={config}",
              f"--storage.tsdb.path={directory / 'tsdb'}",
              f"--web.listen-address={self.url.removeprefix('http://')}"],
             stdout=self.log, stderr=subprocess.STDOUT)
         wait_for(lambda: get(f"{self.url}/-/ready"))
-
-    def _configure(self, every):
-        path, words = self.config
-        path.write_text(CONFIG.format(every=every, **words), encoding="utf-8")
-
-    def every(self, seconds):
-        """Scrape so often from now on."""
-        self._configure(seconds)
-        self.process.send_signal(signal.SIGHUP)
 
     def stop(self):
         """The end."""
