@@ -9,6 +9,7 @@
  */
 #include <linux/module.h>
 
+#include "attach/function.h"
 #include "attach/hooks.h"
 #include "count/dirty.h"
 #include "count/flow.h"
@@ -84,6 +85,8 @@ static int __init kvmmem_init(void)
 	if (!err)
 		kvmmem_trace_ready();
 	kvmmem_parameters(err ? KVMMEM_PARAMS_GONE : KVMMEM_PARAMS_LIVE);
+	if (err)
+		kvmmem_functions_leave();
 	return err;
 }
 
@@ -98,6 +101,7 @@ static void __exit kvmmem_exit(void)
 	kvmmem_hooks_stop();
 	kvmmem_notifier_stop();
 	kvmmem_registry_exit();
+	kvmmem_functions_leave();
 }
 
 module_init(kvmmem_init);

@@ -7,6 +7,8 @@
  * FTRACE_OPS_FL_PERMANENT makes sure of that.
  */
 #include <linux/kprobes.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
 
 #include "attach/function.h"
 
@@ -59,6 +61,9 @@ static int function_add_place(struct kvmmem_hook_group *group, const struct kvmm
 	group->nr++;
 	return 0;
 }
+
+/* ftrace would not let go of a group: it calls function_dispatch() for ever. */
+static bool functions_kept;		/* set once */
 
 /* The filter is the kernel's memory, and ours to give back. */
 static void function_forget_places(struct kvmmem_hook_group *group)
@@ -121,6 +126,9 @@ void kvmmem_functions_attach(struct kvmmem_hook_group *group, struct list_head *
  * @hooks: all hooks
  *
  * When it returns no call of the group's hooks is under way and none will come.
+ * If ftrace has shut itself down (ftrace_kill(), after it found a place that did not
+ * hold what it should) its calls end in function_dispatch() from then on.
+ *
  * Context: hooks_mutex; may sleep.
  */
 void kvmmem_functions_detach(struct kvmmem_hook_group *group, struct list_head *hooks)
@@ -128,10 +136,30 @@ void kvmmem_functions_detach(struct kvmmem_hook_group *group, struct list_head *
 	struct kvmmem_hook *hook;
 
 	if (group->nr) {
-		unregister_ftrace_function(&group->ops);
+		if (unregister_ftrace_function(&group->ops))
+			functions_kept = true;
 		function_forget_places(group);
+		if (functions_kept)
+			synchronize_rcu_tasks();
 	}
 	list_for_each_entry(hook, hooks, node)
 		if (hook->group == group)
 			kvmmem_hook_let_go(hook);
+}
+
+/**
+ * kvmmem_functions_leave - may the module's code go?
+ *
+ * Does not return if the kernel would go on to call it. Code and static data stay then,
+ * and so does whoever unloads; nobody else is held up.
+ *
+ * Context: the last step, all groups are detached, no lock is held; may sleep.
+ */
+void kvmmem_functions_leave(void)
+{
+	if (!functions_kept)
+		return;
+	pr_warn("ftrace has shut itself down and calls kvmmem for ever: it stays in memory until the next boot\n");
+	for (;;)
+		schedule_timeout_idle(MAX_SCHEDULE_TIMEOUT);
 }

@@ -11,5 +11,6 @@ void kvmmem_functions_init(struct kvmmem_hook_group *group);
 void kvmmem_functions_attach(struct kvmmem_hook_group *group, struct list_head *hooks,
 			     bool module_here);
 void kvmmem_functions_detach(struct kvmmem_hook_group *group, struct list_head *hooks);
+void kvmmem_functions_leave(void);
 
 #endif /* _KVMMEM_FUNCTION_H */

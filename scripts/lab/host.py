@@ -49,6 +49,7 @@ class Scenario:
     kernels: tuple = ()                 # names; empty: all
     tolerate: str = ""                  # log lines that are no splat (regex)
     expected: str = ""                  # whole reports that are none (regex)
+    leaves: tuple = ()                  # modules that cannot be unloaded afterwards
     host: dict = dataclasses.field(default_factory=dict)    # fields of Machine
 
     def machine(self, vendor):
@@ -280,7 +281,8 @@ class Host:
         bad = splat(result.log, scenario.tolerate, scenario.expected)
         if bad:
             return f"splat: {bad}"
-        stuck = Output(frame.get("status", "")).stuck
+        stuck = [module for module in Output(frame.get("status", "")).stuck
+                 if module not in scenario.leaves]
         if stuck:
             return f"in use afterwards: {', '.join(stuck)}"
         if status == 137 and scenario.status != 137:

@@ -11,7 +11,7 @@ import re
 
 import debugkernel
 import features
-import holdlock
+import hostmodule
 import image
 import kmod
 import procfile
@@ -27,7 +27,7 @@ def prepare(picture, kernel, vendor):
     """Add kvmmem.ko, the tenant, and the module that holds a lock."""
     kmod.prepare(picture, kernel, vendor)
     picture.add("lab/bin/tenant", image.program("tenant", TENANT).read_bytes(), 0o755)
-    picture.add_file(holdlock.build(kernel), "lab/holdlock.ko")
+    picture.add_file(hostmodule.build(kernel, hostmodule.HOLDLOCK), "lab/holdlock.ko")
     picture.add("lab/bin/namesake",
                 image.helper_program(HERE / "host/namesake.c").read_bytes(), 0o755)
 

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import pathlib
 
+import hostmodule
 import image as images
 import kmod
 import procfile
@@ -28,6 +29,7 @@ def prepare(image, kernel, vendor):
     digest = hashlib.sha256(HEADER.read_bytes()).hexdigest()[:8]
     built = kmod.build(kernel, f"KCFLAGS=-include {HEADER} -DWINDOWS={digest}")
     image.add_file(built / "kvmmem.ko", "lab/kvmmem.ko")
+    image.add_file(hostmodule.build(kernel, hostmodule.FTRACEKILL), "lab/ftracekill.ko")
     for name in ("bornguest", "lastvm"):
         image.add(f"lab/bin/{name}",
                   images.helper_program(HERE / f"host/{name}.c").read_bytes(), 0o755)
@@ -72,6 +74,16 @@ def check_slots(out):
     for name, mem_kb in (("other", 1028), ("next", 1028)):
         row, = procfile.ProcFile(out[name]).all("vm")
         equal(f"mem_kb of the {name} reader", row["mem_kb"], mem_kb)
+
+
+def check_kept(out):
+    """ftrace calls kvmmem for ever: it stays, says so once, and nobody else is held up."""
+    assert out["modules"].startswith("kvmmem "), out["modules"]
+    equal("lines in the log", len(out["said"].splitlines()), 1)
+    assert "until the next boot" in out["said"], out["said"]
+    equal("how rmmod waits", out["state"].strip(), "I")
+    equal("guests that ran", len(out.records("guest", "result ")), 3)
+    equal("kvmmem's directories", out["left"], "")
 
 
 EVENTS = suite_input.EVENTS
@@ -149,6 +161,20 @@ section next cat /proc/kvmmem
 tenant_off grow
 unload_kvmmem
 """, check_slots, limit=60, host=HOST),
+    # ftrace has shut itself down: whatever is hooked stays so.
+    Scenario("window_ftrace", """
+load_kvm; load_kvmmem
+insmod /lab/ftracekill.ko
+rmmod kvmmem &
+sleep 3
+for i in 1 2 3; do kvmguest --pages 64; done >guests
+section guest cat guests
+section modules grep "^kvmmem " /proc/modules
+section state sh -c "sed 's/.*) //' /proc/$!/stat | cut -c1"
+section said sh -c 'dmesg | grep "kvmmem: ftrace"'
+section left sh -c 'ls -d /sys/kernel/debug/kvmmem /proc/kvmmem 2>/dev/null || true'
+rmmod ftracekill
+""", check_kept, limit=60, host={**HOST, "memory_mb": 640}, leaves=("kvmmem",)),
     # A walk finds no vCPU, then that there is one.
     Scenario("window_first_vcpu", f"""
 load_kvm; load_kvmmem

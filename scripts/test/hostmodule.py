@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Modules that do to a host what kvmmem has to live with."""
+
+import hashlib
+import pathlib
+import shutil
+import tempfile
+
+import image
+
+HERE = pathlib.Path(__file__).resolve().parent
+# Holds a process's mmap lock for as long as it is loaded.
+HOLDLOCK = HERE.parent / "tenant/holdlock"
+# Lets ftrace shut itself down.
+FTRACEKILL = HERE / "ftracekill"
+
+
+def build(kernel, home):
+    """The module whose source is in that folder, which is called like it."""
+    module = home.name
+    sources = [(home / name).read_bytes() for name in ("Kbuild", f"{module}.c")]
+    digest = hashlib.sha256(b"".join([f"{kernel.release} {kernel.kdir}".encode(), *sources]))
+
+    def make(out):
+        with tempfile.TemporaryDirectory(prefix="kvmmem-build-") as scratch:
+            for name in ("Kbuild", f"{module}.c"):
+                shutil.copy(home / name, scratch)
+            made = kernel.run(["make", "-C", str(kernel.kdir), f"M={scratch}", "modules"])
+            built = pathlib.Path(scratch) / f"{module}.ko"
+            if not built.exists():
+                raise image.ImageError(f"{module}.ko does not build:\n{made.stdout}")
+            shutil.copy(built, out)
+
+    return image.cached(module, kernel.name, digest.hexdigest()[:16], make)
