@@ -8,9 +8,9 @@
  */
 #include <linux/kprobes.h>
 #include <linux/rcupdate.h>
-#include <linux/sched.h>
 
 #include "attach/function.h"
+#include "compat/sleep.h"
 
 /*
  * Where a function is. To find it by name ftrace looks up the name of every
@@ -126,8 +126,9 @@ void kvmmem_functions_attach(struct kvmmem_hook_group *group, struct list_head *
  * @hooks: all hooks
  *
  * When it returns no call of the group's hooks is under way and none will come.
- * If ftrace has shut itself down (ftrace_kill(), after it found a place that did not
- * hold what it should) its calls end in function_dispatch() from then on.
+ * If ftrace had shut itself down (ftrace_kill(), after it found a place that did not
+ * hold what it should) its calls end in function_dispatch() from then on. Of one that
+ * does so just here nobody hears.
  *
  * Context: hooks_mutex; may sleep.
  */
@@ -160,6 +161,5 @@ void kvmmem_functions_leave(void)
 	if (!functions_kept)
 		return;
 	pr_warn("ftrace has shut itself down and calls kvmmem for ever: it stays in memory until the next boot\n");
-	for (;;)
-		schedule_timeout_idle(MAX_SCHEDULE_TIMEOUT);
+	kvmmem_sleep_for_ever();
 }

@@ -230,18 +230,28 @@ static inline u64 kvmmem_vcpu_cr3(const struct kvm_vcpu *vcpu)
 	return kvmmem_vmcb_is_good(vmcb) ? vmcb->save.cr3 : U64_MAX;
 }
 
+/* The table that a vCPU runs on while it is not in L2; INVALID_PAGE if there is none. */
+static inline hpa_t kvmmem_l1_root(const struct kvm_vcpu *vcpu)
+{
+#ifdef KVMMEM_HAVE_ROOT_ROLE
+	int level;
+
+	return kvmmem_tdp_root(vcpu, &level);
+#else
+	return READ_ONCE(vcpu->arch.root_mmu.root_hpa);
+#endif
+}
+
 /*
  * KVM takes L2's VMCS or VMCB before it says that the vCPU is in L2, and may sleep in
  * between. An L1 that gives its guests no EPT has one root for both: there we cannot tell.
  */
 static inline bool kvmmem_vcpu_is_on_l1s(const struct kvm_vcpu *vcpu)
 {
-	int level;
-
 	if (kvmmem_cpu_is_svm())
 		return kvmmem_svm_vmcb(vcpu) == kvmmem_svm_vmcb01(vcpu);
 	return !(vcpu->arch.cr4 & X86_CR4_VMXE) ||
-	       (kvmmem_vmread(KVMMEM_VMCS_EPTP, 0) & PAGE_MASK) == kvmmem_tdp_root(vcpu, &level);
+	       (kvmmem_vmread(KVMMEM_VMCS_EPTP, 0) & PAGE_MASK) == kvmmem_l1_root(vcpu);
 }
 
 /**

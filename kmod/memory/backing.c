@@ -323,6 +323,7 @@ static bool backing_round(unsigned int from, unsigned int to, u64 since,
 
 /**
  * kvmmem_backing_refresh - bring what is known of all VMs up to date
+ * @budget: of the reading, which begins here
  *
  * As far as the budget goes. Where it ended is where the next reading begins, so
  * that every VM has its turn, however much others cost.
@@ -331,25 +332,24 @@ static bool backing_round(unsigned int from, unsigned int to, u64 since,
  *
  * Return: 0, or -EINTR when the caller was killed.
  */
-int kvmmem_backing_refresh(void)
+int kvmmem_backing_refresh(struct kvmmem_budget *budget)
 {
 	static unsigned int turn;
 	unsigned int from = READ_ONCE(turn), slots = kvmmem_vm_slots();
-	struct kvmmem_budget budget;
 	u64 since = ktime_get_ns();
 	bool over;
 
-	kvmmem_budget_open_first(&budget);
+	kvmmem_budget_open(budget);
 	do {
 		unsigned int stopped = from;
 
-		over = backing_round(from, slots, since, &budget, &stopped);
-		if (over || kvmmem_budget_left(&budget))
-			over &= backing_round(0, from, since, &budget, &stopped);
+		over = backing_round(from, slots, since, budget, &stopped);
+		if (over || kvmmem_budget_left(budget))
+			over &= backing_round(0, from, since, budget, &stopped);
 		from = stopped;
 		if (fatal_signal_pending(current))
 			return -EINTR;
-	} while (!over && kvmmem_budget_left(&budget));
+	} while (!over && kvmmem_budget_left(budget));
 	WRITE_ONCE(turn, from);
 	return 0;
 }

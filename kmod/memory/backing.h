@@ -25,7 +25,7 @@ struct kvmmem_levels {
 };
 
 bool kvmmem_backing_next_slot(struct kvmmem_vm *vm, u64 gfn, struct kvmmem_slot *slot);
-int kvmmem_backing_refresh(void);
+int kvmmem_backing_refresh(struct kvmmem_budget *budget);
 bool kvmmem_backing_host(struct kvmmem_vm *vm, struct kvmmem_backing *host);
 bool kvmmem_backing_levels(struct kvmmem_vm *vm, struct kvmmem_levels *levels);
 void kvmmem_backing_node(struct kvmmem_vm *vm, int nid, struct kvmmem_node *node);

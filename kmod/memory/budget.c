@@ -4,11 +4,15 @@
  *
  * How long a walk takes is up to whoever runs the VM: by how much memory, in how
  * many pages, in how many slots that may show the same memory again and again.
- * So walks are paid for out of one bucket, which fills at walk_share percent of
- * a processor's time and holds no more than BURST of such time. When it is empty
- * nobody walks: what readers see gets older, and says how old it is.
+ * So walks are paid for out of two buckets, which fill at walk_share percent of a
+ * processor's time and hold no more than BURST of such time: four fifths for the
+ * walks over all VMs that a reading begins with, the rest for whatever comes later
+ * or is asked for by name. Neither can starve the other, which a tenant might wish
+ * for; but what comes later may take of the first one's bucket down to its half.
+ * Where both are empty nobody walks: what readers see gets older, and says how old
+ * it is.
  *
- * Whoever finds it nearly empty goes on for one more chunk, so it can be some
+ * Whoever finds a bucket nearly empty goes on for one more chunk, so it can be some
  * 100 us below zero, which is paid back first.
  */
 #include <linux/ktime.h>
@@ -28,7 +32,7 @@ MODULE_PARM_DESC(walk_share, "percent of one processor that all walks over VMs' 
 
 #define BURST		(5 * NSEC_PER_SEC)	/* of wall time */
 #define READING		(100 * NSEC_PER_MSEC)	/* the most that a reader waits for walks */
-#define KEEP		20			/* percent, of both */
+#define FIRST		80			/* percent, of both, for the walk that comes first */
 /*
  * A chunk takes some 100 us. One that seems to take longer was not running: the
  * reader was preempted, or its host was.
@@ -36,61 +40,81 @@ MODULE_PARM_DESC(walk_share, "percent of one processor that all walks over VMs' 
 #define CHUNK_MOST	NSEC_PER_MSEC
 
 static DEFINE_SPINLOCK(bucket_lock);
-static s64 bucket_ns;
-static u64 bucket_filled;			/* ktime_get_ns() */
+static s64 first_ns, later_ns;			/* the buckets */
+static u64 filled;				/* ktime_get_ns() */
 
-/* What is in the bucket, after @spent was taken out. */
-static s64 budget_bucket(u64 spent)
+/* A percent of a percent of it is a whole number. */
+#define UNIT		10000
+
+/* Under bucket_lock. */
+static void bucket_fill(s64 *bucket, u64 units, unsigned int share)
+{
+	*bucket = min_t(s64, *bucket + units * share, BURST / UNIT * share);
+}
+
+/*
+ * Take @spent out of the bucket of a reading's first or a later walk; true if
+ * something is left. At first both are full.
+ */
+static bool budget_take(bool first, u64 spent)
 {
 	unsigned int share = READ_ONCE(walk_share);
-	s64 left;
-	u64 now;
+	s64 half = BURST / UNIT / 2 * share * FIRST;
+	u64 now, since, units;
+	bool left;
 
 	spin_lock(&bucket_lock);
 	now = ktime_get_ns();
-	/* At first it is full. */
-	bucket_ns += min_t(u64, now - bucket_filled, BURST) / 100 * share;
-	bucket_filled = now;
-	bucket_ns = min_t(s64, bucket_ns, BURST / 100 * share) - (s64)spent;
-	left = bucket_ns;
+	since = now - filled;
+	filled = now - since % UNIT;
+	units = min_t(u64, since, BURST) / UNIT;
+	bucket_fill(&first_ns, units, share * FIRST);
+	bucket_fill(&later_ns, units, share * (100 - FIRST));
+	if (first || later_ns <= 0)
+		first_ns -= spent;
+	else
+		later_ns -= spent;
+	left = first ? first_ns > 0 : later_ns > 0 || first_ns > half;
 	spin_unlock(&bucket_lock);
 	return left;
 }
 
 /**
- * kvmmem_budget_open - begin a reading of all VMs
+ * kvmmem_budget_open - begin a reading of all VMs, by the walk that comes first
  * @budget: where to
  *
  * Context: may sleep.
  */
 void kvmmem_budget_open(struct kvmmem_budget *budget)
 {
-	budget->left_ns = READING;
-	budget->keep = 0;
+	budget->left_ns = READING / 100 * FIRST;
+	budget->first = true;
 }
 
 /**
- * kvmmem_budget_open_first - begin one that would take all there is, if a tenant wants it
- * @budget: where to
+ * kvmmem_budget_go_on - come to what a reading walks later
+ * @budget: of the reading
  *
- * It leaves a part to whoever comes later. Context: may sleep.
+ * Context: any.
  */
-void kvmmem_budget_open_first(struct kvmmem_budget *budget)
+void kvmmem_budget_go_on(struct kvmmem_budget *budget)
 {
-	budget->left_ns = READING / 100 * (100 - KEEP);
-	budget->keep = KEEP;
+	if (!budget->first)
+		return;
+	budget->left_ns += READING / 100 * (100 - FIRST);
+	budget->first = false;
 }
 
 /**
  * kvmmem_budget_open_long - begin a reading that somebody asked for by name
  * @budget: where to
  *
- * It may take all that is in the bucket. Context: may sleep.
+ * It may take all that later walks may. Context: may sleep.
  */
 void kvmmem_budget_open_long(struct kvmmem_budget *budget)
 {
 	budget->left_ns = BURST;
-	budget->keep = 0;
+	budget->first = false;
 }
 
 /**
@@ -103,8 +127,7 @@ void kvmmem_budget_open_long(struct kvmmem_budget *budget)
  */
 bool kvmmem_budget_left(const struct kvmmem_budget *budget)
 {
-	return budget->left_ns > 0 &&
-	       budget_bucket(0) > (s64)(BURST / 10000 * READ_ONCE(walk_share) * budget->keep);
+	return budget->left_ns > 0 && budget_take(budget->first, 0);
 }
 
 /**
@@ -121,7 +144,7 @@ u64 kvmmem_budget_spend(struct kvmmem_budget *budget, u64 begun)
 	u64 spent = min_t(u64, ktime_get_ns() - begun, CHUNK_MOST);
 
 	budget->left_ns -= spent;
-	budget_bucket(spent);
+	budget_take(budget->first, spent);
 	return spent;
 }
 

@@ -10,15 +10,15 @@
 /**
  * struct kvmmem_budget - what one reading may still spend on walks
  * @left_ns: time
- * @keep: percent of what all may spend that are left to others
+ * @first: it is at the walk that comes first in a reading
  */
 struct kvmmem_budget {
 	s64 left_ns;
-	unsigned int keep;
+	bool first;
 };
 
 void kvmmem_budget_open(struct kvmmem_budget *budget);
-void kvmmem_budget_open_first(struct kvmmem_budget *budget);
+void kvmmem_budget_go_on(struct kvmmem_budget *budget);
 void kvmmem_budget_open_long(struct kvmmem_budget *budget);
 bool kvmmem_budget_left(const struct kvmmem_budget *budget);
 u64 kvmmem_budget_spend(struct kvmmem_budget *budget, u64 begun);

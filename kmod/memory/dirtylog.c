@@ -47,22 +47,27 @@ static u64 dirtylog_chunk(struct kvmmem_vm *vm, const struct kvmmem_slot *slot, 
 	return pages;
 }
 
-static u64 dirtylog_bitmaps(struct kvmmem_vm *vm)
+/* No VM takes more than half of what is left, so that something is left to the next. */
+static bool dirtylog_goes_on(const struct kvmmem_budget *budget, s64 half_ns)
 {
-	struct kvmmem_budget budget;
+	return kvmmem_budget_left(budget) && budget->left_ns >= half_ns;
+}
+
+static u64 dirtylog_bitmaps(struct kvmmem_vm *vm, struct kvmmem_budget *budget)
+{
+	s64 half_ns = budget->left_ns / 2;
 	struct kvmmem_slot slot;
 	u64 gfn = 0, pages = 0, looked = ktime_get_ns();
 
-	kvmmem_budget_open(&budget);
 	while (kvmmem_backing_next_slot(vm, gfn, &slot)) {
 		u64 word, words = BITS_TO_LONGS(slot.npages);
 
 		gfn = slot.base_gfn + slot.npages;
 		if (!(slot.flags & KVM_MEM_LOG_DIRTY_PAGES)) {
 			/* There may be tens of thousands that are not logged. */
-			if (!kvmmem_budget_left(&budget))
+			if (!dirtylog_goes_on(budget, half_ns))
 				return KVMMEM_UNKNOWN;
-			kvmmem_budget_spend(&budget, looked);
+			kvmmem_budget_spend(budget, looked);
 			looked = ktime_get_ns();
 			cond_resched();
 			continue;
@@ -70,10 +75,10 @@ static u64 dirtylog_bitmaps(struct kvmmem_vm *vm)
 		for (word = 0; word < words; word += WORDS) {
 			u64 begun = ktime_get_ns(), chunk;
 
-			if (!kvmmem_budget_left(&budget))
+			if (!dirtylog_goes_on(budget, half_ns))
 				return KVMMEM_UNKNOWN;
 			chunk = dirtylog_chunk(vm, &slot, word);
-			kvmmem_budget_spend(&budget, begun);
+			kvmmem_budget_spend(budget, begun);
 			if (chunk == KVMMEM_UNKNOWN)	/* logged no more */
 				break;
 			pages += chunk;
@@ -88,14 +93,16 @@ static u64 dirtylog_bitmaps(struct kvmmem_vm *vm)
 /**
  * kvmmem_dirtylog_kb - memory that is dirty and that nobody has fetched yet
  * @vm: the record of a VM that is logged
+ * @budget: of the reading, which has come to its last walk
  *
  * Context: a reference on the record; may sleep.
  *
  * Return: KiB; KVMMEM_UNKNOWN when it would take longer than walks may.
  */
-u64 kvmmem_dirtylog_kb(struct kvmmem_vm *vm)
+u64 kvmmem_dirtylog_kb(struct kvmmem_vm *vm, struct kvmmem_budget *budget)
 {
-	u64 pages = READ_ONCE(vm->dirty.ring) ? dirtylog_rings(vm) : dirtylog_bitmaps(vm);
+	u64 pages = READ_ONCE(vm->dirty.ring) ? dirtylog_rings(vm) :
+						dirtylog_bitmaps(vm, budget);
 
 	return pages == KVMMEM_UNKNOWN ? KVMMEM_UNKNOWN : pages * PAGE_KB;
 }

@@ -158,15 +158,20 @@ static u64 info_count_pages(struct kvmmem_vm *vm)
 			WRITE_ONCE(vm->slot_pages, pages);
 		if (now == generation)
 			vm->slot_generation = generation;
+	} else {
+		pages = vm->slot_pages;		/* all of them were not there any more */
 	}
 	raw_spin_unlock(&vm->lock);
 	return pages;
 }
 
-/* Under vm->lock. */
+/* Under vm->lock. Known while slots are as they were walked, and as they were counted. */
 static u64 info_device_kb(const struct kvmmem_vm *vm)
 {
-	return vm->backing.walked && vm->backing.generation == vm->slot_generation ?
+	u64 generation = vm->backing.generation;
+
+	return vm->kvm && vm->backing.walked && generation == vm->slot_generation &&
+	       generation == kvmmem_slots_generation(vm->kvm) ?
 	       vm->backing.device_kb : KVMMEM_UNKNOWN;
 }
 

@@ -13,6 +13,7 @@
 
 #include "decode/value.h"
 #include "memory/backing.h"
+#include "memory/budget.h"
 #include "registry/records.h"
 #include "show/pmu_gauges.h"
 
@@ -90,11 +91,12 @@ static void gauges_look(struct kvmmem_gauged *gauged)
 static void gauges_run(struct work_struct *work)
 {
 	struct kvmmem_gauged *gauged;
+	struct kvmmem_budget budget;
 
 	mutex_lock(&gauges_mutex);
 	if (!list_empty(&gauged_list)) {
 		/* A walk that is due; if it cannot be done, what was found before stays. */
-		if (kvmmem_backing_refresh())
+		if (kvmmem_backing_refresh(&budget))
 			pr_debug("no walk\n");
 		list_for_each_entry(gauged, &gauged_list, node)
 			gauges_look(gauged);

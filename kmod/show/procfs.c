@@ -25,7 +25,6 @@
 #include "registry/lost.h"
 #include "registry/records.h"
 #include "registry/vm.h"
-#include "show/host.h"
 #include "show/procfs.h"
 #include "show/procfs_dirty.h"
 #include "show/procfs_inval.h"
@@ -33,6 +32,7 @@
 #include "show/procfs_outcome.h"
 #include "show/procfs_time.h"
 #include "show/procfs_total.h"
+#include "show/reading.h"
 #include "show/table.h"
 #include "show/tagrow.h"
 #include "show/vmrow.h"
@@ -115,12 +115,13 @@ static u64 host_guests_kb(void)
 
 static int host_head(struct seq_file *seq)
 {
-	const struct kvmmem_host *host = seq->private;
+	struct kvmmem_reading *reading = seq->private;
+	const struct kvmmem_host *host = &reading->host;
 	char key[40];
 	int i, err;
 
 	/* Before anything of a VM is shown, so that one reading shows one state of all. */
-	err = kvmmem_backing_refresh();
+	err = kvmmem_backing_refresh(&reading->budget);
 	if (err)
 		return err;
 	seq_printf(seq, "# kvmmem %d\n", KVMMEM_SCHEMA);
@@ -400,7 +401,7 @@ static int proc_open(struct inode *inode, struct file *file)
 	/* Root's open ignores the mode; writing has no meaning here. */
 	if (file->f_mode & FMODE_WRITE)
 		return -EACCES;
-	return seq_open_private(file, &proc_seq_ops, sizeof(struct kvmmem_host));
+	return seq_open_private(file, &proc_seq_ops, sizeof(struct kvmmem_reading));
 }
 
 /*
@@ -411,16 +412,17 @@ static int proc_open(struct inode *inode, struct file *file)
 static ssize_t proc_read(struct file *file, char __user *buf, size_t size, loff_t *pos)
 {
 	struct seq_file *seq = file->private_data;
-	struct kvmmem_host *host = seq->private;
+	struct kvmmem_reading *reading = seq->private;
+	struct kvmmem_host *host;
 
-	if (!*pos || !host->isa[0]) {
+	if (!*pos || !reading->host.isa[0]) {
 		host = kmalloc(sizeof(*host), GFP_KERNEL);
 		if (!host || kvmmem_host_facts(host)) {
 			kfree(host);
 			return -ENOMEM;
 		}
 		mutex_lock(&seq->lock);
-		*(struct kvmmem_host *)seq->private = *host;
+		reading->host = *host;
 		mutex_unlock(&seq->lock);
 		kfree(host);
 	}

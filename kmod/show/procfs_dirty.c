@@ -7,6 +7,7 @@
 #include "count/dirty.h"
 #include "memory/dirtylog.h"
 #include "show/procfs_dirty.h"
+#include "show/reading.h"
 #include "show/table.h"
 
 KVMMEM_TABLE(dirty_table, "dirty",
@@ -28,6 +29,9 @@ static const char * const modes[] = {
  */
 int kvmmem_proc_dirty_head(struct seq_file *seq)
 {
+	struct kvmmem_reading *reading = seq->private;
+
+	kvmmem_budget_go_on(&reading->budget);
 	kvmmem_table_header(seq, &dirty_table);
 	return 0;
 }
@@ -43,13 +47,14 @@ int kvmmem_proc_dirty_head(struct seq_file *seq)
  */
 int kvmmem_proc_dirty_row(struct seq_file *seq, struct kvmmem_vm *vm)
 {
+	struct kvmmem_reading *reading = seq->private;
 	struct kvmmem_dirty_sum sum;
 	struct kvmmem_row row;
 	u64 dirty_kb;
 
 	if (!kvmmem_dirty_of_vm(vm, &sum))
 		return SEQ_SKIP;
-	dirty_kb = sum.mode == KVMMEM_DIRTY_OFF ? 0 : kvmmem_dirtylog_kb(vm);
+	dirty_kb = sum.mode == KVMMEM_DIRTY_OFF ? 0 : kvmmem_dirtylog_kb(vm, &reading->budget);
 	row = kvmmem_row_begin(seq, &dirty_table);
 	kvmmem_row_text(&row, vm->id);
 	kvmmem_row_text(&row, modes[sum.mode]);

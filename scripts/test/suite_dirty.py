@@ -5,12 +5,12 @@ counts, and what was computed beforehand.
 
 import features
 import host
-import kmod
+import suite_tenant
 from host import Scenario
 from procfile import ProcFile
 from suite_lab import equal
 
-prepare = kmod.prepare
+prepare = suite_tenant.prepare
 
 # Logging is on in rounds 2 to 4, and off in round 5.
 ROUNDS = "--rounds 5 --dirty-log=1 --dirty-log-off=4 --harvest"
@@ -186,8 +186,51 @@ def check_meanwhile(out):
     assert all(row["write_faults"] <= found[vm] for vm, row in last.items()), last
 
 
+LOGS = range(20)
+
+
+def check_logs(out):
+    """Much that is logged, in many VMs: a reading takes no longer for it than for walks."""
+    readings = [ProcFile(text) for text in out.all("reading")]
+    seen = [row["dirty_kb"] for reading in readings for row in reading.all("dirty")]
+    equal("rows", len(seen), len(readings) * len(LOGS))
+    assert set(seen) == {0, None}, f"the logs are too small to be a trial: {seen}"
+    times = [int(text) for text in out.all("took")]
+    assert max(times) < 160, f"readings took {times} ms"
+    # Nor does it leave nothing to the walks over other VMs, and they something to it.
+    last = ProcFile(out["last"])
+    small = last.find("vm", id=suite_tenant.tenant(out, "small")["id"])
+    equal("resident_kb of a small VM", small["resident_kb"], small["mem_kb"])
+    age = last.find("backing", vm=small["id"])["age_ms"]
+    assert age < 6000, f"the small VM was not looked at for {age} ms"
+    equal("dirty_kb of the first", ProcFile(out["rested"]).all("dirty")[0]["dirty_kb"], 0)
+
+
 SCENARIOS = [
     Scenario("dirty_small", migrate("--pages 512"), check_small, limit=60),
+    Scenario("dirty_logs", suite_tenant.HELPERS + f"""
+load_kvm; load_kvmmem walk_share=100
+for i in {' '.join(map(str, LOGS))}; do tenant_on log$i logged 512 log$i.fifo; done
+for i in 1 2 3; do
+    before=$(now_ms)
+    cat /proc/kvmmem >reading
+    after=$(now_ms)
+    section reading cat reading
+    section took echo $((after - before))
+done
+echo 2 >/sys/module/kvmmem/parameters/walk_share
+tenant_on small hold 1 small.fifo
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    cat /proc/kvmmem >reading
+    sleep 0.7
+done
+section last cat reading
+sleep 6
+section rested cat /proc/kvmmem
+tenant_off small
+for i in {' '.join(map(str, LOGS))}; do tenant_off log$i; done
+""", check_logs, vendors=("amd",), kernels=("6.1", "6.12"), limit=120,
+             host={"icount": True, "memory_mb": 1536}),
     Scenario("dirty_manual", migrate("--pages 512 --manual-protect"), check_small, limit=60),
     Scenario("dirty_initially_set", migrate("--pages 512 --manual-protect=init-set"),
              check_initially_set, limit=60),
