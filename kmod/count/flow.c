@@ -9,8 +9,8 @@
  *
  * The tracepoint does not say which VM it is about. Whoever faults, logs or
  * unmaps runs in the VM's process, so it is the VM of current->mm, if that
- * process has only one. What others do (khugepaged, the NX recovery worker) is
- * counted as nobody's, and a process with two VMs is left to huge.c.
+ * process has only one. What others do (khugepaged, the NX recovery worker, whoever
+ * reclaims memory) is counted as nobody's, and a process with two VMs is left to huge.c.
  */
 #include <linux/module.h>
 #include <linux/percpu.h>
@@ -88,6 +88,8 @@ static void flow_count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gf
 
 static noinline void flow_account(enum kvmmem_flow flow, u64 gfn, int level)
 {
+	/* Who is short of memory takes anybody's. */
+	const struct mm_struct *mm = current->flags & PF_MEMALLOC ? NULL : current->mm;
 	struct frozen *last = get_cpu_ptr(&frozen);
 
 	if (last->task == current && last->gfn == gfn && flow == KVMMEM_FLOW_LINKED)
@@ -97,10 +99,10 @@ static noinline void flow_account(enum kvmmem_flow flow, u64 gfn, int level)
 	last->task = NULL;
 	if (flow == KVMMEM_FLOW_FROZEN) {
 		last->task = current;
-		last->mm = current->mm;
+		last->mm = mm;
 		last->gfn = gfn;
 	}
-	flow_count(current->mm, flow, gfn, level);
+	flow_count(mm, flow, gfn, level);
 	put_cpu_ptr(&frozen);
 }
 

@@ -148,7 +148,8 @@ u64 kvmmem_stuck_of_vm(struct kvmmem_vm *vm)
 	return n;
 }
 
-static void stuck_warn(struct kvmmem_vm *vm)
+/* The log gets a line a round, for the first of all vCPUs: tenants can have many. */
+static void stuck_warn(struct kvmmem_vm *vm, bool *logged)
 {
 	struct kvmmem_stuck_state state;
 	struct kvmmem_vcpu *rec;
@@ -157,9 +158,11 @@ static void stuck_warn(struct kvmmem_vm *vm)
 		if (!kvmmem_stuck_of_vcpu(rec, &state))
 			continue;
 		trace_vcpu_stuck(rec, state.gpa, state.repeats, state.since_ms);
-		if (READ_ONCE(stuck_log))
-			pr_warn_ratelimited("VM %s: vCPU %u has not got on for %llu ms, see vms/%s/stuck\n",
-					    vm->id, rec->id, state.since_ms, vm->id);
+		if (!READ_ONCE(stuck_log) || *logged)
+			continue;
+		pr_warn_ratelimited("VM %s: vCPU %u has not got on for %llu ms, see vms/*/stuck\n",
+				    vm->id, rec->id, state.since_ms);
+		*logged = true;
 	}
 }
 
@@ -175,6 +178,7 @@ static void stuck_watch_later(void)
 static void stuck_watch(struct work_struct *work)
 {
 	unsigned int slot;
+	bool logged = false;
 
 	if (!READ_ONCE(stuck_log) && !kvmmem_stuck_is_wanted())
 		return;
@@ -184,7 +188,7 @@ static void stuck_watch(struct work_struct *work)
 
 		if (!vm)
 			continue;
-		stuck_warn(vm);
+		stuck_warn(vm, &logged);
 		kvmmem_vm_put(vm);
 		cond_resched();
 	}

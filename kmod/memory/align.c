@@ -190,8 +190,10 @@ static void align_look_up(struct kvmmem_guest *guest, struct align_walk *walk, u
 	if (kvm.state == KVMMEM_EPT_WALKED)
 		kvmmem_eptpath(walk->vm, gfn, &kvm);
 	walk->ept = kvm.state;
-	if (kvm.state == KVMMEM_EPT_SHADOW_MMU)
+	if (kvm.state != KVMMEM_EPT_WALKED) {
 		walk->it->kvm_known = false;
+		walk->it->kvm_why = kvm.state == KVMMEM_EPT_NO_ROOT ? "no-root" : "shadow-mmu";
+	}
 	piece->slot = host.end != KVMMEM_HOST_DEVICE;
 	piece->kvm = kvm.state == KVMMEM_EPT_WALKED && kvm.mapped ? kvm.size :
 								    KVMMEM_ALIGN_NONE;

@@ -388,7 +388,8 @@ bool kvmmem_backing_host(struct kvmmem_vm *vm, struct kvmmem_backing *host)
 bool kvmmem_backing_levels(struct kvmmem_vm *vm, struct kvmmem_levels *levels)
 {
 	u64 shadow = 0, now = ktime_get_ns();
-	bool alive;
+	const struct list_head *roots = NULL;
+	bool alive, newer = false;
 	int i;
 
 	raw_spin_lock(&vm->lock);
@@ -396,8 +397,11 @@ bool kvmmem_backing_levels(struct kvmmem_vm *vm, struct kvmmem_levels *levels)
 	levels->host = vm->backing;
 	for (i = 0; alive && i < KVMMEM_NR_SIZES; i++)
 		levels->ept_kb[i] = kvmmem_ept_leaves(vm->kvm, i);
-	if (alive)
+	if (alive) {
 		shadow = kvmmem_shadow_tables(vm->kvm);
+		roots = kvmmem_tdp_roots(vm->kvm);
+		newer = roots && !list_empty(roots);
+	}
 	raw_spin_unlock(&vm->lock);
 	if (!alive)
 		return false;
@@ -412,10 +416,10 @@ bool kvmmem_backing_levels(struct kvmmem_vm *vm, struct kvmmem_levels *levels)
 		levels->age_ms = now > levels->host.walked ?
 				 div_u64(now - levels->host.walked, NSEC_PER_MSEC) : 0;
 	}
-	/* The older MMU counts its tables; where it has none, there is a walk. */
+	/* The older MMU counts its tables; those of the newer one are walked, all or none. */
 	levels->table_kb = levels->host.table_kb;
 	if (levels->table_kb == KVMMEM_UNKNOWN)
-		levels->table_kb = shadow ? shadow * PAGE_KB : KVMMEM_UNKNOWN;
+		levels->table_kb = shadow && !newer ? shadow * PAGE_KB : KVMMEM_UNKNOWN;
 	else
 		levels->table_kb += shadow * PAGE_KB;
 	return true;

@@ -125,6 +125,10 @@ enum kvmmem_ept_state kvmmem_ept_find_root(struct kvmmem_vm *vm, struct kvmmem_e
 	raw_spin_lock(&vm->lock);
 	if (!vm->kvm)
 		goto out;
+	state = KVMMEM_EPT_NO_ROOT;
+	/* Of its two tables a bit of the address chooses; neither has been seen at work. */
+	if (vm->is_tdx)
+		goto out;
 	state = KVMMEM_EPT_SHADOW_MMU;
 	roots = kvmmem_tdp_roots(vm->kvm);
 	if (!roots || vm->mode == KVMMEM_MODE_SHADOW)

@@ -141,7 +141,7 @@ int kvmmem_guest_read(struct kvmmem_guest *guest, u64 gpa, void *to, unsigned in
 		return err;
 	/* The guest has pages of a guest_memfd there, and not what the process maps. */
 	if (kvmmem_slot_is_private(&guest->slot))
-		return -ENXIO;
+		return -EACCES;
 	hva = guest->slot.hva + ((gfn - guest->slot.base_gfn) << PAGE_SHIFT);
 	err = guest_is_memory(guest->mm, hva);
 	if (err)

@@ -116,7 +116,9 @@ static void path_walk(struct mm_struct *mm, struct vm_area_struct *vma, unsigned
 	path->span = PAGE_SIZE - (hva & ~PAGE_MASK);
 	path_step(path, 1, ptep, pte_val(pte));
 	if (pte_present(pte))
-		path_page(path, pte_pfn(pte), pte_special(pte), hva, KVMMEM_4K);
+		path_page(path, pte_pfn(pte), pte_special(pte) ||
+			  (vma_is_dax(vma) && is_zone_device_page(pte_page(pte))),
+			  hva, KVMMEM_4K);
 	else
 		path_absent(path, pte_val(pte), hva, KVMMEM_4K);
 }

@@ -167,8 +167,9 @@ static noinline void host_look_at_pte(struct piece *piece, pte_t pte, unsigned l
 		host_add_absent(piece, pte, KVMMEM_4K, 1);
 		return;
 	}
-	/* x86 marks what has no struct page of its own, and the zero page. */
-	if (pte_special(pte)) {
+	/* x86 marks what has no struct page of its own, and the zero page; no DAX from 7.0 on. */
+	if (pte_special(pte) ||
+	    (vma_is_dax(piece->vma) && is_zone_device_page(pte_page(pte)))) {
 		walk->sum->special++;
 		return;
 	}
@@ -207,12 +208,16 @@ static unsigned long host_walk_ptes(struct piece *piece, pmd_t pmd, unsigned lon
 	return addr;
 }
 
-/* A table of PMDs, up to and including the first table of PTEs in it. */
+/* Huge pages that are looked at in one go. */
+#define HUGE_BATCH	128
+
+/* A table of PMDs, up to the first table of PTEs in it, or that alone. */
 static unsigned long host_walk_pmds(struct piece *piece, pud_t pud, unsigned long addr,
 				    unsigned long end)
 {
 	const pmd_t *pmdp = pmd_offset(&pud, addr);
-	unsigned long next;
+	unsigned long begin = addr, next;
+	unsigned int huge = 0;
 
 	for (; addr < end && piece->budget > 0; addr = next, pmdp++) {
 		pmd_t pmd = READ_ONCE(*pmdp);
@@ -225,13 +230,13 @@ static unsigned long host_walk_pmds(struct piece *piece, pud_t pud, unsigned lon
 			host_add_absent(piece, __pte(pmd_val(pmd)), KVMMEM_2M,
 					(next - addr) >> PAGE_SHIFT);
 		} else if (pmd_leaf(pmd)) {
-			if (piece->walk->nr_runs == KVMMEM_RUNS)
+			if (piece->walk->nr_runs == KVMMEM_RUNS || huge++ == HUGE_BATCH)
 				break;
 			host_add_huge(piece, addr, next,
 				      pmd_pfn(pmd) + ((addr & ~PMD_MASK) >> PAGE_SHIFT),
 				 KVMMEM_2M);
 		} else if (!pmd_bad(pmd)) {
-			return host_walk_ptes(piece, pmd, addr, next);
+			return addr == begin ? host_walk_ptes(piece, pmd, addr, next) : addr;
 		}
 	}
 	return addr;
@@ -327,8 +332,10 @@ static void host_walk_shmem(struct piece *piece, struct inode *inode)
 		}
 	}
 	rcu_read_unlock();
-	if (!entry)
+	if (!entry) {
+		piece->budget -= kvmmem_xas_cost(seen, max(seen, last));
 		walk->shmem = piece->end;
+	}
 }
 
 /**
@@ -396,7 +403,8 @@ static bool host_walk_vma(struct piece *piece)
 		walk->addr = piece->end;
 		return true;
 	}
-	piece->look = walk->nodes || (piece->vma->vm_flags & VM_MERGEABLE);
+	piece->look = walk->nodes || (piece->vma->vm_flags & VM_MERGEABLE) ||
+		      vma_is_dax(piece->vma);
 	piece->mapping = NULL;
 	if (inode && READ_ONCE(SHMEM_I(inode)->swapped)) {
 		if (walk->shmem < piece->end)

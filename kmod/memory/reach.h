@@ -18,6 +18,7 @@
  * @pages: memory, by the size of the guest's mapping, of KVM's and of the host's
  * @no_slot: what the guest maps where it has no memory
  * @kvm_known: could KVM's tables be walked?
+ * @kvm_why: if not, why
  * @sampled: there were too many tables: this is an estimate
  * @error: then, two standard errors of whichever sum is least certain
  * @tables: the guest's tables that were looked at
@@ -27,6 +28,7 @@ struct kvmmem_alignment {
 	u64 pages[KVMMEM_NR_SIZES][KVMMEM_ALIGN_CELLS][KVMMEM_ALIGN_CELLS];
 	u64 no_slot;
 	bool kvm_known;
+	const char *kvm_why;
 	bool sampled;
 	u64 error;
 	u64 tables;

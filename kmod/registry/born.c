@@ -53,6 +53,8 @@ void kvmmem_vm_born(struct kvmmem_vm *vm, struct kvm *kvm, struct task_struct *t
 	fd = strchr(vm->id, '-');
 	if (!fd || kstrtoint(fd + 1, 10, &vm->fd))
 		vm->fd = -1;
+	if (sscanf(vm->id, "%d-", &vm->id_pid) != 1)
+		vm->id_pid = vm->tgid;
 	vm->id_len = strlen(vm->id);
 	memset(vm->padded_id, ' ', sizeof(vm->padded_id));
 	memcpy(vm->padded_id, vm->id, vm->id_len);

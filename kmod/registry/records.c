@@ -66,6 +66,7 @@ struct kvmmem_vm *kvmmem_record_find(const struct kvm *kvm)
 
 static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *task)
 {
+	bool all = kvmmem_task_has_no_share(task);
 	struct kvmmem_user *user;
 	struct kvmmem_vm *vm;
 	unsigned int slot;
@@ -75,7 +76,9 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	if (slot >= max_vms)
 		return NULL;
 	user = kvmmem_user_get(kvmmem_user_of_task(task));
-	vm = kvmmem_user_may_have(user, user->vms, max_vms) ? kvmmem_pool_get(&vm_pool) : NULL;
+	vm = NULL;
+	if (kvmmem_user_may_have(user, user->vms, max_vms, all))
+		vm = kvmmem_pool_get(&vm_pool);
 	if (!vm) {
 		kvmmem_user_put(user);
 		return NULL;
@@ -88,6 +91,7 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	vm->key = kvm;
 	vm->slot = slot;
 	vm->user = user;
+	vm->no_share = all;
 	kvmmem_vm_born(vm, kvm, task);
 
 	hlist_add_head_rcu(&vm->node, &vm_hash[hash_ptr(kvm, VM_HASH_BITS)]);
@@ -105,7 +109,7 @@ static struct kvmmem_vcpu *records_add_vcpu(struct kvmmem_vm *vm, struct kvm_vcp
 
 	lockdep_assert_held(&registry_lock);
 	if (nr_vcpus >= max_vcpus ||
-	    !kvmmem_user_may_have(vm->user, vm->user->vcpus + 1, max_vcpus))
+	    !kvmmem_user_may_have(vm->user, vm->user->vcpus + 1, max_vcpus, vm->no_share))
 		return NULL;
 	rec = kvmmem_pool_get(&vcpu_pool);
 	if (!rec)

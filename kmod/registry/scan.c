@@ -38,12 +38,14 @@
  * @task: the process; a reference is held
  * @fd: the next place to look at
  * @budget: places that may still be looked at in this go
+ * @strangers: VMs of processes other than that which made them are looked for
  */
 struct scan {
 	const struct module *kvm;
 	struct task_struct *task;
 	unsigned int fd;
 	int budget;
+	bool strangers;
 };
 
 /*
@@ -62,17 +64,27 @@ static bool scan_is_kvms(const struct file *file, const struct module *kvm)
 /* Under task_lock and the files' file_lock. */
 static void scan_file(struct scan *scan, const struct file *file)
 {
+	struct kvm_vcpu *vcpu = NULL;
 	const char *name;
+	struct kvm *kvm;
 
 	if (!scan_is_kvms(file, scan->kvm))
 		return;
 	name = file->f_path.dentry->d_name.name;
-	if (!strcmp(name, "kvm-vm"))
-		kvmmem_vm_birth(file->private_data, scan->task);
-	else if (strstarts(name, "kvm-vcpu:"))
-		kvmmem_vcpu_birth(file->private_data, scan->task);
-	else
+	if (!strcmp(name, "kvm-vm")) {
+		kvm = file->private_data;
+	} else if (strstarts(name, "kvm-vcpu:")) {
+		vcpu = file->private_data;
+		kvm = vcpu->kvm;
+	} else {
 		return;
+	}
+	if (!scan->strangers && kvm->mm != scan->task->mm)
+		return;
+	if (vcpu)
+		kvmmem_vcpu_birth(vcpu, scan->task);
+	else
+		kvmmem_vm_birth(kvm, scan->task);
 	scan->budget -= SCAN_BIRTH;
 }
 
@@ -129,10 +141,10 @@ static int scan_collect(struct task_struct *task, struct task_struct **tasks)
  * Through all processes. The place to go on from is a process that is still
  * alive; if of those seen last none is, it is done once more from the beginning.
  */
-static void scan_all(const struct module *kvm)
+static void scan_pass(const struct module *kvm, bool strangers)
 {
 	struct task_struct *tasks[SCAN_TASKS], *from = &init_task;
-	struct scan scan = { .kvm = kvm };
+	struct scan scan = { .kvm = kvm, .strangers = strangers };
 	int i, n, restarts = 0;
 
 	get_task_struct(from);
@@ -166,6 +178,13 @@ static void scan_all(const struct module *kvm)
 			break;
 	}
 	put_task_struct(from);
+}
+
+/* Whoever was handed a VM's file is taken for its process only where that has none. */
+static void scan_all(const struct module *kvm)
+{
+	scan_pass(kvm, false);
+	scan_pass(kvm, true);
 }
 
 /**

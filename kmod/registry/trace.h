@@ -34,7 +34,7 @@ TRACE_EVENT_FN(ept_violation,
 				__field(u8, l2)),
 	       TP_fast_assign(__entry->gpa = seen->gpa;
 			      __entry->ns = seen->ns;
-			      __entry->pid = rec->vm->tgid;
+			      __entry->pid = rec->vm->id_pid;
 			      __entry->fd = rec->vm->fd;
 			      __entry->vcpu = rec->id;
 			      strscpy_pad(__entry->access, seen->access, sizeof(__entry->access));
@@ -60,7 +60,7 @@ TRACE_EVENT_FN(tlb_flush,
 				__field(int, tag)
 				__array(char, cause, 8)),
 	       TP_fast_assign(__entry->count = count;
-			      __entry->pid = rec->vm->tgid;
+			      __entry->pid = rec->vm->id_pid;
 			      __entry->fd = rec->vm->fd;
 			      __entry->vcpu = rec->id;
 			      __entry->tag = rec->now->tag;
@@ -79,7 +79,7 @@ TRACE_EVENT_FN(invalidate,
 				__array(char, initiator, 12)),
 	       TP_fast_assign(__entry->start = start;
 			      __entry->size = size;
-			      __entry->pid = vm->tgid;
+			      __entry->pid = vm->id_pid;
 			      __entry->fd = vm->fd;
 			      strscpy_pad(__entry->initiator, initiator,
 					  sizeof(__entry->initiator));),
@@ -98,7 +98,7 @@ DECLARE_EVENT_CLASS(kvmmem_huge,
 				     __array(char, page, 4)
 				     __array(char, cause, 12)),
 		    TP_fast_assign(__entry->gpa = gpa;
-				   __entry->pid = vm ? vm->tgid : -1;
+				   __entry->pid = vm ? vm->id_pid : -1;
 				   __entry->fd = vm ? vm->fd : -1;
 				   strscpy_pad(__entry->page, page, sizeof(__entry->page));
 				   strscpy_pad(__entry->cause, cause, sizeof(__entry->cause));),
@@ -127,7 +127,7 @@ TRACE_EVENT_FN(vcpu_stuck,
 	       TP_fast_assign(__entry->gpa = gpa;
 			      __entry->repeats = repeats;
 			      __entry->since_ms = since_ms;
-			      __entry->pid = rec->vm->tgid;
+			      __entry->pid = rec->vm->id_pid;
 			      __entry->fd = rec->vm->fd;
 			      __entry->vcpu = rec->id;),
 	       TP_printk("vm=%d-%d vcpu=%u gpa=0x%llx repeats=%llu since_ms=%llu", __entry->pid,
@@ -141,7 +141,7 @@ TRACE_EVENT_FN(vm_begin,
 	       TP_STRUCT__entry(__field(int, pid)
 				__field(int, fd)
 				__array(char, comm, TASK_COMM_LEN)),
-	       TP_fast_assign(__entry->pid = vm->tgid;
+	       TP_fast_assign(__entry->pid = vm->id_pid;
 			      __entry->fd = vm->fd;
 			      strscpy_pad(__entry->comm, vm->comm, sizeof(__entry->comm));),
 	       TP_printk("vm=%d-%d comm=%s", __entry->pid, __entry->fd, __entry->comm),
@@ -162,7 +162,7 @@ TRACE_EVENT_FN(vm_end,
 				__field(u64, flushes)
 				__field(u64, served)
 				__field(u64, ns)),
-	       TP_fast_assign(__entry->pid = vm->tgid;
+	       TP_fast_assign(__entry->pid = vm->id_pid;
 			      __entry->fd = vm->fd;
 			      strscpy_pad(__entry->comm, vm->last_comm, sizeof(__entry->comm));
 			      __entry->lived_ns = vm->ended - vm->born;

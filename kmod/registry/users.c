@@ -3,12 +3,14 @@
  * Whose VMs they are.
  *
  * Whoever may open /dev/kvm can make VMs until the table of records is full, and
- * all others would be counted as lost. So each user but root has a share. A
- * user namespace gives its owner tens of thousands of user ids; they are all
- * the owner's.
+ * all others would be counted as lost. So each user has a share, but for who may
+ * administer the host: root of a container is called root, too. A user namespace
+ * gives its owner tens of thousands of user ids; they are all the owner's, or those
+ * of its root where the host's root has made it.
  *
  * There are as many entries as VMs, so there is always one for a VM.
  */
+#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/hash.h>
 #include <linux/module.h>
@@ -23,7 +25,7 @@
 
 static unsigned int user_share = 75;
 module_param_cb(user_share, &kvmmem_param_percent_ops, &user_share, 0644);
-MODULE_PARM_DESC(user_share, "percent of max_vms and of max_vcpus that one user other than root may take, 1 to 100 (default 75)");
+MODULE_PARM_DESC(user_share, "percent of max_vms and of max_vcpus that one user who may not administer the host may take, 1 to 100 (default 75)");
 
 static struct kvmmem_user *users;
 static unsigned int nr_users;
@@ -86,10 +88,38 @@ kuid_t kvmmem_user_of_task(struct task_struct *task)
 	while (ns->parent && ns->parent->parent)
 		ns = ns->parent;
 	/* The outermost below the first one. */
-	if (ns->parent)
-		uid = ns->owner;
+	if (ns->parent) {
+		kuid_t owner = ns->owner, root = make_kuid((struct user_namespace *)ns, 0);
+
+		if (!uid_eq(owner, GLOBAL_ROOT_UID))
+			uid = owner;
+		else if (uid_valid(root))
+			uid = root;
+	}
 	rcu_read_unlock();
 	return uid;
+}
+
+/**
+ * kvmmem_task_has_no_share - may this process have all records?
+ * @task: a thread of it, current or held by RCU
+ *
+ * Context: any.
+ *
+ * Return: true if it may administer the host.
+ */
+bool kvmmem_task_has_no_share(struct task_struct *task)
+{
+	const struct cred *cred;
+	bool may;
+
+	rcu_read_lock();
+	cred = __task_cred(task);
+	may = cred->user_ns == &init_user_ns &&
+	      (cap_raised(cred->cap_effective, CAP_SYS_ADMIN) ||
+	       cap_raised(cred->cap_effective, CAP_SYS_RESOURCE));
+	rcu_read_unlock();
+	return may;
 }
 
 static struct hlist_head *users_bucket(kuid_t uid)
@@ -143,16 +173,18 @@ void kvmmem_user_put(struct kvmmem_user *user)
  * @user: who
  * @has: records of that kind that the user has, with the one more
  * @max: records of that kind that there are for all
+ * @all: whoever made the VM may have them all
  *
  * Context: the registry's lock.
  *
  * Return: false, and it is counted, when that is more than a user's share.
  */
-bool kvmmem_user_may_have(struct kvmmem_user *user, unsigned int has, unsigned int max)
+bool kvmmem_user_may_have(struct kvmmem_user *user, unsigned int has, unsigned int max,
+			  bool all)
 {
 	u64 share = (u64)max * READ_ONCE(user_share);
 
-	if (uid_eq(user->uid, GLOBAL_ROOT_UID) || has * 100ULL <= max_t(u64, share, 100))
+	if (all || has * 100ULL <= max_t(u64, share, 100))
 		return true;
 	user->refused++;
 	return false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Whose VMs they are: nobody but root may take all records.
+ * Whose VMs they are: nobody but who administers the host may take all records.
  */
 #ifndef _KVMMEM_USERS_H
 #define _KVMMEM_USERS_H
@@ -32,7 +32,9 @@ void kvmmem_users_exit(void);
 kuid_t kvmmem_user_of_task(struct task_struct *task);
 struct kvmmem_user *kvmmem_user_get(kuid_t uid);
 void kvmmem_user_put(struct kvmmem_user *user);
-bool kvmmem_user_may_have(struct kvmmem_user *user, unsigned int has, unsigned int max);
+bool kvmmem_task_has_no_share(struct task_struct *task);
+bool kvmmem_user_may_have(struct kvmmem_user *user, unsigned int has, unsigned int max,
+			  bool all);
 const struct kvmmem_user *kvmmem_user_at(unsigned int i);
 
 #endif /* _KVMMEM_USERS_H */

@@ -110,7 +110,8 @@ struct kvmmem_question {
  * @ended: when the VM ended, likewise
  * @last_comm: name of the process at that time
  * @tgid: process id
- * @fd: what @id has behind that; -1 if it is no file descriptor
+ * @id_pid: what @id begins with: the thread that made the VM
+ * @fd: what it ends with; -1 if that is no file descriptor
  * @pid: the process, to look its present name up
  * @requests: remote flushes asked for, where KVM does not count them
  * @requested: KVM's remote flush requests, or @requests, since the record was born; @lock
@@ -139,6 +140,7 @@ struct kvmmem_question {
  * @mm_node: in the hash by @mm; registry_lock, RCU
  * @mm_shared: another VM has the same
  * @user: whose it is; registry_lock
+ * @no_share: who may have all records
  * @taken: some of its memory was taken away lately; read at each fault, so it is in a
  *	line that is hardly ever written
  * @slots_changed: its memory slots have changed since they were looked at
@@ -176,6 +178,7 @@ struct kvmmem_vm {
 	struct kvmmem_inval_counts *inval;
 	u64 __percpu *tallies;
 	pid_t tgid;
+	pid_t id_pid;
 	int fd;
 	struct pid *pid;
 	atomic64_t requests;
@@ -202,6 +205,7 @@ struct kvmmem_vm {
 	struct hlist_node mm_node;
 	bool mm_shared;
 	struct kvmmem_user *user;
+	bool no_share;
 	atomic64_t flows[KVMMEM_NR_FLOWS];
 	atomic64_t huge_seen[KVMMEM_NR_SIZES - 1];
 	atomic64_t nx_seen;

@@ -80,7 +80,7 @@ static const char *align_why(const struct aligner *aligner)
 {
 	switch (aligner->err) {
 	case 0:
-		return aligner->alignment.kvm_known ? "-" : "shadow-mmu";
+		return aligner->alignment.kvm_known ? "-" : aligner->alignment.kvm_why;
 	case -ENOENT:
 		return "no-paging";
 	case -EOPNOTSUPP:
@@ -155,6 +155,7 @@ static void *align_seek(struct aligner *aligner, loff_t pos)
 	if (pos < aligner->pos || !pos) {
 		aligner->pos = 0;
 		aligner->rec = NULL;
+		aligner->err = 0;
 		kvmmem_budget_open_long(&aligner->budget);
 	}
 	for (; aligner->pos < pos; aligner->pos++) {

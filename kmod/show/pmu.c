@@ -54,7 +54,7 @@ static struct kvmmem_vm *pmu_vm(u64 config1)
 		vm = kvmmem_vm_get(slot);
 		if (!vm)
 			continue;
-		if (vm->tgid != VM_PID(config1) ||
+		if ((vm->tgid != VM_PID(config1) && vm->id_pid != VM_PID(config1)) ||
 		    (VM_FD(config1) && vm->fd != VM_FD(config1))) {
 			kvmmem_vm_put(vm);
 		} else if (IS_ERR(found)) {

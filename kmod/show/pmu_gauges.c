@@ -100,7 +100,8 @@ static void gauges_run(struct work_struct *work)
 			pr_debug("no walk\n");
 		list_for_each_entry(gauged, &gauged_list, node)
 			gauges_look(gauged);
-		schedule_delayed_work(&worker, PERIOD);
+		/* A walk does not sleep: nobody else's work shall wait for its processor. */
+		queue_delayed_work(system_unbound_wq, &worker, PERIOD);
 	}
 	mutex_unlock(&gauges_mutex);
 }

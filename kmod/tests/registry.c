@@ -199,13 +199,15 @@ static void users_have_a_share(struct kunit *test)
 
 	/* 75 percent of 100, and never less than one. */
 	for (i = 1; i <= 75; i++)
-		KUNIT_EXPECT_TRUE(test, kvmmem_user_may_have(one, i, 100));
+		KUNIT_EXPECT_TRUE(test, kvmmem_user_may_have(one, i, 100, false));
 	KUNIT_EXPECT_EQ(test, one->refused, 0ULL);
-	KUNIT_EXPECT_FALSE(test, kvmmem_user_may_have(one, 76, 100));
+	KUNIT_EXPECT_FALSE(test, kvmmem_user_may_have(one, 76, 100, false));
 	KUNIT_EXPECT_EQ(test, one->refused, 1ULL);
 	KUNIT_EXPECT_EQ(test, two->refused, 0ULL);
-	KUNIT_EXPECT_TRUE(test, kvmmem_user_may_have(two, 1, 1));
-	KUNIT_EXPECT_TRUE(test, kvmmem_user_may_have(root, 100, 100));
+	KUNIT_EXPECT_TRUE(test, kvmmem_user_may_have(two, 1, 1, false));
+	KUNIT_EXPECT_TRUE(test, kvmmem_user_may_have(root, 100, 100, true));
+	/* Root of a container. */
+	KUNIT_EXPECT_FALSE(test, kvmmem_user_may_have(root, 76, 100, false));
 
 	/* Who comes again begins anew. */
 	kvmmem_user_put(one);

@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0
 """Orders of life: kvmmem, KVM, VMs and processes come and go in any order."""
 
+import pathlib
+import re
+
+import image
 import kmod
 import procfile
 from host import Scenario
 from suite_lab import equal, same
 
-prepare = kmod.prepare
+OWNER = pathlib.Path(__file__).resolve().parent / "host/owner.c"
+
+
+def prepare(picture, kernel, vendor):
+    """kvmmem.ko, and who makes a VM that is not its main thread's."""
+    kmod.prepare(picture, kernel, vendor)
+    picture.add("lab/bin/owner", image.helper_program(OWNER).read_bytes(), 0o755)
+
 
 # What a scenario looks at, as functions for its script.
 LOOK = """
@@ -15,6 +26,18 @@ registry() { cat /sys/kernel/debug/kvmmem/registry; }
 vm_dirs() { registry >/dev/null; ls /sys/kernel/debug/kvmmem/vms; }
 hooks() { cat /sys/kernel/debug/kvmmem/hooks; }
 audit() { cat /sys/kernel/debug/kvmmem/audit; }
+"""
+
+OWNER_HELPERS = """
+mkfifo fifo
+# owned HOW: such a VM, and what /proc/kvmmem says of it.
+owned() {
+    owner $1 fifo >owner &
+    wait_for grep -q "^owner" owner
+    [ ! "$late" ] || load_kvmmem
+    section owner cat owner
+    section proc proc
+}
 """
 
 GUEST = """section guest kvmguest --pages 64 --then '
@@ -26,6 +49,27 @@ GUEST = """section guest kvmguest --pages 64 --then '
 def proc(out, name):
     """A section with /proc/kvmmem."""
     return procfile.ProcFile(out[name])
+
+
+def check_owner(out):
+    """A VM is that of the process which made it, by its id in all places."""
+    owner = out.records("owner", "owner ")[0]
+    row, = proc(out, "proc").all("vm")
+    equal("id and pid", (row["id"], row["pid"]), (owner["id"], owner["pid"]))
+
+
+def check_thread(out):
+    """Events name the VM by its id, though another thread made it."""
+    check_owner(out)
+    named = set(re.findall(r" ept_violation: vm=(\S+)", out["trace"]))
+    equal("VMs in events", named, {out.records("owner", "owner ")[0]["id"]})
+
+
+def check_bare(out):
+    """Root that may not administer the host has a share of the records."""
+    users = [line.split()[1:] for line in out["registry"].splitlines() if line.startswith("user ")]
+    equal("uid, VMs, vCPUs", [row[:3] for row in users], [["0", "2", "1"]])
+    assert int(users[0][3]) > 0, "nothing was refused"
 
 
 def check_counted(out, guest="guest", counted="counted", stats="stats"):
@@ -281,6 +325,28 @@ section registry registry
 section hooks hooks
 section slabs slabs
 """, check_many),
+    scenario("thread", OWNER_HELPERS + """
+load_kvm; load_kvmmem
+echo 1 >$_tracing/events/kvmmem/ept_violation/enable
+owned thread
+echo 0 >$_tracing/events/kvmmem/ept_violation/enable
+section trace grep ept_violation: $_tracing/trace
+echo >fifo
+""", check_thread),
+    # Whoever has its file, too, is met first when kvmmem looks through all processes.
+    scenario("handed", OWNER_HELPERS + """
+load_kvm
+late=1
+owned handed
+echo >fifo
+""", check_owner),
+    scenario("bare", OWNER_HELPERS + """
+load_kvm; load_kvmmem max_vcpus=2 user_share=50
+owned bare
+owner bare fifo >second &
+wait_for grep -q "^owner" second
+section registry registry
+""", check_bare),
     scenario("kvm_again", """
 load_kvm; keep_kvmmem
 """ + GUEST.replace("guest ", "guest1 ", 1).replace("counted", "counted1").replace("stats", "stats1")

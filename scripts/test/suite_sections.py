@@ -94,6 +94,7 @@ tenant births 60 2 >/dev/null
 for number in 1 2 3 4 5 6 7 8; do tenant_on vm$number hold 1 vm$number.fifo; done
 kvmguest --pages 2048 --rounds 2 --drop --then read_all >/dev/null
 kvmguest --pages 24576 --backing shmem --advise pageout --then read_all >/dev/null
+kvmguest --pages 184320 --backing thp --then read_all >/dev/null
 kvmguest --pages 8192 --page-size 2m --rounds 3 --dirty-log --then read_all >/dev/null
 read_all
 for name in flush_accounting service_time huge_flows; do
@@ -115,7 +116,7 @@ read_all
 unload_kvmmem
 section trace cat /sys/kernel/tracing/trace
 """, check, vendors=("amd",), kernels=("6.1",), limit=300,
-             host={"icount": True, "memory_mb": 1536}),
+             host={"icount": True, "memory_mb": 2560}),
     Scenario("sections_memfd", HELPERS + r"""
 load_kvm
 load_kvmmem backing_max_age_ms=0 walk_share=100
