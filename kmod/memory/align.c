@@ -187,13 +187,15 @@ static void align_look_up(struct kvmmem_guest *guest, struct align_walk *walk, u
 	}
 	/* Looking for a root among a thousand vCPUs is not for each page. */
 	kvm.state = walk->ept;
-	if (kvm.state == KVMMEM_EPT_WALKED)
+	if (kvm.state == KVMMEM_EPT_WALKED) {
 		kvmmem_eptpath(walk->vm, gfn, &kvm);
-	walk->ept = kvm.state;
-	if (kvm.state != KVMMEM_EPT_WALKED) {
-		walk->it->kvm_known = false;
-		walk->it->kvm_why = kvm.state == KVMMEM_EPT_NO_ROOT ? "no-root" : "shadow-mmu";
+		if (kvm.state != KVMMEM_EPT_WALKED && !kvm.no_tables) {
+			walk->it->kvm_known = false;
+			walk->it->kvm_why = kvm.state == KVMMEM_EPT_NO_ROOT ? "no-root" :
+									      "shadow-mmu";
+		}
 	}
+	walk->ept = kvm.state;
 	piece->slot = host.end != KVMMEM_HOST_DEVICE;
 	piece->kvm = kvm.state == KVMMEM_EPT_WALKED && kvm.mapped ? kvm.size :
 								    KVMMEM_ALIGN_NONE;

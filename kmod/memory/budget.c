@@ -32,7 +32,8 @@ MODULE_PARM_DESC(walk_share, "percent of one processor that all walks over VMs' 
 
 #define BURST		(5 * NSEC_PER_SEC)	/* of wall time */
 #define READING		(100 * NSEC_PER_MSEC)	/* the most that a reader waits for walks */
-#define FIRST		80			/* percent, of both, for the walk that comes first */
+#define WAITING		NSEC_PER_SEC		/* for locks, of who asks by name */
+#define FIRST		80			/* percent of both, for the first walk */
 /*
  * A chunk takes some 100 us. One that seems to take longer was not running: the
  * reader was preempted, or its host was.
@@ -88,6 +89,7 @@ static bool budget_take(bool first, u64 spent)
 void kvmmem_budget_open(struct kvmmem_budget *budget)
 {
 	budget->left_ns = READING / 100 * FIRST;
+	budget->wait_ns = READING;
 	budget->first = true;
 }
 
@@ -114,6 +116,7 @@ void kvmmem_budget_go_on(struct kvmmem_budget *budget)
 void kvmmem_budget_open_long(struct kvmmem_budget *budget)
 {
 	budget->left_ns = BURST;
+	budget->wait_ns = WAITING;
 	budget->first = false;
 }
 
@@ -160,9 +163,23 @@ bool kvmmem_budget_wait(struct kvmmem_budget *budget)
 {
 	u64 begun = ktime_get_ns();
 
-	if (budget->left_ns <= 0 || fatal_signal_pending(current))
+	if (budget->left_ns <= 0 || budget->wait_ns <= 0 || fatal_signal_pending(current))
 		return false;
 	schedule_timeout_killable(1);
-	budget->left_ns -= min_t(u64, ktime_get_ns() - begun, 20 * NSEC_PER_MSEC);
+	begun = max(begun, ktime_get_ns() - 20 * NSEC_PER_MSEC);
+	budget->left_ns -= ktime_get_ns() - begun;
+	kvmmem_budget_waited(budget, begun);
 	return true;
+}
+
+/**
+ * kvmmem_budget_waited - the reading has waited for somebody else
+ * @budget: of the reading
+ * @begun: since when, ktime_get_ns()
+ *
+ * Context: any.
+ */
+void kvmmem_budget_waited(struct kvmmem_budget *budget, u64 begun)
+{
+	budget->wait_ns -= ktime_get_ns() - begun;
 }

@@ -79,4 +79,5 @@ void kvmmem_eptpath(struct kvmmem_vm *vm, u64 gfn, struct kvmmem_eptpath *path)
 		rcu_read_unlock();
 		cond_resched();
 	} while (path->state == KVMMEM_EPT_UNFINISHED && !fatal_signal_pending(current));
+	path->no_tables = walk.no_tables;
 }

@@ -11,6 +11,7 @@
 /**
  * struct kvmmem_eptpath - the way to a guest page
  * @state: can KVM's tables be walked?
+ * @no_tables: the VM has none
  * @nr: steps
  * @step: the entries, by their host-physical addresses
  * @mapped: the last entry maps memory
@@ -20,6 +21,7 @@
  */
 struct kvmmem_eptpath {
 	enum kvmmem_ept_state state;
+	bool no_tables;
 	unsigned int nr;
 	struct kvmmem_step step[KVMMEM_PAGING_LEVELS];
 	bool mapped;

@@ -134,6 +134,7 @@ enum kvmmem_ept_state kvmmem_ept_find_root(struct kvmmem_vm *vm, struct kvmmem_e
 	if (!roots || vm->mode == KVMMEM_MODE_SHADOW)
 		goto out;
 	walk->more_roots |= ept_more_roots(roots);
+	walk->no_tables = list_empty(roots);
 	state = KVMMEM_EPT_UNFINISHED;
 	/* None, and then one is born: it is met in the next call. */
 	rec = vm->root_vcpu ?: ept_next_vcpu(vm, NULL);

@@ -20,6 +20,7 @@
  *	are no @more_roots
  * @table_nodes: the same by NUMA node, nr_node_ids of them, or NULL
  * @more_roots: the VM has further tables, of SMM or obsolete ones for instance
+ * @no_tables: the VM had none when they were looked for
  * @tried: vCPUs in a row that had no root to begin from
  * @other_mmu: one of them had a root of KVM's older MMU
  */
@@ -31,6 +32,7 @@ struct kvmmem_eptwalk {
 	u64 tables;
 	u64 *table_nodes;
 	bool more_roots;
+	bool no_tables;
 	unsigned int tried;
 	bool other_mmu;
 };

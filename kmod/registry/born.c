@@ -11,6 +11,7 @@
 
 #include "compat/memory.h"
 #include "registry/born.h"
+#include "registry/users.h"
 
 /**
  * kvmmem_vm_born - fill in a record
@@ -39,6 +40,7 @@ void kvmmem_vm_born(struct kvmmem_vm *vm, struct kvm *kvm, struct task_struct *t
 		atomic64_set(&vm->huge_seen[i], kvmmem_ept_leaves(kvm, i + 1));
 	atomic64_set(&vm->nx_seen, kvmmem_nx_splits(kvm));
 	vm->mm = kvm->mm;
+	vm->no_share = kvmmem_task_has_no_share(task);
 	vm->is_tdx = kvmmem_kvm_is_tdx(kvm);
 	vm->hides_mmio = vm->is_tdx;
 	/* Before its first slot nothing is logged; of an older VM nobody knows yet. */

@@ -42,7 +42,6 @@ static struct hlist_head vm_hash[1 << VM_HASH_BITS];
 struct hlist_head kvmmem_vcpu_hash[1 << KVMMEM_VCPU_HASH_BITS];
 
 struct kvmmem_tag kvmmem_no_tag = { .tag = KVMMEM_TAG_UNKNOWN };
-
 static struct kvmmem_pool vm_pool, vcpu_pool;
 
 /**
@@ -66,7 +65,6 @@ struct kvmmem_vm *kvmmem_record_find(const struct kvm *kvm)
 
 static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *task)
 {
-	bool all = kvmmem_task_has_no_share(task);
 	struct kvmmem_user *user;
 	struct kvmmem_vm *vm;
 	unsigned int slot;
@@ -76,9 +74,8 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	if (slot >= max_vms)
 		return NULL;
 	user = kvmmem_user_get(kvmmem_user_of_task(task));
-	vm = NULL;
-	if (kvmmem_user_may_have(user, user->vms, max_vms, all))
-		vm = kvmmem_pool_get(&vm_pool);
+	vm = kvmmem_user_may_have(user, user->vms, max_vms, kvmmem_task_has_no_share(task)) ?
+	     kvmmem_pool_get(&vm_pool) : NULL;
 	if (!vm) {
 		kvmmem_user_put(user);
 		return NULL;
@@ -91,7 +88,6 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	vm->key = kvm;
 	vm->slot = slot;
 	vm->user = user;
-	vm->no_share = all;
 	kvmmem_vm_born(vm, kvm, task);
 
 	hlist_add_head_rcu(&vm->node, &vm_hash[hash_ptr(kvm, VM_HASH_BITS)]);

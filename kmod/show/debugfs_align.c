@@ -140,8 +140,14 @@ static int alignment_show(struct seq_file *seq, void *v)
 
 static void align_look(struct aligner *aligner)
 {
+	u64 begun = ktime_get_ns();
+
 	memset(&aligner->alignment, 0, sizeof(aligner->alignment));
-	aligner->err = kvmmem_regs_of_vcpu(aligner->rec, &aligner->answer);
+	/* Of a thousand vCPUs none may answer. */
+	aligner->err = -EBUSY;
+	if (aligner->budget.wait_ns > 0)
+		aligner->err = kvmmem_regs_of_vcpu(aligner->rec, &aligner->answer);
+	kvmmem_budget_waited(&aligner->budget, begun);
 	if (!aligner->err)
 		aligner->err = kvmmem_align(aligner->vm, &aligner->answer.regs,
 					    &aligner->budget, &aligner->alignment);

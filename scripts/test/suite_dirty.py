@@ -229,7 +229,7 @@ sleep 6
 section rested cat /proc/kvmmem
 tenant_off small
 for i in {' '.join(map(str, LOGS))}; do tenant_off log$i; done
-""", check_logs, vendors=("amd",), kernels=("6.1", "6.12"), limit=120,
+""", check_logs, vendors=("amd",), kernels=NEWER, limit=120,
              host={"icount": True, "memory_mb": 1536}),
     Scenario("dirty_manual", migrate("--pages 512 --manual-protect"), check_small, limit=60),
     Scenario("dirty_initially_set", migrate("--pages 512 --manual-protect=init-set"),
