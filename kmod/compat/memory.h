@@ -365,12 +365,15 @@ static inline bool kvmmem_spte_frozen(u64 spte)
  * root to call_rcu(). It did not always do so, which a compiler cannot tell,
  * but has since before a vCPU's MMU got its root_role.
  *
- * Return: NULL where that MMU frees its tables otherwise.
+ * Return: NULL where that MMU frees its tables otherwise, or is off: the list was not
+ * made then.
  */
 static inline const struct list_head *kvmmem_tdp_roots(const struct kvm *kvm)
 {
 #ifdef KVMMEM_HAVE_ROOT_ROLE
-	return &kvm->arch.tdp_mmu_roots;
+	const struct list_head *roots = &kvm->arch.tdp_mmu_roots;
+
+	return READ_ONCE(roots->next) ? roots : NULL;
 #else
 	return NULL;
 #endif

@@ -3,6 +3,7 @@
 counts, and what was computed beforehand.
 """
 
+import debugkernel
 import features
 import host
 import suite_tenant
@@ -17,7 +18,7 @@ ROUNDS = "--rounds 5 --dirty-log=1 --dirty-log-off=4 --harvest"
 SEEN = """--each 'section round$KVMGUEST_ROUND cat /proc/kvmmem
     section kvm$KVMGUEST_ROUND kvmstat $KVMGUEST_ID pages_2m' \\
     --then 'section end cat /proc/kvmmem; section kvmend kvmstat $KVMGUEST_ID pages_2m'"""
-NEWER = ("6.1", "6.12", "7.3")
+NEWER = (*features.KERNELS[1:], *debugkernel.NAMES)
 
 
 def migrate(options, load="load_kvm"):
@@ -229,7 +230,7 @@ sleep 6
 section rested cat /proc/kvmmem
 tenant_off small
 for i in {' '.join(map(str, LOGS))}; do tenant_off log$i; done
-""", check_logs, vendors=("amd",), kernels=NEWER, limit=120,
+""", check_logs, vendors=("amd",), kernels=features.KERNELS[1:], limit=120,
              host={"icount": True, "memory_mb": 1536}),
     Scenario("dirty_manual", migrate("--pages 512 --manual-protect"), check_small, limit=60),
     Scenario("dirty_initially_set", migrate("--pages 512 --manual-protect=init-set"),

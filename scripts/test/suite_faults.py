@@ -6,6 +6,7 @@ the kvm_page_fault tracepoint and what kvmmem says are the same; the first three
 are compared by suite_lab's checks.
 """
 
+import debugkernel
 import kmod
 import procfile
 import suite_lab
@@ -172,4 +173,4 @@ device slow --mmio-ms 40
 SCENARIOS.append(suite_lab.Scenario("faults_devices", DEVICES, check_devices, limit=60))
 # On 5.10 nothing tells of an entry that is too old.
 SCENARIOS.append(suite_lab.Scenario("faults_plugged", PLUGGED, check_plugged, limit=60,
-                                    kernels=("6.1", "6.12", "7.3")))
+                                    kernels=("6.1", "6.12", "7.3", *debugkernel.NAMES)))

@@ -7,6 +7,7 @@ notifier was told meanwhile, by a tracepoint, says how often it was and how much
 
 import pathlib
 
+import debugkernel
 import image as images
 import suite_backing
 from host import Scenario
@@ -309,5 +310,5 @@ section many cat /proc/kvmmem
 section hooks cat /sys/kernel/debug/kvmmem/hooks
 : >slots.fifo
 wait $pid
-""", check_slots, kernels=("6.1", "6.12", "7.3")),
+""", check_slots, kernels=("6.1", "6.12", "7.3", *debugkernel.NAMES)),
 ]

@@ -7,6 +7,7 @@ has the page tables and the code, the second one 512 pages that the guest touche
 
 import re
 
+import debugkernel
 import features
 import suite_backing
 from host import Scenario
@@ -251,7 +252,7 @@ SCENARIOS = [
     guest("four_levels", "plain", four_levels, vendors=("amd",), host={"cmdline": "no5lvl"}),
     guest("smm_root", "smm", smm),
     guest("tdp_mmu_off", "plain", older_mmu, before="load_kvm kvm.tdp_mmu=N", then=STATS + CLEAR,
-          kernels=("6.1", "6.12", "7.3")),
+          kernels=(*features.KERNELS[1:], *debugkernel.NAMES)),
     guest("older_shadow", "obsolete", shadow, before="load_kvm_shadow", then=STATS + CLEAR),
     Scenario("flows_of_two", """
 load_kvm; load_kvmmem huge_flows=1
@@ -259,7 +260,7 @@ section release uname -r
 kvmguest --pages 1024 --backing thp --vms 2 --then 'section proc cat /proc/kvmmem'
 """, check_flows),
     guest("device", "device", device),
-    guest("guest_memfd", "memfd", memfd, kernels=("7.3",)),
+    guest("guest_memfd", "memfd", memfd, kernels=("7.3", "newest")),
     guest("numa_one_node", "plain", one_node),
     guest("numa_two_nodes", "kvmguest --pages 1024 --vcpus 2 --turns --pin 0,1 --then", numa,
           then=NODES, vendors=("amd",), host={"cpus": 2, "nodes": 2}),
