@@ -54,15 +54,15 @@ static void bucket_fill(s64 *bucket, u64 units, unsigned int share)
 }
 
 /*
- * Take @spent out of the bucket of a reading's first or a later walk; true if
- * something is left. At first both are full.
+ * Take @spent out of the bucket of a reading's first or a later walk; what is
+ * left. At first both are full.
  */
-static bool budget_take(bool first, u64 spent)
+static s64 budget_take(bool first, u64 spent)
 {
 	unsigned int share = READ_ONCE(walk_share);
 	s64 half = BURST / UNIT / 2 * share * FIRST;
 	u64 now, since, units;
-	bool left;
+	s64 left;
 
 	spin_lock(&bucket_lock);
 	now = ktime_get_ns();
@@ -75,7 +75,7 @@ static bool budget_take(bool first, u64 spent)
 		first_ns -= spent;
 	else
 		later_ns -= spent;
-	left = first ? first_ns > 0 : later_ns > 0 || first_ns > half;
+	left = first ? first_ns : max(later_ns, 0) + max(first_ns - half, 0);
 	spin_unlock(&bucket_lock);
 	return left;
 }
@@ -130,7 +130,20 @@ void kvmmem_budget_open_long(struct kvmmem_budget *budget)
  */
 bool kvmmem_budget_left(const struct kvmmem_budget *budget)
 {
-	return budget->left_ns > 0 && budget_take(budget->first, 0);
+	return kvmmem_budget_rest(budget) > 0;
+}
+
+/**
+ * kvmmem_budget_rest - for how long may a walk go on?
+ * @budget: of the reading
+ *
+ * Context: any in which a spinlock may be taken.
+ *
+ * Return: ns; not above 0 when it may not.
+ */
+s64 kvmmem_budget_rest(const struct kvmmem_budget *budget)
+{
+	return budget->left_ns > 0 ? min(budget->left_ns, budget_take(budget->first, 0)) : 0;
 }
 
 /**

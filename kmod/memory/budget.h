@@ -23,6 +23,7 @@ void kvmmem_budget_open(struct kvmmem_budget *budget);
 void kvmmem_budget_go_on(struct kvmmem_budget *budget);
 void kvmmem_budget_open_long(struct kvmmem_budget *budget);
 bool kvmmem_budget_left(const struct kvmmem_budget *budget);
+s64 kvmmem_budget_rest(const struct kvmmem_budget *budget);
 u64 kvmmem_budget_spend(struct kvmmem_budget *budget, u64 begun);
 bool kvmmem_budget_wait(struct kvmmem_budget *budget);
 void kvmmem_budget_waited(struct kvmmem_budget *budget, u64 begun);

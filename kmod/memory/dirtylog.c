@@ -11,6 +11,7 @@
 #include "memory/backing.h"
 #include "memory/budget.h"
 #include "memory/dirtylog.h"
+#include "registry/info.h"
 
 #define PAGE_KB		(PAGE_SIZE >> 10)
 
@@ -48,14 +49,14 @@ static u64 dirtylog_chunk(struct kvmmem_vm *vm, const struct kvmmem_slot *slot, 
 }
 
 /* No VM takes more than half of what is left, so that something is left to the next. */
-static bool dirtylog_goes_on(const struct kvmmem_budget *budget, s64 half_ns)
+static bool dirtylog_goes_on(const struct kvmmem_budget *budget, s64 end_ns)
 {
-	return kvmmem_budget_left(budget) && budget->left_ns >= half_ns;
+	return kvmmem_budget_left(budget) && budget->left_ns >= end_ns;
 }
 
 static u64 dirtylog_bitmaps(struct kvmmem_vm *vm, struct kvmmem_budget *budget)
 {
-	s64 half_ns = budget->left_ns / 2;
+	s64 end_ns = budget->left_ns - kvmmem_budget_rest(budget) / 2;
 	struct kvmmem_slot slot;
 	u64 gfn = 0, pages = 0, looked = ktime_get_ns();
 
@@ -65,7 +66,7 @@ static u64 dirtylog_bitmaps(struct kvmmem_vm *vm, struct kvmmem_budget *budget)
 		gfn = slot.base_gfn + slot.npages;
 		if (!(slot.flags & KVM_MEM_LOG_DIRTY_PAGES)) {
 			/* There may be tens of thousands that are not logged. */
-			if (!dirtylog_goes_on(budget, half_ns))
+			if (!dirtylog_goes_on(budget, end_ns))
 				return KVMMEM_UNKNOWN;
 			kvmmem_budget_spend(budget, looked);
 			looked = ktime_get_ns();
@@ -75,11 +76,13 @@ static u64 dirtylog_bitmaps(struct kvmmem_vm *vm, struct kvmmem_budget *budget)
 		for (word = 0; word < words; word += WORDS) {
 			u64 begun = ktime_get_ns(), chunk;
 
-			if (!dirtylog_goes_on(budget, half_ns))
+			if (!dirtylog_goes_on(budget, end_ns))
 				return KVMMEM_UNKNOWN;
 			chunk = dirtylog_chunk(vm, &slot, word);
 			kvmmem_budget_spend(budget, begun);
-			if (chunk == KVMMEM_UNKNOWN)	/* logged no more */
+			if (chunk == KVMMEM_UNKNOWN && word)	/* logged no more */
+				return KVMMEM_UNKNOWN;
+			if (chunk == KVMMEM_UNKNOWN)
 				break;
 			pages += chunk;
 			cond_resched();
@@ -104,5 +107,6 @@ u64 kvmmem_dirtylog_kb(struct kvmmem_vm *vm, struct kvmmem_budget *budget)
 	u64 pages = READ_ONCE(vm->dirty.ring) ? dirtylog_rings(vm) :
 						dirtylog_bitmaps(vm, budget);
 
-	return pages == KVMMEM_UNKNOWN ? KVMMEM_UNKNOWN : pages * PAGE_KB;
+	/* Of one that went meanwhile it may be a part. */
+	return pages == KVMMEM_UNKNOWN || !kvmmem_vm_alive(vm) ? KVMMEM_UNKNOWN : pages * PAGE_KB;
 }

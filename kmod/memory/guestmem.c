@@ -126,7 +126,8 @@ static int guest_is_memory(struct mm_struct *mm, unsigned long hva)
  *
  * Context: in kvmmem_guest_run(); may sleep.
  *
- * Return: 0. -ENXIO: no memory is there, or its process does not map it. -EFAULT: it is
+ * Return: 0. -ENXIO: no memory is there, or its process does not map it. -EACCES: it is
+ * a guest_memfd's. -EFAULT: it is
  * not mapped now, swapped for instance. -EAGAIN: somebody else had a lock. -ESRCH: the
  * VM is gone.
  */

@@ -90,7 +90,7 @@ static void path_walk(struct mm_struct *mm, struct vm_area_struct *vma, unsigned
 		return;
 	}
 	if (pud_leaf(pud) || !pud_present(pud)) {
-		path_page(path, pud_pfn(pud), small && !vma_is_dax(vma), hva, KVMMEM_1G);
+		path_page(path, pud_pfn(pud), small, hva, KVMMEM_1G);
 		return;
 	}
 	if (pud_bad(pud))
@@ -104,9 +104,11 @@ static void path_walk(struct mm_struct *mm, struct vm_area_struct *vma, unsigned
 		return;
 	}
 	if (pmd_leaf(pmd)) {
-		path_page(path, pmd_pfn(pmd), small && pfn_valid(pmd_pfn(pmd)) &&
-			  vma_is_anonymous(vma) &&
-			  !kvmmem_page_is_anon(pfn_to_page(pmd_pfn(pmd))), hva, KVMMEM_2M);
+		unsigned long pfn = pmd_pfn(pmd);
+		bool zero = vma_is_anonymous(vma) && pfn_valid(pfn) &&
+			    !kvmmem_page_is_anon(pfn_to_page(pfn));
+
+		path_page(path, pfn, small && (zero || vma_is_dax(vma)), hva, KVMMEM_2M);
 		return;
 	}
 	if (pmd_bad(pmd))

@@ -56,6 +56,10 @@ static bool translate_read(struct kvmmem_guest *guest, struct kvmmem_translation
 	case -ENXIO:
 		it->guest_end = KVMMEM_GUEST_NO_MEMORY;
 		return false;
+	case -EACCES:
+		it->table = KVMMEM_HOST_NOTHING;
+		it->guest_end = KVMMEM_GUEST_AWAY;
+		return false;
 	default:
 		it->guest_end = KVMMEM_GUEST_BUSY;
 		return false;

@@ -93,7 +93,7 @@ kuid_t kvmmem_user_of_task(struct task_struct *task)
 
 		if (!uid_eq(owner, GLOBAL_ROOT_UID))
 			uid = owner;
-		else if (uid_valid(root))
+		else if (uid_valid(root) && !uid_eq(root, GLOBAL_ROOT_UID))
 			uid = root;
 	}
 	rcu_read_unlock();

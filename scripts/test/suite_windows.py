@@ -166,8 +166,10 @@ unload_kvmmem
 load_kvm; load_kvmmem
 insmod /lab/ftracekill.ko
 rmmod kvmmem &
-sleep 3
+says() { dmesg | grep -q "kvmmem: ftrace"; }
+wait_for says
 for i in 1 2 3; do kvmguest --pages 64; done >guests
+sleep 1
 section guest cat guests
 section modules grep "^kvmmem " /proc/modules
 section state sh -c "sed 's/.*) //' /proc/$!/stat | cut -c1"

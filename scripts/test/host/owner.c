@@ -18,13 +18,23 @@
 
 #include "smallvm.h"
 
-static void *run(void *unused)
+static void run(void)
 {
-	(void)unused;
 	make_vm(1, 0);
 	touch_pages(0, DATA, 16);
+}
+
+static void say(void)
+{
 	printf("owner id=%ld-%d pid=%d\n", syscall(SYS_gettid), vm, getpid());
 	fflush(stdout);
+}
+
+static void *run_thread(void *unused)
+{
+	(void)unused;
+	run();
+	say();
 	return NULL;
 }
 
@@ -67,16 +77,22 @@ static int pass(int socket, int file)
 static void handed(const char *fifo)
 {
 	int sockets[2], child;
+	char has = 0;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets))
 		die("socketpair");
 	child = fork();
 	if (!child) {
-		run(NULL);
+		run();
 		pass(sockets[1], vm);
+		if (read(sockets[1], &has, 1) != 1)
+			die("read");
+		say();
 		pause();
 	}
 	pass(sockets[0], -1);
+	if (write(sockets[0], &has, 1) != 1)
+		die("write");
 	hold(fifo);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
@@ -97,8 +113,8 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "bare") && syscall(SYS_capset, &header, none))
 		die("capset");
 	if (strcmp(argv[1], "thread"))
-		run(NULL);
-	else if (pthread_create(&thread, NULL, run, NULL) || pthread_join(thread, NULL))
+		run_thread(NULL);
+	else if (pthread_create(&thread, NULL, run_thread, NULL) || pthread_join(thread, NULL))
 		die("pthread_create");
 	hold(argv[2]);
 	return 0;

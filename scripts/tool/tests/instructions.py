@@ -19,8 +19,9 @@ ENV = {"PYTHONHASHSEED": "0"}
 
 
 def millions(said):
-    """The count in what valgrind says at the end; of several runs the last."""
-    return int(re.findall(r"I +refs: +([\d,]+)", said)[-1].replace(",", "")) / 1e6
+    """The count in what valgrind says at the end."""
+    count, = re.findall(r"I +refs: +([\d,]+)", said)
+    return int(count.replace(",", "")) / 1e6
 
 
 def of_run(env, *argv):
