@@ -12,7 +12,6 @@
 #include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -45,54 +44,27 @@ static void hold(const char *fifo)
 	read(open(fifo, O_RDONLY), &end, 1);
 }
 
-/* Send a file, or receive one with @file -1. */
-static int pass(int socket, int file)
-{
-	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {};
-	struct iovec iov = { &byte, 1 };
-	struct msghdr message = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	if (file < 0) {
-		if (recvmsg(socket, &message, 0) != 1)
-			die("recvmsg");
-		header = CMSG_FIRSTHDR(&message);
-		if (!header)
-			die("no file");
-		memcpy(&file, CMSG_DATA(header), sizeof(file));
-		return file;
-	}
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(file));
-	memcpy(CMSG_DATA(header), &file, sizeof(file));
-	if (sendmsg(socket, &message, 0) != 1)
-		die("sendmsg");
-	return 0;
-}
-
 static void handed(const char *fifo)
 {
-	int sockets[2], child;
-	char has = 0;
+	int made[2], has[2], child;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets))
-		die("socketpair");
+	if (pipe(made) || pipe(has))
+		die("pipe");
 	child = fork();
 	if (!child) {
 		run();
-		pass(sockets[1], vm);
-		if (read(sockets[1], &has, 1) != 1)
-			die("read");
+		if (write(made[1], &vm, sizeof(vm)) != sizeof(vm) ||
+		    read(has[0], &vm, sizeof(vm)) != sizeof(vm))
+			die("pipe");
 		say();
 		pause();
 	}
-	pass(sockets[0], -1);
-	if (write(sockets[0], &has, 1) != 1)
-		die("write");
+	/* There may be no sockets to send a file by. */
+	if (read(made[0], &vm, sizeof(vm)) != sizeof(vm) ||
+	    syscall(SYS_pidfd_getfd, syscall(SYS_pidfd_open, child, 0), vm, 0) < 0)
+		die("pidfd_getfd");
+	if (write(has[1], &vm, sizeof(vm)) != sizeof(vm))
+		die("pipe");
 	hold(fifo);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
