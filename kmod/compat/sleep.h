@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A sleep that does not end, and where others may work for long.
+ * A sleep that does not end.
  */
 #ifndef _KVMMEM_SLEEP_H
 #define _KVMMEM_SLEEP_H
 
 #include <linux/freezer.h>
 #include <linux/sched.h>
-#include <linux/workqueue.h>
 
 /**
  * kvmmem_sleep_for_ever - the end of a thread that must not return
@@ -25,20 +24,6 @@ static inline void __noreturn kvmmem_sleep_for_ever(void)
 		freezable_schedule();
 #endif
 	}
-}
-
-/**
- * kvmmem_unbound_workqueue - the kernel's workqueue for work that no processor waits for
- *
- * Return: the workqueue.
- */
-static inline struct workqueue_struct *kvmmem_unbound_workqueue(void)
-{
-#ifdef KVMMEM_HAVE_UNBOUND_WORKQUEUE
-	return system_dfl_wq;
-#else
-	return system_unbound_wq;
-#endif
 }
 
 #endif /* _KVMMEM_SLEEP_H */

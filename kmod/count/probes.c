@@ -67,9 +67,9 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 	if (!rec)
 		return;
 	rec->fault_class &= ~KVMMEM_FAULT_PLUGGED;
-	/* KVM counts this fault after the tracepoint, so this is where we start. */
 	if (kvmmem_vcpu_hides_state(vcpu))
 		WRITE_ONCE(rec->vm->hides_mmio, true);
+	/* KVM counts this fault after the tracepoint, so this is where we start. */
 	if (rec->special & KVMMEM_VCPU_NO_BASE) {
 		rec->pf_base = kvmmem_vcpu_pf_taken(vcpu);
 		smp_wmb(); /* the base before the flag that says there is one */

@@ -75,7 +75,7 @@ static s64 budget_take(bool first, u64 spent)
 		first_ns -= spent;
 	else
 		later_ns -= spent;
-	left = first ? first_ns : max(later_ns, 0) + max(first_ns - half, 0);
+	left = first ? first_ns : max_t(s64, later_ns, 0) + max_t(s64, first_ns - half, 0);
 	spin_unlock(&bucket_lock);
 	return left;
 }

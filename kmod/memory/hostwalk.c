@@ -167,7 +167,7 @@ static noinline void host_look_at_pte(struct piece *piece, pte_t pte, unsigned l
 		host_add_absent(piece, pte, KVMMEM_4K, 1);
 		return;
 	}
-	/* x86 marks what has no struct page of its own, and the zero page; no DAX from 7.0 on. */
+	/* x86 marks what has no struct page of its own, and the zero page; on 7.3 no DAX. */
 	if (pte_special(pte) ||
 	    (vma_is_dax(piece->vma) && is_zone_device_page(pte_page(pte)))) {
 		walk->sum->special++;

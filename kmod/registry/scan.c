@@ -79,7 +79,7 @@ static void scan_file(struct scan *scan, const struct file *file)
 	} else {
 		return;
 	}
-	if (!scan->strangers && kvm->mm != scan->task->mm)
+	if (scan->strangers == (kvm->mm == scan->task->mm))
 		return;
 	if (vcpu)
 		kvmmem_vcpu_birth(vcpu, scan->task);

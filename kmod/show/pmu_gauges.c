@@ -11,7 +11,7 @@
 #include <linux/string.h>
 #include <linux/workqueue.h>
 
-#include "compat/sleep.h"
+#include "compat/workqueue.h"
 #include "decode/value.h"
 #include "memory/backing.h"
 #include "memory/budget.h"

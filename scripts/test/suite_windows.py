@@ -177,6 +177,26 @@ section said sh -c 'dmesg | grep "kvmmem: ftrace"'
 section left sh -c 'ls -d /sys/kernel/debug/kvmmem /proc/kvmmem 2>/dev/null || true'
 rmmod ftracekill
 """, check_kept, limit=60, host={**HOST, "memory_mb": 640}, leaves=("kvmmem",)),
+    # It does so while kvmmem is loaded, which fails afterwards.
+    Scenario("window_ftrace_failing", """
+load_kvm
+echo failing >/proc/sys/kernel/hostname
+insmod /lab/kvmmem.ko &
+waits=$!
+hooked() { grep -q kvm_arch_destroy_vm /sys/kernel/tracing/enabled_functions; }
+wait_for hooked
+insmod /lab/ftracekill.ko
+says() { dmesg | grep -q "kvmmem: ftrace"; }
+wait_for says
+for i in 1 2 3; do kvmguest --pages 64; done >guests
+sleep 1
+section guest cat guests
+section modules grep "^kvmmem " /proc/modules
+section state sh -c "sed 's/.*) //' /proc/$waits/stat | cut -c1"
+section said sh -c 'dmesg | grep "kvmmem: ftrace"'
+section left sh -c 'ls -d /sys/kernel/debug/kvmmem /proc/kvmmem 2>/dev/null || true'
+rmmod ftracekill
+""", check_kept, limit=60, host={**HOST, "memory_mb": 704}, leaves=("kvmmem",)),
     # A walk finds no vCPU, then that there is one.
     Scenario("window_first_vcpu", f"""
 load_kvm; load_kvmmem
