@@ -67,6 +67,7 @@ static void scan_file(struct scan *scan, const struct file *file)
 	struct kvm_vcpu *vcpu = NULL;
 	const char *name;
 	struct kvm *kvm;
+	bool own;
 
 	if (!scan_is_kvms(file, scan->kvm))
 		return;
@@ -79,7 +80,8 @@ static void scan_file(struct scan *scan, const struct file *file)
 	} else {
 		return;
 	}
-	if (scan->strangers == (kvm->mm == scan->task->mm))
+	own = kvm->mm == scan->task->mm;
+	if (own == scan->strangers)
 		return;
 	if (vcpu)
 		kvmmem_vcpu_birth(vcpu, scan->task);
