@@ -28,7 +28,8 @@
 #include "registry/scan.h"
 
 #define SCAN_CHUNK	2048	/* places of files that are looked at in one go */
-#define SCAN_BIRTH	256	/* as many of them as long as making a record takes */
+#define SCAN_KVM_FILE	8	/* as many of them as long as a file of KVM's takes */
+#define SCAN_BIRTH	256	/* and as long as making a record takes */
 #define SCAN_TASKS	32	/* processes that are collected in one go */
 #define SCAN_RESTARTS	16
 
@@ -71,6 +72,7 @@ static void scan_file(struct scan *scan, const struct file *file)
 
 	if (!scan_is_kvms(file, scan->kvm))
 		return;
+	scan->budget -= SCAN_KVM_FILE;
 	name = file->f_path.dentry->d_name.name;
 	if (!strcmp(name, "kvm-vm")) {
 		kvm = file->private_data;
