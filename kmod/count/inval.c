@@ -150,6 +150,7 @@ struct kvmmem_inval_counts *kvmmem_inval_make(struct kvmmem_vm *vm)
 		return NULL;
 	counts->vm = vm;
 	INIT_LIST_HEAD(&counts->node);
+	INIT_LIST_HEAD(&counts->asking);
 	counts->lately.bits[0] = counts->bits;
 	counts->lately.bits[1] = counts->bits + KVMMEM_SKETCH_LONGS;
 	counts->lately.begun = jiffies - 4 * KVMMEM_SKETCH_TICKS;

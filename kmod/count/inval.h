@@ -30,8 +30,9 @@ struct kvmmem_pace {
  * @vm: its record
  * @node: in the list of those that are counted; the worker's
  * @sibling: in the list of those of its process, SRCU of the kernel's notifiers
- * @process: whose memory it has; NULL: it is not counted now; the worker's
- * @refused: its process has too many VMs; the worker's
+ * @asking: in the list of those that are to join their process's notifier; likewise
+ * @listener: that notifier; NULL: it is not counted now; likewise
+ * @joined: 0, or why it has not joined, an errno; likewise
  * @looked: its slots have been looked at; the worker's
  * @pace: how long it has been looked at lately; the worker's
  * @ranges: where its memory lies; NULL: not known; likewise
@@ -49,8 +50,9 @@ struct kvmmem_inval_counts {
 	struct kvmmem_vm *vm;
 	struct list_head node;
 	struct list_head sibling;
-	struct kvmmem_process_notifier *process;
-	bool refused;
+	struct list_head asking;
+	struct kvmmem_listener *listener;
+	int joined;
 	bool looked;
 	struct kvmmem_pace pace;
 	struct kvmmem_ranges __rcu *ranges;

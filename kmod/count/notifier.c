@@ -3,74 +3,59 @@
  * MMU notifiers: one for each process that has a VM.
  *
  * A worker looks at births, deaths and changes of slots, and does all that may sleep:
- * registering, looking at slots, waiting for those who may still use what is to go.
+ * looking at slots, waiting for those who may still use what is to go.
  *
- * The kernel keeps the notifier of a process for us: mmu_notifier_get_locked() finds
- * the one that there is or makes one, and with the last mmu_notifier_put() it goes, by
- * itself and after a grace period, so many go at once. Nothing is called when the
- * process ends: a notifier of a dead process costs nothing, and goes with its last VM.
- *
- * Callbacks run in a read section of an SRCU of the kernel's own. So what they use is
- * freed after mmu_notifier_synchronize(), and they take no lock of any kind.
- *
- * The mmap lock is only tried: somebody in the process may hold it as long as he likes.
+ * Another one, the joiner, has processes' notifiers made. A tenant can make that long, so
+ * it holds nothing meanwhile, and looks afterwards whether the VM is still to be counted.
  */
+#include <linux/delay.h>
+#include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
-#include <linux/rculist.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "attach/hooks.h"
 #include "compat/memory.h"
+#include "compat/workqueue.h"
 #include "count/inval.h"
+#include "count/listener.h"
 #include "count/notifier.h"
 #include "decode/param.h"
 #include "registry/info.h"
 #include "registry/records.h"
 #include "registry/watch.h"
 
-/* VMs of one process, each of which is looked at in each call. */
-#define VMS_MAX		64
 /* Pieces of a process's address space that a VM's memory lies in. */
 #define RANGES_MAX	1024
 
 #define RETRY_BUSY	(HZ / 10)
 #define RETRY_FAILED	HZ
 
+/* How long a write to the parameter waits for those who join. */
+#define SWITCH_TRIES	10
+#define SWITCH_NAP_MS	10
+
 /* How long VMs are looked at in a second: one, and all together. */
 #define LOOK_US		(100 * USEC_PER_MSEC)
 #define LOOKS_US	(250 * USEC_PER_MSEC)
 
-/**
- * struct kvmmem_process_notifier - the notifier of a process
- * @notifier: the kernel's
- * @vms: counters of its VMs, SRCU
- * @nr: how many; the worker's
- */
-struct kvmmem_process_notifier {
-	struct mmu_notifier notifier;
-	struct list_head vms;
-	unsigned int nr;
-};
-
 static DEFINE_MUTEX(notifier_mutex);
 static LIST_HEAD(counted);		/* notifier_mutex */
+static LIST_HEAD(asking);		/* of them those that are to join; notifier_mutex */
 static struct kvmmem_ranges *old_ranges;	/* notifier_mutex */
 static bool leaving;			/* notifier_mutex */
 static bool invalidations = true;
 
-static atomic_t notifiers = ATOMIC_INIT(0);
-static DECLARE_WAIT_QUEUE_HEAD(none_left);
-
 static void notifier_run(struct work_struct *work);
 static DECLARE_DELAYED_WORK(worker, notifier_run);
+static void joiner_run(struct work_struct *work);
+static DECLARE_DELAYED_WORK(joiner, joiner_run);
 
 static struct kvmmem_hook notifier_hook = {
 	.id = KVMMEM_HOOK_NOTIFIER,
@@ -78,69 +63,6 @@ static struct kvmmem_hook notifier_hook = {
 	.module = "kvm",
 	.purpose = "invalidations",
 };
-
-static int notifier_on_start(struct mmu_notifier *notifier,
-			     const struct mmu_notifier_range *range)
-{
-	kvmmem_hook_seen(KVMMEM_HOOK_NOTIFIER);
-	kvmmem_inval_range(&container_of(notifier, struct kvmmem_process_notifier, notifier)->vms,
-			   range);
-	return 0;
-}
-
-static struct mmu_notifier *notifier_alloc(struct mm_struct *mm)
-{
-	struct kvmmem_process_notifier *process = kzalloc(sizeof(*process), GFP_KERNEL);
-
-	if (!process)
-		return ERR_PTR(-ENOMEM);
-	INIT_LIST_HEAD(&process->vms);
-	atomic_inc(&notifiers);
-	return &process->notifier;
-}
-
-/* From SRCU, with bottom halves off. */
-static void notifier_free(struct mmu_notifier *notifier)
-{
-	kfree(container_of(notifier, struct kvmmem_process_notifier, notifier));
-	if (atomic_dec_and_test(&notifiers))
-		wake_up(&none_left);
-}
-
-static const struct mmu_notifier_ops notifier_ops = {
-	.invalidate_range_start = notifier_on_start,
-	.alloc_notifier = notifier_alloc,
-	.free_notifier = notifier_free,
-};
-
-/* Join the notifier of the VM's process; an errno. */
-static int notifier_join(struct kvmmem_inval_counts *counts)
-{
-	struct kvmmem_process_notifier *process;
-	struct mmu_notifier *notifier;
-	struct mm_struct *mm = kvmmem_vm_get_mm(counts->vm);
-
-	if (!mm)
-		return -ESRCH;
-	notifier = ERR_PTR(-EBUSY);
-	if (kvmmem_mmap_write_trylock(mm)) {
-		notifier = mmu_notifier_get_locked(&notifier_ops, mm);
-		mmap_write_unlock(mm);
-	}
-	mmput_async(mm);
-	if (IS_ERR(notifier))
-		return PTR_ERR(notifier);
-
-	process = container_of(notifier, struct kvmmem_process_notifier, notifier);
-	if (process->nr == VMS_MAX) {
-		mmu_notifier_put(notifier);
-		return -E2BIG;
-	}
-	process->nr++;
-	counts->process = process;
-	list_add_tail_rcu(&counts->sibling, &process->vms);
-	return 0;
-}
 
 static void notifier_show_ranges(struct kvmmem_inval_counts *counts,
 				 struct kvmmem_ranges *ranges)
@@ -152,19 +74,6 @@ static void notifier_show_ranges(struct kvmmem_inval_counts *counts,
 		old->next = old_ranges;
 		old_ranges = old;
 	}
-}
-
-static void notifier_leave(struct kvmmem_inval_counts *counts)
-{
-	struct kvmmem_process_notifier *process = counts->process;
-
-	notifier_show_ranges(counts, NULL);
-	if (!process)
-		return;
-	list_del_rcu(&counts->sibling);
-	process->nr--;
-	counts->process = NULL;
-	mmu_notifier_put(&process->notifier);
 }
 
 /* All of a VM's slots; false if they are too many. */
@@ -234,14 +143,12 @@ static int notifier_tend(struct kvmmem_inval_counts *counts, bool *looked)
 	u64 begun, took;
 	int err;
 
-	if (counts->refused)
-		return -E2BIG;
-	if (!counts->process) {
-		err = notifier_join(counts);
-		counts->refused = err == -E2BIG;
-		if (err)
-			return err;
-		counts->looked = false;
+	if (!counts->listener) {
+		if (list_empty(&counts->asking) && counts->joined != -E2BIG) {
+			list_add_tail(&counts->asking, &asking);
+			mod_delayed_work(kvmmem_unbound_workqueue(), &joiner, 0);
+		}
+		return counts->joined;
 	}
 	if (counts->looked && !READ_ONCE(counts->vm->slots_changed))
 		return rcu_access_pointer(counts->ranges) ? 0 : -ENOSPC;
@@ -264,7 +171,9 @@ static void notifier_retire(bool all, struct list_head *gone)
 	list_for_each_entry_safe(counts, next, &counted, node) {
 		if (!all && kvmmem_vm_alive(counts->vm))
 			continue;
-		notifier_leave(counts);
+		list_del_init(&counts->asking);
+		kvmmem_listener_leave(counts);
+		notifier_show_ranges(counts, NULL);
 		list_move_tail(&counts->node, gone);
 		cond_resched();
 	}
@@ -285,7 +194,7 @@ static void notifier_settle(struct list_head *gone)
 	}
 	list_for_each_entry_safe(counts, next, gone, node) {
 		list_del_init(&counts->node);
-		counts->refused = false;
+		counts->joined = 0;
 		kvmmem_vm_put(counts->vm);
 		cond_resched();
 	}
@@ -373,10 +282,94 @@ static void notifier_kick(void)
 	schedule_delayed_work(&worker, 1);
 }
 
+/* Join the notifier of the VM's process; an errno. Lets go of the mutex meanwhile. */
+static int joiner_join(struct kvmmem_inval_counts *counts)
+{
+	struct mm_struct *mm = kvmmem_vm_get_mm(counts->vm);
+	struct kvmmem_listener *listener;
+
+	if (!mm)
+		return -ESRCH;
+	mutex_unlock(&notifier_mutex);
+	listener = kvmmem_listener_get(mm);
+	mmput_async(mm);
+	mutex_lock(&notifier_mutex);
+	if (IS_ERR(listener))
+		return PTR_ERR(listener);
+	/* It is dead, or it is not to be counted any more. */
+	if (list_empty(&counts->node)) {
+		kvmmem_listener_put(listener);
+		return -ESRCH;
+	}
+	counts->looked = false;
+	return kvmmem_listener_join(listener, counts);
+}
+
+/* One that asks; an errno. It goes on asking if that may help. */
+static int joiner_try(struct kvmmem_inval_counts *counts)
+{
+	struct kvmmem_vm *vm = counts->vm;
+	int err;
+
+	list_del_init(&counts->asking);
+	refcount_inc(&vm->refs);	/* the list has one, while we hold the mutex */
+	err = joiner_join(counts);
+	if (!list_empty(&counts->node)) {
+		counts->joined = err;
+		/* It may have asked once more meanwhile. */
+		list_del_init(&counts->asking);
+		if (err && err != -E2BIG && err != -ESRCH)
+			list_add_tail(&counts->asking, &asking);
+	}
+	kvmmem_vm_put(vm);
+	return err;
+}
+
+static void joiner_run(struct work_struct *work)
+{
+	bool busy = false, failed = false, news = false;
+	struct kvmmem_inval_counts *counts;
+	LIST_HEAD(now);
+
+	mutex_lock(&notifier_mutex);
+	list_splice_init(&asking, &now);
+	while (!list_empty(&now)) {
+		counts = list_first_entry(&now, struct kvmmem_inval_counts, asking);
+		switch (joiner_try(counts)) {
+		case -ESRCH:
+			break;
+		case -EBUSY:
+			busy = true;
+			break;
+		case 0:
+		case -E2BIG:
+			news = true;
+			break;
+		default:
+			failed = true;
+		}
+	}
+	mutex_unlock(&notifier_mutex);
+	if (busy || failed)
+		queue_delayed_work(kvmmem_unbound_workqueue(), &joiner,
+				   busy ? RETRY_BUSY : RETRY_FAILED);
+	/* There is something to be looked at, or to be noted. */
+	if (news || failed)
+		notifier_kick();
+}
+
+/* As a rule all are counted when this returns. Whoever makes joining long is not waited for. */
 static void notifier_switch(bool on)
 {
+	unsigned int tries = SWITCH_TRIES;
+
 	kvmmem_hook_switch(&notifier_hook, on);
 	notifier_run(NULL);
+	while (on && tries-- && work_busy(&joiner.work)) {
+		msleep(SWITCH_NAP_MS);
+		if (!work_busy(&joiner.work))
+			notifier_run(NULL);
+	}
 }
 
 static int notifier_set_switch(const char *val, const struct kernel_param *kp)
@@ -442,8 +435,8 @@ void kvmmem_notifier_leave(void)
 void kvmmem_notifier_stop(void)
 {
 	kvmmem_watch_kick_too(NULL);
+	cancel_delayed_work_sync(&joiner);	/* kicks the worker */
 	cancel_delayed_work_sync(&worker);
 	notifier_run(NULL);
-	wait_event(none_left, !atomic_read(&notifiers));
-	synchronize_rcu();	/* for the end of notifier_free() */
+	kvmmem_listeners_wait();
 }

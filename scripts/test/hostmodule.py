@@ -9,7 +9,7 @@ import tempfile
 import image
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Holds a process's mmap lock for as long as it is loaded.
+# Holds a process's mmap lock, or that of a file's mappings, for as long as it is loaded.
 HOLDLOCK = HERE.parent / "tenant/holdlock"
 # Lets ftrace shut itself down.
 FTRACEKILL = HERE / "ftracekill"

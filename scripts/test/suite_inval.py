@@ -8,6 +8,7 @@ notifier was told meanwhile, by a tracepoint, says how often it was and how much
 import pathlib
 
 import debugkernel
+import hostmodule
 import image as images
 import suite_backing
 from host import Scenario
@@ -27,6 +28,7 @@ def prepare(image, kernel, vendor):
     image.add("lab/bin/takeguest", program.read_bytes(), 0o755)
     program = images.program("tenant", HERE.parent / "tenant")
     image.add("lab/bin/tenant", program.read_bytes(), 0o755)
+    image.add_file(hostmodule.build(kernel, hostmodule.HOLDLOCK), "lab/holdlock.ko")
 
 
 # A phase of takeguest: what is looked at before and after, and what is done by "act".
@@ -183,6 +185,17 @@ def check_switch(out):
         equal(f"hook when {name}", hook["state"], state)
 
 
+def check_held(out):
+    """Who holds a lock of what a VM's process has mapped keeps that VM from being counted.
+
+    Nobody else waits, and it is counted as soon as it can be."""
+    calls = {name: ProcFile(out[name]).rows["inval"][0]["calls"] for name in ("held", "free")}
+    equal("calls", calls, {"held": None, "free": 0})
+    for name in ("off", "on"):
+        assert int(out[name]) < 500, f"switching {name} took {out[name]} ms"
+    equal("kvmmem is loaded", int(out["modules"]), 0)
+
+
 def check_slots(out):
     """Too many slots are not counted, and it is said why; few of the same VM are."""
     row, = ProcFile(out["many"]).rows["inval"]
@@ -297,6 +310,45 @@ load_kvm
 load_kvmmem
 takeguest dontneed 'sh -e /tmp/phase.sh'
 """, check_switch),
+    # Taking the locks of all mappings is long, as if the guest's memory were being taken away.
+    Scenario("inval_held", r"""
+cat >/tmp/held.sh <<'SCRIPT'
+. /lab/lib.sh
+known() { grep -q '^inval  *[^ ]*  *[0-9]' /proc/kvmmem; }
+now_ms() { awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime; }
+switch() {
+    before=$(now_ms)
+    echo $1 >/sys/module/kvmmem/parameters/invalidations
+    echo $(($(now_ms) - before)) >$2
+}
+insmod /lab/holdlock.ko path=/tmp/memory
+load_kvmmem
+sleep 0.5
+(switch 0 off; switch 1 on) &
+switches=$!
+sleep 2
+section held cat /proc/kvmmem
+rmmod holdlock
+wait $switches
+section off cat off
+section on cat on
+wait_for known
+section free cat /proc/kvmmem
+insmod /lab/holdlock.ko path=/tmp/memory
+unload_kvmmem
+load_kvmmem
+sleep 0.5
+rmmod kvmmem &
+last=$!
+sleep 0.5
+rmmod holdlock
+wait $last
+section modules sh -c 'grep -c "^kvmmem " /proc/modules || :'
+SCRIPT
+truncate -s 1M /tmp/memory
+load_kvm
+kvmguest --pages 64 --backing file:/tmp/memory --then 'sh -e /tmp/held.sh'
+""", check_held),
     Scenario("inval_slots", """
 load_kvm
 keep_kvmmem

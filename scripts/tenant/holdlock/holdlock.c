@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * holdlock: hold a process's mmap lock for writing, as long as this is loaded.
+ * holdlock: hold a lock of a tenant's for writing, as long as this is loaded.
  *
- * Stands for a process that is stuck in a page fault on FUSE or NFS with a writer
- * waiting behind it.
+ * pid=: a process's mmap lock. Stands for a process that is stuck in a page fault on
+ * FUSE or NFS with a writer waiting behind it.
+ *
+ * path=: that of who has mapped a file. Stands for a large file whose pages are being
+ * taken away.
  */
 #include <linux/completion.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -15,34 +20,72 @@
 
 static int pid;
 module_param(pid, int, 0400);
+static char *path;
+module_param(path, charp, 0400);
 
 static DECLARE_COMPLETION(held);
 static struct task_struct *holder;
 
-/* A lock is let go of by whoever took it. */
-static int hold(void *mm)
+static void hold(void)
 {
-	mmap_write_lock(mm);
 	complete(&held);
 	while (!kthread_should_stop())
 		schedule_timeout_interruptible(HZ / 10);
+}
+
+/* A lock is let go of by whoever took it. */
+static int hold_mm(void *data)
+{
+	struct mm_struct *mm = data;
+
+	mmap_write_lock(mm);
+	hold();
 	mmap_write_unlock(mm);
 	mmput(mm);
 	return 0;
 }
 
-static int __init holdlock_init(void)
+static int hold_file(void *data)
+{
+	struct file *file = data;
+
+	i_mmap_lock_write(file->f_mapping);
+	hold();
+	i_mmap_unlock_write(file->f_mapping);
+	fput(file);
+	return 0;
+}
+
+static struct mm_struct *mm_of_pid(void)
 {
 	struct task_struct *task = get_pid_task(find_vpid(pid), PIDTYPE_PID);
 	struct mm_struct *mm = task ? get_task_mm(task) : NULL;
 
 	if (task)
 		put_task_struct(task);
-	if (!mm)
-		return -ESRCH;
-	holder = kthread_run(hold, mm, "holdlock");
+	return mm ?: ERR_PTR(-ESRCH);
+}
+
+static int __init holdlock_init(void)
+{
+	struct file *file = NULL;
+	struct mm_struct *mm = NULL;
+
+	if (path)
+		file = filp_open(path, O_RDONLY, 0);
+	else
+		mm = mm_of_pid();
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	if (IS_ERR(mm))
+		return PTR_ERR(mm);
+	holder = path ? kthread_run(hold_file, file, "holdlock") :
+			kthread_run(hold_mm, mm, "holdlock");
 	if (IS_ERR(holder)) {
-		mmput(mm);
+		if (file)
+			fput(file);
+		if (mm)
+			mmput(mm);
 		return PTR_ERR(holder);
 	}
 	wait_for_completion(&held);
@@ -57,5 +100,5 @@ static void __exit holdlock_exit(void)
 module_init(holdlock_init);
 module_exit(holdlock_exit);
 
-MODULE_DESCRIPTION("Hold a process's mmap lock");
+MODULE_DESCRIPTION("Hold a lock of a tenant's");
 MODULE_LICENSE("GPL");
