@@ -79,6 +79,7 @@ struct options {
 	unsigned int nr_pin;
 	bool alias;		/* one more slot on the first one's memory */
 	bool display;		/* one more slot that is logged, and not touched */
+	bool toggle_display;	/* its log goes off and on all the while */
 	bool ioeventfd;		/* behind --mmio, which writes then */
 	unsigned int mmio_ms;
 	bool plug;		/* memory comes where MMIO was; not foretold */
@@ -146,7 +147,10 @@ struct vm {
 	unsigned long passes;	/* finished passes over the pages */
 	volatile bool stop;
 	bool stop_now;
+	volatile bool done;	/* all vCPUs have ended */
+	unsigned long toggles;
 	pthread_t dropper;
+	pthread_t toggler;
 };
 
 /* The machine that runs us, as far as it decides how KVM will fault. */
@@ -218,6 +222,7 @@ void prefault_memory(struct vm *vm);
 bool needs_prefault(const struct options *opt);
 void set_dirty_log(struct vm *vm, bool on);
 void plug_memory(struct vm *vm);
+void toggle_display(struct vm *vm);
 void set_eventfds(struct vm *vm);
 void advise_memory(struct vm *vm);
 void punch_memory(struct vm *vm);

@@ -141,6 +141,8 @@ static void report(struct vm *vm, unsigned long long run_ns)
 	       vm->id, vm->passes, io, mmio, hlt);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		printf("%s%d", i ? "," : "", vm->vcpu[i].tid);
+	if (vm->opt->toggle_display)
+		printf(" toggles=%lu", vm->toggles);
 	printf(" run_ns=%llu\n", run_ns);
 }
 
@@ -186,6 +188,15 @@ static void *dropper_main(void *arg)
 	return NULL;
 }
 
+static void *toggler_main(void *arg)
+{
+	struct vm *vm = arg;
+
+	for (; !vm->done; vm->toggles++)
+		toggle_display(vm);
+	return NULL;
+}
+
 static void start_thread(pthread_t *thread, void *(*func)(void *), void *arg)
 {
 	int err = pthread_create(thread, NULL, func, arg);
@@ -217,6 +228,8 @@ static void run_vms(struct vm *vms, const struct options *opt)
 				     &vms[v].vcpu[i]);
 		if (opt->drop_thread)
 			start_thread(&vms[v].dropper, dropper_main, &vms[v]);
+		if (opt->toggle_display)
+			start_thread(&vms[v].toggler, toggler_main, &vms[v]);
 	}
 	if (opt->forever) {
 		if (opt->seconds)
@@ -232,6 +245,9 @@ static void run_vms(struct vm *vms, const struct options *opt)
 			pthread_join(vms[v].vcpu[i].thread, NULL);
 		if (opt->drop_thread)
 			pthread_join(vms[v].dropper, NULL);
+		vms[v].done = true;
+		if (opt->toggle_display)
+			pthread_join(vms[v].toggler, NULL);
 	}
 	if (opt->forever)
 		pthread_sigmask(SIG_UNBLOCK, &set, NULL);

@@ -32,6 +32,7 @@ static const char help[] =
 "  --slot-mb N         size of each slot (just large enough)\n"
 "  --alias             one more slot on the memory of the first\n"
 "  --display           one more slot whose writes are logged, as a display's\n"
+"  --toggle-display    its log goes off and on all the while the guest runs\n"
 "  --punch N           after the run, drop every Nth page of each slot\n"
 "  --advise WHAT       madvise() after the run: pageout, mergeable, collapse,\n"
 "                      nohugepage or dontneed\n"
@@ -92,7 +93,7 @@ enum {
 	O_TURNS, O_PIN, O_MIGRATE, O_VMS, O_FOREVER, O_SECONDS, O_CREATE,
 	O_THEN, O_HOLD, O_CLOSE, O_ALIAS, O_DISPLAY, O_PLUG, O_COME_BACK, O_PUNCH,
 	O_IOEVENTFD, O_MMIO_MS,
-	O_FAIL, O_HARVEST, O_MANUAL, O_RING, O_EACH, O_HELP,
+	O_TOGGLE, O_FAIL, O_HARVEST, O_MANUAL, O_RING, O_EACH, O_HELP,
 };
 
 static const struct option longopts[] = {
@@ -118,6 +119,7 @@ static const struct option longopts[] = {
 	{ "then", 1, 0, O_THEN }, { "hold", 1, 0, O_HOLD },
 	{ "close-then-hold", 0, 0, O_CLOSE },
 	{ "alias", 0, 0, O_ALIAS }, { "display", 0, 0, O_DISPLAY },
+	{ "toggle-display", 0, 0, O_TOGGLE },
 	{ "ioeventfd", 0, 0, O_IOEVENTFD }, { "mmio-ms", 1, 0, O_MMIO_MS },
 	{ "plug", 0, 0, O_PLUG }, { "come-back", 0, 0, O_COME_BACK },
 	 { "punch", 1, 0, O_PUNCH },
@@ -400,6 +402,9 @@ void parse_options(int argc, char **argv, struct options *opt)
 			break;
 		case O_DISPLAY:
 			opt->display = true;
+			break;
+		case O_TOGGLE:
+			opt->display = opt->toggle_display = true;
 			break;
 		case O_PUNCH:
 			opt->punch = number("punch", optarg, 1, UINT_MAX);

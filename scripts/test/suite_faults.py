@@ -170,6 +170,46 @@ device eventfd --ioeventfd
 section hooks cat /sys/kernel/debug/kvmmem/hooks
 device slow --mmio-ms 40
 """
+
+
+def check_busy(out):
+    """Slots change all the while: KVM makes its entries for MMIO once more, and counts it.
+
+    Older KVM has the guest try once more when it may not keep what it knows of an address."""
+    for caching in "YN":
+        expect, = out.records(f"guest {caching}", "expect ")
+        result, = out.records(f"guest {caching}", "result ")
+        equal(f"{caching}: exits to the VMM", result["mmio_exits"], 500)
+        proc = procfile.ProcFile(out[f"proc {caching}"])
+        row = proc.find("fault", vm=expect["id"])
+        assert result["toggles"] > 100, f"{caching}: nothing changed meanwhile: {result}"
+        assert 500 <= row["mmio"] <= 1000, f"{caching}: {row}"
+        exits = sum(one["count"] for one in out.records(f"trace {caching}", "trace ")
+                    if one["exit_reason"] in EXITS)
+        if not out["release"].startswith("5.10."):      # which traces reasons by name
+            equal(f"{caching}: exits for faults", exits, row["ept_violations"] + row["mmio"])
+        for column in ("ept_violations", "read", "write", "exec", "protection"):
+            word = "violations" if column == "ept_violations" else column
+            equal(f"{caching}: {column}", row[column], expect[word])
+        for one in procfile.table(out[f"audit {caching}"]):
+            equal(f"{caching}: audit of {one['counter']}", one["difference"], 0)
+
+
+# SVM_EXIT_NPF, EXIT_REASON_EPT_VIOLATION, EXIT_REASON_EPT_MISCONFIG
+EXITS = (0x400, 48, 49)
+BUSY = """
+section release uname -r
+for caching in Y N; do
+    load_kvm kvm.mmio_caching=$caching
+    keep_kvmmem
+    trace_count_start kvm:kvm_exit exit_reason
+    section "guest $caching" kvmguest --pages 64 --mmio 500 --mmio-pages 2 --toggle-display --then "
+        section 'proc $caching' cat /proc/kvmmem
+        section 'audit $caching' cat /sys/kernel/debug/kvmmem/audit"
+    section "trace $caching" trace_count_stop kvm:kvm_exit
+done
+"""
+SCENARIOS.append(suite_lab.Scenario("faults_busy_slots", BUSY, check_busy, limit=60))
 SCENARIOS.append(suite_lab.Scenario("faults_devices", DEVICES, check_devices, limit=60))
 # On 5.10 nothing tells of an entry that is too old.
 SCENARIOS.append(suite_lab.Scenario("faults_plugged", PLUGGED, check_plugged, limit=60,
