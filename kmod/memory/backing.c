@@ -376,6 +376,21 @@ bool kvmmem_backing_host(struct kvmmem_vm *vm, struct kvmmem_backing *host)
 	return alive;
 }
 
+/*
+ * Size of KVM's tables in KiB, or KVMMEM_UNKNOWN. The older MMU counts its own; those of
+ * the newer one are walked, all or none. Under vm->lock, with the VM alive.
+ */
+static u64 backing_table_kb(const struct kvmmem_vm *vm)
+{
+	u64 shadow = kvmmem_shadow_tables(vm->kvm) * PAGE_KB;
+	const struct list_head *roots;
+
+	if (vm->backing.walked && vm->backing.table_kb != KVMMEM_UNKNOWN)
+		return vm->backing.table_kb + shadow;
+	roots = kvmmem_tdp_roots(vm->kvm);
+	return shadow && (!roots || list_empty(roots)) ? shadow : KVMMEM_UNKNOWN;
+}
+
 /**
  * kvmmem_backing_levels - what backs a VM's memory, as far as it is known
  * @vm: the record
@@ -387,9 +402,8 @@ bool kvmmem_backing_host(struct kvmmem_vm *vm, struct kvmmem_backing *host)
  */
 bool kvmmem_backing_levels(struct kvmmem_vm *vm, struct kvmmem_levels *levels)
 {
-	u64 shadow = 0, now = ktime_get_ns();
-	const struct list_head *roots = NULL;
-	bool alive, newer = false;
+	u64 now = ktime_get_ns();
+	bool alive;
 	int i;
 
 	raw_spin_lock(&vm->lock);
@@ -397,11 +411,8 @@ bool kvmmem_backing_levels(struct kvmmem_vm *vm, struct kvmmem_levels *levels)
 	levels->host = vm->backing;
 	for (i = 0; alive && i < KVMMEM_NR_SIZES; i++)
 		levels->ept_kb[i] = kvmmem_ept_leaves(vm->kvm, i);
-	if (alive) {
-		shadow = kvmmem_shadow_tables(vm->kvm);
-		roots = kvmmem_tdp_roots(vm->kvm);
-		newer = roots && !list_empty(roots);
-	}
+	if (alive)
+		levels->table_kb = backing_table_kb(vm);
 	raw_spin_unlock(&vm->lock);
 	if (!alive)
 		return false;
@@ -416,12 +427,6 @@ bool kvmmem_backing_levels(struct kvmmem_vm *vm, struct kvmmem_levels *levels)
 		levels->age_ms = now > levels->host.walked ?
 				 div_u64(now - levels->host.walked, NSEC_PER_MSEC) : 0;
 	}
-	/* The older MMU counts its tables; those of the newer one are walked, all or none. */
-	levels->table_kb = levels->host.table_kb;
-	if (levels->table_kb == KVMMEM_UNKNOWN)
-		levels->table_kb = shadow && !newer ? shadow * PAGE_KB : KVMMEM_UNKNOWN;
-	else
-		levels->table_kb += shadow * PAGE_KB;
 	return true;
 }
 
@@ -435,26 +440,24 @@ bool kvmmem_backing_levels(struct kvmmem_vm *vm, struct kvmmem_levels *levels)
  */
 void kvmmem_backing_node(struct kvmmem_vm *vm, int nid, struct kvmmem_node *node)
 {
-	struct kvmmem_levels levels;
-	bool alive, counted;
+	const struct kvmmem_backing *backing = &vm->backing;
+	u64 table_kb;
 	int i;
 
 	node->mem_kb = KVMMEM_UNKNOWN;
 	node->table_kb = KVMMEM_UNKNOWN;
-	alive = kvmmem_backing_levels(vm, &levels);
-	if (!alive || levels.host.walked == KVMMEM_UNKNOWN)
-		return;
 	raw_spin_lock(&vm->lock);
-	counted = kvmmem_nodes_get(vm, nid, node);
-	raw_spin_unlock(&vm->lock);
-	if (!counted && nr_online_nodes == 1) {
-		node->mem_kb = 0;
-		for (i = 0; i < KVMMEM_NR_SIZES; i++)
-			node->mem_kb += levels.host.host_kb[i];
-		node->table_kb = levels.table_kb;
-	} else if (levels.table_kb == KVMMEM_UNKNOWN ||
-		   levels.table_kb != levels.host.table_kb) {
-		/* Where the older MMU has tables, too, nobody knows on which node. */
-		node->table_kb = KVMMEM_UNKNOWN;
+	if (vm->kvm && backing->walked) {
+		table_kb = backing_table_kb(vm);
+		if (!kvmmem_nodes_get(vm, nid, node) && nr_online_nodes == 1) {
+			node->mem_kb = 0;
+			for (i = 0; i < KVMMEM_NR_SIZES; i++)
+				node->mem_kb += backing->host_kb[i];
+			node->table_kb = table_kb;
+		} else if (table_kb == KVMMEM_UNKNOWN || table_kb != backing->table_kb) {
+			/* Where the older MMU has tables, too, nobody knows on which node. */
+			node->table_kb = KVMMEM_UNKNOWN;
+		}
 	}
+	raw_spin_unlock(&vm->lock);
 }
