@@ -8,13 +8,15 @@ last line is that of a test: a file passes with --least percent of its lines.
 
     coverage.py --vendor amd --sum FILE
     coverage.py --vendor intel --sum FILE faults tlb nested
+    coverage.py --vendor amd --kernel newest --sum FILE memory
 
-is the sum of both: --sum adds what is in FILE, and leaves the sum there.
+is the sum of all: --sum adds what is in FILE, and leaves the sum there.
 """
 
 import argparse
 import base64
 import gzip
+import hashlib
 import importlib
 import json
 import pathlib
@@ -112,13 +114,20 @@ def add_up(all_lines):
     return total
 
 
-def earlier(path, built):
-    """What runs with the same module have left in a file."""
+def sources():
+    """A word that tells what the lines are of."""
+    top = HERE.parents[1]
+    files = sorted(path for name in ("kmod", "include") for path in (top / name).rglob("*.[ch]"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def earlier(path):
+    """What runs with the same sources have left in a file."""
     if not path or not path.exists():
         return []
     left = json.loads(path.read_text())
-    if left["built"] != str(built):
-        print(f"# {path} is of another module, and not added")
+    if left["sources"] != sources():
+        print(f"# {path} is of other sources, and not added")
         return []
     return [{file: {int(number): count for number, count in counts.items()}
              for file, counts in left["lines"].items()}]
@@ -153,9 +162,9 @@ def main():
                    run.selected(suites, vendor, args.kernel, args.filter))
     built = build(run.get_kernel(args.kernel))
     total = add_up([*(lines_of(built, found) for found in runner.found),
-                    *earlier(args.sum, built)])
+                    *earlier(args.sum)])
     if args.sum:
-        args.sum.write_text(json.dumps({"built": str(built), "lines": total}))
+        args.sum.write_text(json.dumps({"sources": sources(), "lines": total}))
     passed, failed = runner.passed, runner.failed
     for file, counts in sorted(total.items()):
         missed = [number for number, count in counts.items() if not count]

@@ -205,6 +205,13 @@ _NEEDS = {
 }
 
 
+# What has nothing of the processor in it, and takes long: make check runs it on the AMD
+# host alone (run.py --once), the matrix on both.
+ONCE = ("export", "input_parameters", "input_reads", "input_rights", "perf_lockdown",
+        "perf_rmmod", "perf_trace_cmd", "pmu_list", "pmu_refused", "tenant_births",
+        "tenant_lockdown", "tenant_rights", "tenant_wide", "tool")
+
+
 # What kernels that look for mistakes (scripts/lab/debugkernel.py) cannot be asked: a
 # scenario's name, or what its script does.
 _SLAB = "freed objects are held back, so that their use is seen; storms look at caches"

@@ -113,12 +113,13 @@ class Runner:
             self.boot(machine, kernel, [one for _, one in members], tuple(prepare))
 
 
-def selected(suites, vendor, kernel, wanted):
+def selected(suites, vendor, kernel, wanted, once=False):
     """(suite, scenario) pairs that apply; says what is left out on this kernel."""
     chosen = [(suite, scenario) for suite in suites for scenario in suite.SCENARIOS
               if vendor in scenario.vendors
               and (not scenario.kernels or kernel in scenario.kernels)
-              and any(word in scenario.name for word in wanted.split(","))]
+              and any(word in scenario.name for word in wanted.split(","))
+              and not (once and scenario.name in features.ONCE)]
     for _, scenario in chosen:
         if features.unfit(scenario, kernel):
             print(f"# no {scenario.name} on {kernel}: {features.unfit(scenario, kernel)}")
@@ -135,6 +136,8 @@ def _arguments():
                         help=f"of {', '.join(KERNELS)} (6.1)")
     parser.add_argument("--filter", default="", metavar="TEXT,...",
                         help="only scenarios whose name contains one of them")
+    parser.add_argument("--once", action="store_true",
+                        help="without those that say the same on any processor")
     parser.add_argument("--list", action="store_true", help="name them, run nothing")
     parser.add_argument("--keep", metavar="DIR", type=pathlib.Path,
                         help="leave the emulator's files of the last boot there")
@@ -161,13 +164,13 @@ def main():
     runner = Runner(args.verbose, args.keep)
     for vendor in args.vendors:
         for kernel in args.kernels:
-            chosen = selected(suites, vendor, kernel, args.filter)
+            chosen = selected(suites, vendor, kernel, args.filter, args.once)
             if args.list:
                 for suite, scenario in chosen:
                     print(vendor, kernel, suite.__name__[len("suite_"):], scenario.name)
                 continue
             for name, suite in zip(args.suites, suites):
-                if not args.filter and not any(suite is one for one, _ in chosen):
+                if not args.filter and not args.once and not any(suite is one for one, _ in chosen):
                     runner.fail(vendor, kernel, f"suite {name}", "it has nothing to run here")
             runner.run(vendor, kernel, chosen)
     if args.list:

@@ -191,8 +191,10 @@ def check_refused(out):
 
 
 def check_gauges(out):
-    """What is there now, in bytes."""
-    row = procfile.ProcFile(out["proc"]).rows["backing"][0]
+    """What is there now, in bytes, of a VM and of all."""
+    proc = procfile.ProcFile(out["proc"])
+    row = proc.find("backing", vm=out["vm"].strip())
+    equal("VMs", len(proc.rows["backing"]), 2)
     told = features.mappings_are_told(out["release"])
     for name in ("host_4k", "host_2m", "ept_4k", "ept_2m", "ept_tables"):
         section = f"gauge {name}"
@@ -201,6 +203,8 @@ def check_gauges(out):
             continue
         column = {"ept_tables": "ept_table_kb"}.get(name, f"{name}_kb")
         equal(name, counts(out[section])[name], row[column] * 1024)
+        equal(f"{name} of all", counts(out[f"all {name}"])[name],
+              sum(one[column] for one in proc.rows["backing"]) * 1024)
     assert row["host_2m_kb"] >= 2048, f"{row}"
 
 
@@ -342,11 +346,20 @@ section untimed perf stat -x, -e kvmmem/service_time/ -a true || :
 load_kvm
 load_kvmmem backing_max_age_ms=0
 section release uname -r
+mkfifo other.fifo
+kvmguest --pages 256 --hold other.fifo >other.out &
+other=$!
+exec 9>other.fifo
+wait_for grep -q ^result other.out
 kvmguest --pages 1024 --page-size 2m --backing thp --then '
+    section vm echo $KVMGUEST_ID
     section proc cat /proc/kvmmem
     for name in host_4k host_2m ept_4k ept_2m ept_tables; do
+        section "all $name" perf stat -x, -a -e kvmmem/$name/ true || :
         section "gauge $name" perf stat -x, -a -e kvmmem/$name,vm=${KVMGUEST_ID%-*}/ true || :
     done'
+echo >&9
+wait $other
 """, check_gauges, host=HOST),
     Scenario("pmu_ends", f"""
 load_kvm
