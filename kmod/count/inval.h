@@ -30,9 +30,10 @@ struct kvmmem_pace {
  * @vm: its record
  * @node: in the list of those that are counted; the worker's
  * @sibling: in the list of those of its process, SRCU of the kernel's notifiers
- * @asking: in the list of those that are to join their process's notifier; likewise
- * @listener: that notifier; NULL: it is not counted now; likewise
- * @joined: 0, or why it has not joined, an errno; likewise
+ * @asking: in the list of those that are to join their process's notifier; the
+ *	notifiers' mutex
+ * @listener: that notifier; NULL: it is not counted now; the notifiers' mutex
+ * @joined: 0, or why it has not joined, an errno; the notifiers' mutex
  * @looked: its slots have been looked at; the worker's
  * @pace: how long it has been looked at lately; the worker's
  * @ranges: where its memory lies; NULL: not known; likewise

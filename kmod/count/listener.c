@@ -46,7 +46,7 @@ static struct mmu_notifier *listener_alloc(struct mm_struct *mm)
 	return &listener->notifier;
 }
 
-/* From SRCU, with bottom halves off. */
+/* From SRCU, with bottom halves off; or at once, if the kernel cannot register it. */
 static void listener_free(struct mmu_notifier *notifier)
 {
 	kfree(container_of(notifier, struct kvmmem_listener, notifier));
@@ -91,7 +91,7 @@ struct kvmmem_listener *kvmmem_listener_get(struct mm_struct *mm)
  * @listener: from kvmmem_listener_get(), which is given away in any case
  * @counts: the VM's counters, which have none
  *
- * Context: the notifier's mutex.
+ * Context: the notifiers' mutex.
  *
  * Return: 0 or -E2BIG: the process has very many VMs.
  */
@@ -111,7 +111,7 @@ int kvmmem_listener_join(struct kvmmem_listener *listener, struct kvmmem_inval_c
  * kvmmem_listener_leave - count no more, if it was counted
  * @counts: the VM's counters, which callbacks use until mmu_notifier_synchronize()
  *
- * Context: the notifier's mutex.
+ * Context: the notifiers' mutex.
  */
 void kvmmem_listener_leave(struct kvmmem_inval_counts *counts)
 {

@@ -16,7 +16,7 @@ struct mm_struct;
  * struct kvmmem_listener - the notifier of a process
  * @notifier: the kernel's
  * @vms: counters of its VMs, SRCU of the kernel's notifiers
- * @nr: how many; the notifier's worker's
+ * @nr: how many; the notifiers' mutex
  */
 struct kvmmem_listener {
 	struct mmu_notifier notifier;
@@ -30,7 +30,7 @@ void kvmmem_listener_leave(struct kvmmem_inval_counts *counts);
 void kvmmem_listeners_wait(void);
 
 /**
- * kvmmem_listener_put - give one back that no VM has joined
+ * kvmmem_listener_put - give one back
  * @listener: from kvmmem_listener_get()
  *
  * Context: process.

@@ -144,11 +144,14 @@ static int notifier_tend(struct kvmmem_inval_counts *counts, bool *looked)
 	int err;
 
 	if (!counts->listener) {
-		if (list_empty(&counts->asking) && counts->joined != -E2BIG) {
+		/* A process without memory will have none. */
+		if (list_empty(&counts->asking) && counts->joined != -E2BIG &&
+		    counts->joined != -ESRCH) {
 			list_add_tail(&counts->asking, &asking);
 			mod_delayed_work(kvmmem_unbound_workqueue(), &joiner, 0);
 		}
-		return counts->joined;
+		/* Whoever is only busy the joiner tries again. */
+		return counts->joined == -EBUSY ? 0 : counts->joined;
 	}
 	if (counts->looked && !READ_ONCE(counts->vm->slots_changed))
 		return rcu_access_pointer(counts->ranges) ? 0 : -ENOSPC;
@@ -327,7 +330,7 @@ static int joiner_try(struct kvmmem_inval_counts *counts)
 
 static void joiner_run(struct work_struct *work)
 {
-	bool busy = false, failed = false, news = false;
+	bool busy = false, failed = false;
 	struct kvmmem_inval_counts *counts;
 	LIST_HEAD(now);
 
@@ -343,19 +346,19 @@ static void joiner_run(struct work_struct *work)
 			break;
 		case 0:
 		case -E2BIG:
-			news = true;
+			/* Something is to be looked at or noted; the next may take long. */
+			notifier_kick();
 			break;
 		default:
 			failed = true;
+			notifier_kick();
 		}
+		cond_resched();
 	}
 	mutex_unlock(&notifier_mutex);
 	if (busy || failed)
 		queue_delayed_work(kvmmem_unbound_workqueue(), &joiner,
 				   busy ? RETRY_BUSY : RETRY_FAILED);
-	/* There is something to be looked at, or to be noted. */
-	if (news || failed)
-		notifier_kick();
 }
 
 /* As a rule all are counted when this returns. Whoever makes joining long is not waited for. */
@@ -365,11 +368,11 @@ static void notifier_switch(bool on)
 
 	kvmmem_hook_switch(&notifier_hook, on);
 	notifier_run(NULL);
-	while (on && tries-- && work_busy(&joiner.work)) {
+	if (!on)
+		return;
+	while (tries-- && work_busy(&joiner.work))
 		msleep(SWITCH_NAP_MS);
-		if (!work_busy(&joiner.work))
-			notifier_run(NULL);
-	}
+	notifier_run(NULL);
 }
 
 static int notifier_set_switch(const char *val, const struct kernel_param *kp)
@@ -416,7 +419,8 @@ void kvmmem_notifier_start(void)
  * kvmmem_notifier_leave - let go of all processes, before the hooks stop
  *
  * From when they do nobody hears any more that a VM is gone. When it returns, whatever
- * the worker is kicked for, it asks KVM nothing about a VM. Context: may sleep.
+ * the worker is kicked for, it asks KVM nothing about a VM. The joiner may be with a
+ * process still, whose notifier it gives back. Context: may sleep.
  */
 void kvmmem_notifier_leave(void)
 {
