@@ -71,14 +71,16 @@ static inline u64 kvmmem_vcpu_state(const struct kvm_vcpu *vcpu)
 }
 
 /**
- * kvmmem_vcpu_fixed - faults that KVM has mended for a vCPU
+ * kvmmem_vcpu_fixed - faults of a vCPU that are done with
  * @vcpu: a vCPU that is alive
+ *
+ * Those that KVM has mended, and those that it has had its process serve as a device's.
  *
  * Return: how many, since it was made or its statistics were cleared.
  */
 static inline u64 kvmmem_vcpu_fixed(const struct kvm_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->stat.pf_fixed);
+	return READ_ONCE(vcpu->stat.pf_fixed) + READ_ONCE(vcpu->stat.mmio_exits);
 }
 
 /**
@@ -202,6 +204,18 @@ static inline bool kvmmem_vcpu_stands(struct kvm_vcpu *vcpu)
 static inline bool kvmmem_vcpu_is_out(const struct kvm_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->mode) == OUTSIDE_GUEST_MODE;
+}
+
+/**
+ * kvmmem_vcpu_is_fresh - has a vCPU not run yet?
+ * @vcpu: a live vCPU
+ *
+ * Return: true until it first enters the guest; and again, until it does once more, when
+ * its statistics were cleared.
+ */
+static inline bool kvmmem_vcpu_is_fresh(const struct kvm_vcpu *vcpu)
+{
+	return !READ_ONCE(vcpu->stat.exits) && kvmmem_vcpu_is_out(vcpu);
 }
 
 static inline void kvmmem_vcpu_kept_regs(const struct kvm_vcpu *vcpu, struct kvmmem_regs *regs)

@@ -151,8 +151,7 @@ static int stuck_show(struct seq_file *seq, void *unused)
 
 		if (!kvmmem_stuck_of_vcpu(rec, &state))
 			continue;
-		/* Under shadow paging it is the guest's virtual one. */
-		if (state.gpa == KVMMEM_UNKNOWN || vm->mode == KVMMEM_MODE_SHADOW)
+		if (state.gpa == KVMMEM_UNKNOWN)
 			strscpy(gpa, "-", sizeof(gpa));
 		else
 			snprintf(gpa, sizeof(gpa), "0x%llx", state.gpa);

@@ -233,6 +233,9 @@ def check_stuck(out):
         equal("vm", one["vm"], out.values("id")["id"])
         equal("vcpu", one["vcpu"], 0)
         assert one["since_ms"] >= 1000, f"{one}"
+        # Under shadow paging nobody knows the guest-physical one.
+        equal("gpa", int(one["gpa"], 16),
+              2**64 - 1 if "shadow" in out.sections else 0x40000000)
 
 
 def expected(out):
@@ -266,6 +269,18 @@ def check_lockdown(out):
     equal("tracefs", [out.status("integrity trace"), out.status("confidentiality trace")], [0, 1])
 
 
+STUCK = """
+{load}
+load_kvmmem stuck_ms=1000
+echo 1 >$_tracing/events/kvmmem/vcpu_stuck/enable
+slowguest retry 5000 1 '. /lab/lib.sh; section id echo id=$KVMGUEST_ID
+    wait_for grep -q vcpu_stuck: $_tracing/trace' >guest.out ||
+    {{ cat guest.out; exit 1; }}
+sed -n '/^@@lab/,$p' guest.out
+section events grep vcpu_stuck: $_tracing/trace
+echo 0 >$_tracing/events/kvmmem/vcpu_stuck/enable
+"""
+
 SCENARIOS = [
     Scenario("perf_events", f"""
 {SCRIPT}
@@ -281,17 +296,9 @@ trace-cmd record -q -b 4096 -o data -e kvmmem sh -e /tmp/guests.sh
 section events trace-cmd report -q -i data
 shown
 """, check_all, limit=300, host=HOST),
-    Scenario("perf_stuck", """
-load_kvm
-load_kvmmem stuck_ms=1000
-echo 1 >$_tracing/events/kvmmem/vcpu_stuck/enable
-slowguest retry 5000 1 '. /lab/lib.sh; section id echo id=$KVMGUEST_ID
-    wait_for grep -q vcpu_stuck: $_tracing/trace' >guest.out ||
-    { cat guest.out; exit 1; }
-sed -n '/^@@lab/,$p' guest.out
-section events grep vcpu_stuck: $_tracing/trace
-echo 0 >$_tracing/events/kvmmem/vcpu_stuck/enable
-""", check_stuck, limit=60),
+    Scenario("perf_stuck", STUCK.format(load="load_kvm"), check_stuck, limit=60),
+    Scenario("perf_stuck_shadow", STUCK.format(load="load_kvm_shadow; section shadow true"),
+             check_stuck, limit=60),
     Scenario("perf_untimed", f"""
 load_kvm
 load_kvmmem service_time=0

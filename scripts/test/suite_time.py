@@ -105,7 +105,8 @@ cat >/tmp/ask.sh <<'SCRIPT'
 SCRIPT
 slowguest {what} {ms} {pages} 'sh -e /tmp/ask.sh' >guest.out || {{ cat guest.out; exit 1; }}
 sed -n '/^@@lab/,$p' guest.out
-""", lambda out: check(Seen(out, what, what in ("retry", "drop", "rep"))), **how)
+""", lambda out: check(Seen(out, what, what in ("retry", "drop", "rep",
+                                                                   "readonly"))), **how)
 
 
 def asleep(seen):
@@ -279,6 +280,7 @@ SCENARIOS = [
     slow("time_async", "async", beside),
     slow("stuck_in_a_fault", "never", stuck(False), ms=5000, pages=1),
     slow("stuck_repeating", "retry", stuck(True), ms=5000, pages=1),
+    slow("not_stuck_readonly", "readonly", not_stuck(500), ms=6000, pages=1),
     *(slow(f"not_stuck_{name}", what, not_stuck(500), ms=6000, pages=1, stuck_ms=stuck_ms,
            kernels=kernels)
       for name, what in (("refaulting", "drop"), ("filling", "rep"))

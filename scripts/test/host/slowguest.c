@@ -13,9 +13,11 @@
  *	drop	a thread takes the page away again and again for MS ms, while the guest
  *		waits there for a change, with nothing in its registers that moves
  *	rep	the same, while one instruction after the other fills all pages
+ *	readonly  for MS ms the guest writes the same to a slot that it may only read, and
+ *		the process serves each write as one to a device
  *
  * Then sh -c COMMAND, with KVMGUEST_ID and KVMGUEST_PID as from kvmguest; of never,
- * retry, drop and rep two seconds before they are over. Exit status 77: the machine
+ * retry, drop, rep and readonly two seconds before they are over. Exit status 77: the machine
  * lacks what it takes.
  */
 #define _GNU_SOURCE
@@ -34,6 +36,9 @@ static const uint8_t await[] = { 0x80, 0x3f, 0x00, 0x74, 0xfb, 0xe6, 0x10 };
 static const uint8_t fill[] = {
 	0x48, 0x89, 0xd1, 0x48, 0x89, 0xdf, 0xf3, 0xaa, 0xeb, 0xf6,
 };
+
+/* next: mov %al, (%rbx); jmp next */
+static const uint8_t command[] = { 0x88, 0x03, 0xeb, 0xfc };
 
 #define MSR_STEAL_TIME	0x4b564d03
 #define STOLEN		0x10000UL
@@ -113,6 +118,18 @@ static void drop_stolen(void)
 		die("madvise");
 }
 
+static void make_readonly(void)
+{
+	struct kvm_userspace_memory_region slot = {
+		.slot = 1, .guest_phys_addr = DATA, .memory_size = DATA_PAGES * PAGE,
+		.userspace_addr = (uintptr_t)data, .flags = KVM_MEM_READONLY,
+	};
+
+	set_slot(1, DATA, data, 0);
+	if (ioctl(vm, KVM_SET_USER_MEMORY_REGION, &slot))
+		die("KVM_MEM_READONLY");
+}
+
 /* The guest's thread, when KVM cannot get at a page. */
 static void refused(void)
 {
@@ -144,8 +161,10 @@ static void *run(void *unused)
 		die("KVM_SET_REGS");
 	for (;;) {
 		if (!ioctl(vcpus[0], KVM_RUN, 0)) {
-			if (runs[0]->exit_reason == KVM_EXIT_IO)
+			if (runs[0]->exit_reason == KVM_EXIT_IO || over)
 				return NULL;
+			if (is("readonly") && runs[0]->exit_reason == KVM_EXIT_MMIO)
+				continue;
 			fprintf(stderr, "exit %u\n", runs[0]->exit_reason);
 			exit(1);
 		}
@@ -187,7 +206,7 @@ int main(int argc, char **argv)
 	what = argv[1];
 	ms = strtoul(argv[2], NULL, 0);
 	pages = strtoul(argv[3], NULL, 0);
-	lasting = is("never") || is("retry") || is("drop") || is("rep");
+	lasting = is("never") || is("retry") || is("drop") || is("rep") || is("readonly");
 	make_vm(1, is("async"));
 	if (is("fault") || is("async") || is("never"))
 		fetch_by_hand(data, DATA_PAGES);
@@ -195,6 +214,10 @@ int main(int argc, char **argv)
 		tell_stolen_time();
 	if (is("efault") || is("both") || is("retry"))
 		mprotect(data, DATA_PAGES * PAGE, PROT_NONE);
+	if (is("readonly")) {
+		make_readonly();
+		memcpy(base + CODE, command, sizeof(command));
+	}
 	if (is("drop"))
 		memcpy(base + CODE, await, sizeof(await));
 	if (is("rep"))
