@@ -13,6 +13,7 @@
 #include "attach/hooks.h"
 #include "count/dirty.h"
 #include "count/flow.h"
+#include "count/huge.h"
 #include "count/latency.h"
 #include "count/notifier.h"
 #include "count/probes.h"
@@ -35,7 +36,7 @@ static int __init kvmmem_start(void)
 		return err;
 	kvmmem_probes_init();
 	kvmmem_latency_init();
-	kvmmem_flow_init();
+	kvmmem_flow_init(kvmmem_huge_settle);
 	kvmmem_dirty_init();
 	kvmmem_notifier_init();
 

@@ -380,6 +380,21 @@ static inline const struct list_head *kvmmem_tdp_roots(const struct kvm *kvm)
 }
 
 /**
+ * kvmmem_has_tdp_mmu - are a VM's tables those of KVM's newer MMU?
+ * @kvm: a live VM
+ *
+ * Return: true if so, but for those of nested guests.
+ */
+static inline bool kvmmem_has_tdp_mmu(const struct kvm *kvm)
+{
+#ifdef KVMMEM_HAVE_ROOT_ROLE
+	return kvmmem_tdp_roots(kvm);
+#else
+	return kvm->arch.tdp_mmu_enabled;
+#endif
+}
+
+/**
  * kvmmem_tdp_root - the tables that a vCPU runs its guest on
  * @vcpu: a live vCPU
  * @level: where to put their levels

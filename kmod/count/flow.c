@@ -128,8 +128,22 @@ static struct kvmmem_hook spte_hook = {
 	.probes = flow_spte_changed_probes,
 };
 
+static void (*flow_settle)(struct kvmmem_vm *vm);
+
+/* What came before is counted by whoever has counted until now. */
 static void flow_switch(bool on)
 {
+	struct kvmmem_vm *vm;
+	unsigned int slot;
+
+	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots(); slot = kvmmem_vm_next(slot + 1)) {
+		vm = kvmmem_vm_get(slot);
+		if (!vm)
+			continue;
+		flow_settle(vm);
+		kvmmem_vm_put(vm);
+		cond_resched();
+	}
 	kvmmem_hook_switch(&spte_hook, on);
 }
 
@@ -149,9 +163,11 @@ MODULE_PARM_DESC(huge_flows, "count huge mappings that KVM installs, splits, rec
 
 /**
  * kvmmem_flow_init - add the hook
+ * @settle: called for each VM, before somebody else counts its flows
  */
-void kvmmem_flow_init(void)
+void kvmmem_flow_init(void (*settle)(struct kvmmem_vm *vm))
 {
+	flow_settle = settle;
 	spte_hook.state = huge_flows ? KVMMEM_HOOK_WAITING : KVMMEM_HOOK_OFF;
 	kvmmem_hook_add(&spte_hook);
 }
@@ -162,10 +178,10 @@ void kvmmem_flow_init(void)
  *
  * Context: any.
  *
- * Return: false while nobody listens, or if the VM's process has several VMs, where
- * nobody can say whose a change is.
+ * Return: false while nobody listens, if the VM's process has several VMs, where nobody
+ * can say whose a change is, or if it has the older MMU, which tells of none.
  */
 bool kvmmem_flow_counts(const struct kvmmem_vm *vm)
 {
-	return kvmmem_hook_attached(&spte_hook) && !READ_ONCE(vm->mm_shared);
+	return kvmmem_hook_attached(&spte_hook) && vm->newer_mmu && !READ_ONCE(vm->mm_shared);
 }

@@ -171,6 +171,18 @@ void kvmmem_huge_look(struct kvmmem_vm *vm, bool taken)
 }
 
 /**
+ * kvmmem_huge_settle - count what has come and gone so far
+ * @vm: the VM's record
+ *
+ * Memory that was taken away since the guest's last fault explains what is gone.
+ * Context: any; takes @vm->lock.
+ */
+void kvmmem_huge_settle(struct kvmmem_vm *vm)
+{
+	huge_look(vm, READ_ONCE(vm->taken), true);
+}
+
+/**
  * kvmmem_huge_of_vm - flows of a VM's huge mappings
  * @vm: the record
  * @flows: where to, by enum kvmmem_flow
@@ -185,8 +197,7 @@ bool kvmmem_huge_of_vm(struct kvmmem_vm *vm, u64 *flows)
 {
 	int i;
 
-	/* Memory that was taken away since the guest's last fault explains it. */
-	huge_look(vm, READ_ONCE(vm->taken), true);
+	kvmmem_huge_settle(vm);
 	for (i = 0; i < KVMMEM_NR_FLOWS; i++)
 		flows[i] = atomic64_read(&vm->flows[i]);
 	if (kvmmem_flow_counts(vm))

@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <linux/topology.h>
 
+#include "compat/guest.h"
 #include "decode/value.h"
 #include "memory/nodes.h"
 
@@ -123,7 +124,8 @@ static struct kvmmem_vcpu *nodes_add_vcpus(struct kvmmem_vm *vm, struct kvmmem_v
 	for (n = 0; rec && n < BATCH; n++, rec = kvmmem_vm_next_vcpu(vm, rec)) {
 		int cpu = READ_ONCE(rec->vcpu->cpu);
 
-		if (cpu < 0)		/* it has never run */
+		/* KVM loads a vCPU that it makes; this one has not run yet. */
+		if (cpu < 0 || kvmmem_vcpu_is_fresh(rec->vcpu))
 			continue;
 		vcpus[cpu_to_node(cpu)]++;
 		++*sum;

@@ -41,6 +41,7 @@ void kvmmem_vm_born(struct kvmmem_vm *vm, struct kvm *kvm, struct task_struct *t
 	atomic64_set(&vm->nx_seen, kvmmem_nx_splits(kvm));
 	vm->mm = kvm->mm;
 	vm->no_share = kvmmem_task_has_no_share(task);
+	vm->newer_mmu = kvmmem_has_tdp_mmu(kvm);
 	vm->is_tdx = kvmmem_kvm_is_tdx(kvm);
 	vm->hides_mmio = vm->is_tdx;
 	/* Before its first slot nothing is logged; of an older VM nobody knows yet. */

@@ -33,11 +33,9 @@
 #include "registry/dirty.h"
 #include "registry/service.h"
 
-struct dentry;
 struct kvm;
 struct kvm_vcpu;
 struct kvmmem_inval_counts;
-struct kvmmem_user;
 struct mm_struct;
 
 /**
@@ -100,6 +98,7 @@ struct kvmmem_question {
  * @node: in the hash by @key; registry_lock, RCU
  * @slot: index in the table of VMs
  * @mode: enum kvmmem_mode
+ * @newer_mmu: KVM's newer MMU has its tables, but for those of nested guests
  * @is_tdx: its vCPUs have no VMCS that the host could read
  * @hides_mmio: its accesses to devices are no faults; of SEV-ES known by its first fault
  * @id: "<pid>-<fd>", the key of all rows
@@ -164,6 +163,7 @@ struct kvmmem_vm {
 	struct hlist_node node;
 	unsigned int slot;
 	enum kvmmem_mode mode;
+	bool newer_mmu;
 	bool is_tdx;
 	bool hides_mmio;
 	char id[KVMMEM_ID_LEN];

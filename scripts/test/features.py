@@ -195,6 +195,8 @@ _NEEDS = {
     "tenant_ftrace": "ftrace-off",
     "four_levels": "five-levels",
     "tdp_mmu_off": "tdp-mmu",
+    "flows_switched": "splits",
+    "flows_unheard": "tdp-mmu",
     "guest_memfd": "memfd",
     "swapped": "disks",
     "swapped_shmem": "disks",

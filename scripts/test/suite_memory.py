@@ -222,6 +222,11 @@ def one_node(seen):
                         "table_kb": seen.vm["ept_table_kb"], "vcpu_pct": 100})
 
 
+def fresh(seen):
+    """A vCPU that has not run yet is nowhere."""
+    equal("vcpu_pct", seen.proc.find("numa", vm=seen.ident)["vcpu_pct"], None)
+
+
 def check_flows(out):
     """Two VMs of one process: each has its own, though nobody can listen for it."""
     text = ProcFile(out["proc"])
@@ -232,6 +237,23 @@ def check_flows(out):
         equal(f"huge of {row.pop('vm')}", row,
               dict.fromkeys(row) | ({"installed": 2, "nx_split": 0, "dirty_log_split": 0,
                                      "recovered": 0, "zapped": 0} if told else {}))
+
+
+def check_switched(out):
+    """Whoever counts has taken over from whoever did: each mapping came and went once."""
+    for name in ("on", "off"):
+        row, = ProcFile(out[name]).rows["huge"]
+        equal(f"{name}: installed", row["installed"], 2)
+        equal(f"{name}: zapped", row["zapped"], 2)
+
+
+def check_unheard(out):
+    """Nobody hears of the older MMU's changes, so that its counts tell."""
+    row, = ProcFile(out["proc"]).rows["huge"]
+    backing, = ProcFile(out["proc"]).rows["backing"]
+    equal("ept_2m_kb", backing["ept_2m_kb"], 4096)
+    equal("installed", row["installed"], 2)
+    equal("table_zapped", row["table_zapped"], None)
 
 
 CLEAR = """
@@ -259,9 +281,24 @@ load_kvm; load_kvmmem huge_flows=1
 section release uname -r
 kvmguest --pages 1024 --backing thp --vms 2 --then 'section proc cat /proc/kvmmem'
 """, check_flows),
+    Scenario("flows_switched", """
+load_kvm
+for was in 1 0; do
+    load_kvmmem huge_flows=$was
+    kvmguest --pages 1024 --backing thp --advise dontneed --then "
+        echo $((1 - was)) >/sys/module/kvmmem/parameters/huge_flows
+        section $([ $was = 1 ] && echo off || echo on) cat /proc/kvmmem"
+    unload_kvmmem
+done
+""", check_switched, kernels=(*features.KERNELS[1:], *debugkernel.NAMES)),
+    Scenario("flows_unheard", """
+load_kvm kvm.tdp_mmu=N; load_kvmmem huge_flows=1
+kvmguest --pages 1024 --backing thp --then 'section proc cat /proc/kvmmem'
+""", check_unheard, kernels=(*features.KERNELS[1:], *debugkernel.NAMES)),
     guest("device", "device", device),
     guest("guest_memfd", "memfd", memfd, kernels=("7.3", "newest")),
     guest("numa_one_node", "plain", one_node),
+    guest("numa_fresh", "fresh", fresh),
     guest("numa_two_nodes", "kvmguest --pages 1024 --vcpus 2 --turns --pin 0,1 --then", numa,
           then=NODES, vendors=("amd",), host={"cpus": 2, "nodes": 2}),
 ]

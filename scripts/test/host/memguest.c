@@ -5,6 +5,7 @@
  *	device		a second slot over a device's memory, which nobody touches
  *	obsolete	a slot is deleted, then vCPU 1 runs and vCPU 0 does not
  *	idle		a slot is deleted, then nobody runs
+ *	fresh		nobody has run yet
  *	smm		the vCPU has been in SMM, which has tables of its own
  *	memfd		a second slot over a guest_memfd, of which half is touched
  *
@@ -109,7 +110,7 @@ static void run_guest(const char *what)
 		delete_slot();
 	if (!strcmp(what, "obsolete"))
 		touch_pages(1, DATA, DATA_PAGES);
-	else if (strcmp(what, "idle"))
+	else if (strcmp(what, "idle") && strcmp(what, "fresh"))
 		touch_pages(0, DATA, DATA_PAGES);
 	if (!strcmp(what, "smm"))
 		enter_smm();
