@@ -11,6 +11,7 @@
 
 #include "attach/function.h"
 #include "attach/hooks.h"
+#include "compat/release.h"
 #include "count/dirty.h"
 #include "count/flow.h"
 #include "count/huge.h"
@@ -81,6 +82,11 @@ static int __init kvmmem_init(void)
 {
 	int err;
 
+	if (!kvmmem_release_fits()) {
+		pr_err("built for %s, and this is %s: build it for this kernel\n",
+		       KVMMEM_RELEASE, init_utsname()->release);
+		return -ENOEXEC;
+	}
 	kvmmem_parameters(KVMMEM_PARAMS_STARTING);
 	err = kvmmem_start();
 	if (!err)

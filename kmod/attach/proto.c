@@ -30,10 +30,10 @@ static void *proto_read_all(const char *name, size_t *size)
 	ssize_t n = 0;
 
 	if (snprintf(path, sizeof(path), BTF_DIR "%s", name) >= sizeof(path))
-		return NULL;
+		return ERR_PTR(-ENOENT);
 	file = kvmmem_open_host(path);
 	if (IS_ERR(file))
-		return NULL;
+		return ERR_CAST(file);
 	end = i_size_read(file_inode(file));
 	if (end > 0 && end <= MAX_SIZE)
 		data = __vmalloc(end, GFP_KERNEL | __GFP_NOWARN);
@@ -43,9 +43,9 @@ static void *proto_read_all(const char *name, size_t *size)
 			break;
 	}
 	filp_close(file, NULL);
-	if (data && pos < end) {
+	if (!data || pos < end) {
 		vfree(data);
-		return NULL;
+		return ERR_PTR(-EINVAL);
 	}
 	*size = end;
 	return data;
@@ -57,24 +57,33 @@ static void *proto_read_all(const char *name, size_t *size)
  *
  * Some megabytes, so not for long. Context: process, may sleep.
  *
- * Return: NULL if the kernel has none, or none that can be read.
+ * Return: what is to be given back; ERR_PTR(-ENOENT) if the kernel has none, another
+ * errno if it has one that cannot be read.
  */
 struct kvmmem_protos *kvmmem_protos_get(const char *module)
 {
 	struct kvmmem_protos *protos = kzalloc(sizeof(*protos), GFP_KERNEL);
 	size_t size, kvm_size;
+	void *data;
+	int err;
 
 	if (!protos)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	/* The smaller one first: where modules have none, that is all. */
 	if (module) {
-		protos->kvm_data = proto_read_all(module, &kvm_size);
-		if (!protos->kvm_data)
+		data = proto_read_all(module, &kvm_size);
+		err = PTR_ERR_OR_ZERO(data);
+		if (err)
 			goto err_put;
+		protos->kvm_data = data;
 	}
-	protos->kernel_data = proto_read_all("vmlinux", &size);
-	if (!protos->kernel_data ||
-	    kvmmem_btf_open(&protos->kernel, protos->kernel_data, size, NULL))
+	data = proto_read_all("vmlinux", &size);
+	err = PTR_ERR_OR_ZERO(data);
+	if (err)
+		goto err_put;
+	protos->kernel_data = data;
+	err = -EINVAL;
+	if (kvmmem_btf_open(&protos->kernel, protos->kernel_data, size, NULL))
 		goto err_put;
 	if (module && kvmmem_btf_open(&protos->kvm, protos->kvm_data, kvm_size,
 				      &protos->kernel))
@@ -83,16 +92,16 @@ struct kvmmem_protos *kvmmem_protos_get(const char *module)
 
 err_put:
 	kvmmem_protos_put(protos);
-	return NULL;
+	return ERR_PTR(err);
 }
 
 /**
  * kvmmem_protos_put - free what kvmmem_protos_get() gave
- * @protos: that, or NULL
+ * @protos: that, an errno or NULL
  */
 void kvmmem_protos_put(struct kvmmem_protos *protos)
 {
-	if (!protos)
+	if (IS_ERR_OR_NULL(protos))
 		return;
 	vfree(protos->kvm_data);
 	vfree(protos->kernel_data);
@@ -101,18 +110,19 @@ void kvmmem_protos_put(struct kvmmem_protos *protos)
 
 /**
  * kvmmem_protos_find - the prototype of one of KVM's tracepoints
- * @protos: from kvmmem_protos_get(), or NULL
+ * @protos: from kvmmem_protos_get()
  * @tracepoint: its name
  * @text: where to, see kvmmem_btf_prototype()
  * @size: of @text
  *
- * Return: as kvmmem_btf_prototype().
+ * Return: as kvmmem_btf_prototype(); only where nothing can be read because there is no
+ * BTF it is -ENOENT for all.
  */
 int kvmmem_protos_find(const struct kvmmem_protos *protos, const char *tracepoint,
 		       char *text, size_t size)
 {
-	if (!protos)
-		return -ENOENT;
+	if (IS_ERR(protos))
+		return PTR_ERR(protos);
 	return kvmmem_btf_prototype(protos->kvm_data ? &protos->kvm : &protos->kernel,
 				    tracepoint, text, size);
 }

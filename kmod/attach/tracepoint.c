@@ -15,7 +15,7 @@
 /**
  * kvmmem_tracepoint_choose - choose the probe that fits a tracepoint
  * @hook: a tracepoint's hook
- * @protos: what BTF says of KVM's tracepoints, or NULL
+ * @protos: what BTF says of KVM's tracepoints, or why that is not known
  *
  * If none fits, the hook will be refused. Context: hooks_mutex; may sleep.
  */

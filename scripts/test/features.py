@@ -118,6 +118,11 @@ def pge_is_counted(release):
     return not release.startswith("5.10.")
 
 
+def sregs_are_flushed(release):
+    """Does KVM flush when user space sets a vCPU's special registers?"""
+    return tuple(map(int, release.split(".")[:2])) >= (6, 2)
+
+
 def ranges_are_queued(release):
     """Does KVM keep lists of the ranges that Hyper-V guests want to be flushed?"""
     return tuple(map(int, release.split(".")[:2])) >= (6, 2)
@@ -166,6 +171,7 @@ _LACKING = {
 # One, or several in the order in which they are asked for.
 _NEEDS = {
     "compat_wrong_prototype": "btf",
+    "compat_unreadable_btf": "btf",
     "invpcid": "invpcid",
     "tlb_invpcid": "invpcid",
     "tlb_vmcs": "vmcs",

@@ -34,6 +34,8 @@ def prepare(image, kernel, vendor):
     if kernel.name in WRONG:
         wrong = kmod.build(kernel, "KVMMEM_WRONG_PROTOTYPE=1")
         image.add_file(wrong / "kvmmem.ko", "lab/wrong.ko")
+    other = kmod.build(kernel, "KVMMEM_WRONG_RELEASE=1")
+    image.add_file(other / "kvmmem.ko", "lab/other.ko")
     image.add("lab/kernel", f"{kernel.name}\n")
 
 
@@ -55,6 +57,21 @@ def check_hooks(out):
     """Every hook is what features.py says of this kernel."""
     for text in out.all("hooks"):
         equal_hooks(text, features.hooks(*cell(out)))
+
+
+def check_unreadable(out):
+    """All that has a prototype to be compared is refused."""
+    rows = procfile.table(out["hooks"])
+    states = {row["state"] for row in rows if row["name"] in ("kvm_page_fault", "kvm_fast_mmio")}
+    equal("states", states, {"refused"})
+    equal("guessed", [row["name"] for row in rows if row["why_not"] == "prototype-unchecked"], [])
+
+
+def check_release(out):
+    """It is not loaded, and says why."""
+    assert out.status("load") != 0, "it was loaded"
+    equal("kvmmem is loaded", int(out["modules"]), 0)
+    assert "build it for this kernel" in out["log"], out["log"]
 
 
 def check_faults(out):
@@ -164,6 +181,23 @@ SCENARIOS = [
     guests("compat_wrong_prototype", check=check_wrong, kernels=WRONG,
            load=_LOAD.replace("keep_kvmmem service_time=0", "insmod /lab/wrong.ko service_time=0"),
            guest="--pages 64"),
+    # There is BTF, and nothing can be read of it: no prototype is guessed.
+    Scenario("compat_unreadable_btf", """
+load_kvm
+: >/tmp/empty
+mount --bind /tmp/empty /sys/kernel/btf/vmlinux
+load_kvmmem
+section hooks cat /sys/kernel/debug/kvmmem/hooks
+unload_kvmmem
+umount /sys/kernel/btf/vmlinux
+""", check_unreadable, kernels=WRONG),
+    # Layouts of KVM's that are another release's.
+    Scenario("compat_other_release", """
+load_kvm
+section load insmod /lab/other.ko || :
+section modules sh -c 'grep -c "^kvmmem " /proc/modules || :'
+section log sh -c 'dmesg | grep "kvmmem: built for"'
+""", check_release),
     Scenario("compat_kvm_comes_and_goes", f"""
 unload_kvm
 load_kvmmem service_time=0
