@@ -55,15 +55,26 @@ static void huge_count(struct kvmmem_vm *vm, enum kvmmem_flow flow, u64 n)
 }
 
 /*
- * Why so many are gone. KVM counts those that it splits for the mitigation, which it
- * never does in a slot that is logged. The others were @taken away, or may have been
- * split for logging if any slot is logged; a display's is for as long as the VM lives.
+ * How many more KVM has split for the mitigation since somebody looked. Its count falls
+ * when it gives them back, and rises, too, where it maps 4K at once, to be executed: so
+ * whoever looks notes it, whatever he is after.
+ */
+static u64 huge_take_nx(struct kvmmem_vm *vm, const struct kvm *kvm)
+{
+	u64 nx = kvmmem_nx_splits(kvm);
+
+	return max_t(s64, nx - atomic64_xchg(&vm->nx_seen, nx), 0);
+}
+
+/*
+ * Why so many are gone. KVM has split up to @nx for the mitigation, which it never does
+ * in a slot that is logged. The others were @taken away, or may have been split for
+ * logging if any slot is logged; a display's is for as long as the VM lives.
  */
 static void huge_count_fewer(struct kvmmem_vm *vm, u64 nx, u64 n, bool taken)
 {
-	s64 split = nx - atomic64_xchg(&vm->nx_seen, nx);
+	u64 split = taken ? 0 : min(nx, n);
 
-	split = clamp_t(s64, split, 0, n);
 	huge_count(vm, KVMMEM_FLOW_SPLIT, split);
 	huge_count(vm, !taken && READ_ONCE(vm->dirty.on) ? KVMMEM_FLOW_SPLIT_LOGGED :
 							   KVMMEM_FLOW_ZAPPED, n - split);
@@ -90,6 +101,7 @@ bool kvmmem_huge_fault(struct kvmmem_vcpu *rec)
 	const struct kvm *kvm = rec->vcpu->kvm;
 	bool count = !kvmmem_flow_counts(vm);
 	s64 of_1g, of_2m;
+	u64 nx;
 
 	/* First, so that the next end looks at what comes from here on. */
 	rec->seen_2m = kvmmem_ept_2m_low(kvm);
@@ -97,13 +109,17 @@ bool kvmmem_huge_fault(struct kvmmem_vcpu *rec)
 	of_2m = huge_take(vm, kvm, 0, HUGE_ALL);
 	if (!count || (!of_1g && !of_2m))
 		return of_1g > 0 || of_2m > 0;
+	nx = huge_take_nx(vm, kvm);
+	/* A write to a page that is logged splits for that. */
+	nx = rec->logged ? 0 : nx;
 	if (of_1g < 0) {
-		huge_count_fewer(vm, kvmmem_nx_splits(kvm), -of_1g, false);
+		huge_count_fewer(vm, nx, -of_1g, false);
+		nx -= min_t(u64, nx, -of_1g);
 		if (of_2m >= -of_1g * OF_1G)	/* into these */
 			of_2m += of_1g * OF_1G;
 	}
 	if (of_2m < 0)
-		huge_count_fewer(vm, kvmmem_nx_splits(kvm), -of_2m, false);
+		huge_count_fewer(vm, nx, -of_2m, false);
 	huge_count(vm, KVMMEM_FLOW_INSTALLED, max_t(s64, of_1g, 0));
 	huge_count(vm, of_2m > 1 && huge_put_back(vm) ? KVMMEM_FLOW_RECOVERED :
 							KVMMEM_FLOW_INSTALLED,
@@ -128,8 +144,7 @@ void kvmmem_huge_taken(struct kvmmem_vcpu *rec)
 	const struct kvm *kvm = rec->vcpu->kvm;
 
 	if (kvmmem_huge_changed(rec))
-		huge_gone(rec->vm, kvmmem_nx_splits(kvm),
-			  huge_take(rec->vm, kvm, 0, HUGE_FEWER),
+		huge_gone(rec->vm, 0, huge_take(rec->vm, kvm, 0, HUGE_FEWER),
 			  huge_take(rec->vm, kvm, 1, HUGE_FEWER), true);
 }
 
@@ -148,7 +163,8 @@ static void huge_look(struct kvmmem_vm *vm, bool taken, bool back)
 	if (vm->kvm) {
 		of_2m = huge_take(vm, vm->kvm, 0, put_back ? HUGE_ALL : HUGE_FEWER);
 		of_1g = huge_take(vm, vm->kvm, 1, HUGE_FEWER);
-		nx = kvmmem_nx_splits(vm->kvm);
+		if (of_2m < 0 || of_1g < 0)
+			nx = huge_take_nx(vm, vm->kvm);
 	}
 	if (put_back && !huge_put_back(vm))
 		WRITE_ONCE(vm->dirty.put_back, false);

@@ -370,9 +370,16 @@ done
 echo 0 >/sys/kernel/mm/ksm/run
 """
 
+def check_again(out):
+    """What was split is made huge again by KVM, and split once more."""
+    row, = ProcFile(out["proc"]).rows["huge"]
+    told = features.mappings_are_told(out["release"])
+    for column, count in (("installed", 4), ("nx_split", 4), ("zapped", 0)):
+        equal(column, row[column], count if told else None)
+
+
 NX = "load_kvm; echo force >/sys/module/kvm/parameters/nx_huge_pages"
 RECOVER = """
-look split
 cd /sys/module/kvm/parameters
 ratio=$(cat nx_huge_pages_recovery_ratio)
 echo 1 >nx_huge_pages_recovery_ratio
@@ -452,7 +459,20 @@ SCENARIOS = [
                flows(nx_split=2, dirty_log_split=0)),
           before=NX, options="huge_flows=1"),
     guest("nx_split_and_back", "--pages 1024 --backing thp --access write,exec", recovered,
-          before=NX, then=RECOVER),
+          before=NX, then="look split\n" + RECOVER),
+    Scenario("nx_split_again", f"""
+{NX}
+load_kvmmem
+section release uname -r
+cat >/tmp/recover.sh <<'SCRIPT'
+. /lab/lib.sh
+{LOOK}
+{RECOVER}
+SCRIPT
+kvmguest --pages 1024 --backing thp --access write,exec --rounds 2 \\
+    --each '[ $KVMGUEST_ROUND != 1 ] || sh -e /tmp/recover.sh' \\
+    --then 'section proc cat /proc/kvmmem'
+""", check_again),
     guest("swapped", "--pages 1000 --advise pageout", swapped,
           before="load_kvm" + swap_on(), vendors=("amd",)),
     guest("swapped_shmem", "--pages 1000 --backing shmem --advise pageout", swapped,
