@@ -61,6 +61,12 @@ static void tlb_track(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 flush)
 	WRITE_ONCE(rec->tracked, true);
 }
 
+/* A cell without moves is one that is free, so that they must not begin anew. */
+static void tlb_add_moves(struct kvmmem_tag *cell, u32 moves)
+{
+	cell->moves += min(moves, U32_MAX - cell->moves);
+}
+
 /* Make room: the last cell takes what an older tag has counted. */
 static struct kvmmem_tag *tlb_evict(struct kvmmem_vcpu *rec)
 {
@@ -73,7 +79,7 @@ static struct kvmmem_tag *tlb_evict(struct kvmmem_vcpu *rec)
 	preempt_disable();
 	write_seqcount_begin(&rec->tags_seq);
 	rest->tag = KVMMEM_TAG_UNKNOWN;
-	rest->moves += cell->moves;
+	tlb_add_moves(rest, cell->moves);
 	rest->entries += cell->entries;
 	rest->single += cell->single;
 	for (i = 0; i < KVMMEM_NR_CAUSES; i++)
@@ -103,7 +109,7 @@ static void tlb_change_tag(struct kvmmem_vcpu *rec, u32 tag)
 	if (!cell)
 		cell = tlb_evict(rec);
 	WRITE_ONCE(cell->tag, tag);
-	cell->moves++;
+	tlb_add_moves(cell, 1);
 	rec->now = cell;
 }
 
@@ -289,6 +295,9 @@ void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 	signs.stayed = kvmmem_away_stayed(rec);
 	signs.switched = rec->entered &&
 			 ((vcpu->arch.hflags ^ rec->hflags) & HF_GUEST_MASK);
+	/* RSM restores CR0 and CR4; on Intel its exit is one for an invalid opcode. */
+	if (rec->entered && ((vcpu->arch.hflags ^ rec->hflags) & HF_SMM_MASK))
+		signs.asker = KVMMEM_ASKER_GUEST;
 	signs.pv = rec->pv_asked;
 	rec->pv_asked = false;
 	signs.hyperv = kvmmem_vcpu_hyperv(vcpu);

@@ -12,13 +12,14 @@
  * @longest: the longest of all, which nothing exceeds
  *
  * As if those of a bucket lay evenly in it; a bucket ends at twice its beginning, so
- * the result is wrong by less than a factor of two.
+ * the result is wrong by less than a factor of two. The last one ends with @longest, and
+ * is as wrong as it is wide.
  *
  * Return: the time; KVMMEM_UNKNOWN if there is none.
  */
 u64 kvmmem_quantile(const u64 *buckets, u64 total, unsigned int percent, u64 longest)
 {
-	u64 rank, below = 0, from;
+	u64 rank, below = 0, from, until;
 	unsigned int i;
 
 	if (!total)
@@ -30,8 +31,9 @@ u64 kvmmem_quantile(const u64 *buckets, u64 total, unsigned int percent, u64 lon
 		below += buckets[i];
 	}
 	from = kvmmem_latency_from(i);
-	if (i < KVMMEM_LATENCY_BUCKETS - 1 && buckets[i])
-		from += mul_u64_u64_div_u64(kvmmem_latency_from(i + 1) - from, rank - below,
+	until = i < KVMMEM_LATENCY_BUCKETS - 1 ? kvmmem_latency_from(i + 1) : longest;
+	if (buckets[i] && until > from)
+		from += mul_u64_u64_div_u64(until - from, min(rank - below, buckets[i]),
 					    buckets[i]);
 	return min(from, longest);
 }

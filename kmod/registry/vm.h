@@ -230,7 +230,7 @@ static_assert(offsetof(struct kvmmem_vm, taken) / SMP_CACHE_BYTES !=
  * struct kvmmem_tag - what happened under one hardware tag of a vCPU
  * @tag: VPID or ASID. KVMMEM_TAG_UNKNOWN in the first cell until a tag is
  *	known; in the last cell when it holds what remains of many older tags.
- * @moves: how often the vCPU came to this tag
+ * @moves: how often the vCPU came to this tag; U32_MAX: or more often
  * @entries: VM entries
  * @flushes: by enum kvmmem_cause
  * @single: flushes of one address

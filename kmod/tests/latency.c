@@ -91,7 +91,10 @@ static void quantiles(struct kunit *test)
 	/* Nothing took longer than the longest. */
 	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 100, 99, 1100), 1100ULL);
 	buckets[KVMMEM_LATENCY_BUCKETS - 1] = 900;
-	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 1000, 99, U64_MAX), BIT_ULL(30));
+	/* The last one ends with the longest. */
+	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 1000, 55, 10 * BIT_ULL(30)),
+			BIT_ULL(30) + 9 * BIT_ULL(30) / 2);
+	KUNIT_EXPECT_EQ(test, kvmmem_quantile(buckets, 1000, 55, 1), 1ULL);
 }
 
 static struct kunit_case latency_cases[] = {

@@ -117,6 +117,12 @@ def smm(seen):
         found = sum(row["ept_4k_kb"] for row in seen.slots.values())
         equal("ept_4k_kb of all slots", found, seen.vm["ept_4k_kb"] - KB)
         equal("ept_table_kb", seen.vm["ept_table_kb"], None)
+    # Its way back changed CR4.PGE, for which KVM flushes: the guest asked for it by RSM.
+    rows = [row for row in seen.proc.rows["vpid"] if row["vm"] == seen.ident]
+    equal("flushes for other", sum(row["other"] for row in rows),
+          2 if features.sregs_are_flushed(seen.release) else 0)
+    if features.pge_is_counted(seen.release):
+        assert sum(row["guest"] for row in rows) > 0, f"{rows}"
 
 
 def older_mmu(seen):

@@ -51,9 +51,15 @@ static const uint8_t handler[] = { 0xe6, 0x11, 0x0f, 0xaa };
 static void enter_smm(void)
 {
 	struct kvm_regs regs = { .rip = CODE, .rflags = 0x202, .rdi = DATA, .rsi = DATA_PAGES };
+	struct kvm_sregs sregs;
 
 	if (ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_X86_SMM) <= 0)
 		exit(EXIT_LACKING);
+	if (ioctl(vcpus[0], KVM_GET_SREGS, &sregs))
+		die("KVM_GET_SREGS");
+	sregs.cr4 |= 0x80;	/* PGE, which is off in SMM */
+	if (ioctl(vcpus[0], KVM_SET_SREGS, &sregs))
+		die("KVM_SET_SREGS");
 	/* SMM sees the memory in an address space of its own. */
 	set_slot(1 << 16, BASE, base, BASE_PAGES);
 	if (ioctl(vcpus[0], KVM_SMI) || ioctl(vcpus[0], KVM_SET_REGS, &regs))
