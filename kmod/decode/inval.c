@@ -25,9 +25,18 @@
 
 #define HUGE_PAGES	512
 
-static bool inval_is_userfaultfd(long syscall, unsigned long command)
+/* PAGEMAP_SCAN, of linux/fs.h from 6.7 on, write-protects what it is asked to. */
+#define PAGEMAP_TYPE	'f'
+#define PAGEMAP_SCAN_NR	16
+
+/* Of userfaultfd, or one like it. */
+static bool inval_is_protecting(long syscall, unsigned long command)
 {
-	return syscall == __NR_ioctl && _IOC_TYPE((unsigned int)command) == UFFDIO;
+	unsigned int type = _IOC_TYPE((unsigned int)command);
+
+	return syscall == __NR_ioctl &&
+	       (type == UFFDIO ||
+		(type == PAGEMAP_TYPE && _IOC_NR((unsigned int)command) == PAGEMAP_SCAN_NR));
 }
 
 static enum kvmmem_inval inval_by_advice(unsigned long advice)
@@ -95,7 +104,7 @@ enum kvmmem_inval kvmmem_decode_call(long syscall, unsigned long arg1, unsigned 
 	case __NR_pkey_mprotect:
 		return KVMMEM_INVAL_PROTECT;
 	case __NR_ioctl:
-		return inval_is_userfaultfd(syscall, arg1) ? KVMMEM_INVAL_PROTECT :
+		return inval_is_protecting(syscall, arg1) ? KVMMEM_INVAL_PROTECT :
 							     KVMMEM_INVAL_OTHER;
 	case __NR_clone:
 	case __NR_fork:
@@ -119,7 +128,7 @@ enum kvmmem_inval kvmmem_decode_call(long syscall, unsigned long arg1, unsigned 
 static enum kvmmem_inval inval_protection(long syscall, unsigned long arg1, bool own)
 {
 	if (!own || syscall == __NR_mprotect || syscall == __NR_pkey_mprotect ||
-	    syscall == __NR_close || inval_is_userfaultfd(syscall, arg1))
+	    syscall == __NR_close || inval_is_protecting(syscall, arg1))
 		return KVMMEM_INVAL_PROTECT;
 	return KVMMEM_INVAL_NUMA_SCAN;
 }
