@@ -297,7 +297,7 @@ look() {
     section $1 cat /proc/kvmmem
     section "hooks $1" cat /sys/kernel/debug/kvmmem/hooks
 }
-known() { grep -q '^inval  *[^ ]*  *[0-9]' /proc/kvmmem; }
+known() { [ "$(awk '$1 == "inval" && $3 != "-"' /proc/kvmmem)" ]; }
 if [ $1 = before ]; then
     wait_for known
     # On 5.10 a VM is met at its first slot; the others are looked at after that.

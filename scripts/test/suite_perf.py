@@ -22,7 +22,11 @@ HOST = {"memory_mb": 640}
 EVENTS = ("ept_violation", "huge_recovered", "huge_split", "invalidate", "tlb_flush",
           "vcpu_stuck", "vm_begin", "vm_end")
 
+# Invalidations are counted from some milliseconds after a VM's birth.
 ASK = """
+    . /lab/lib.sh
+    known() { grep -q "^inval  *$KVMGUEST_ID  *[0-9]" /proc/kvmmem; }
+    wait_for known
     section "proc $GUEST" cat /proc/kvmmem
     section "latency $GUEST" cat /sys/kernel/debug/kvmmem/vms/$KVMGUEST_ID/latency
 """

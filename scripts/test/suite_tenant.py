@@ -364,15 +364,15 @@ tenant_on held hold 1 held.fifo
 tenant_on other hold 1 other.fifo
 insmod /lab/holdlock.ko pid=$held_pid
 load_kvmmem
-sleep 0.5
+known() { [ $(awk '$1 == "inval" && $3 != "-"' /proc/kvmmem | wc -l) = $1 ]; }
+wait_for known 1; sleep 0.5
 section during proc
 before=$(now_ms)
 unload_kvmmem
 after=$(now_ms)
 section took echo $((after - before))
 load_kvmmem
-rmmod holdlock
-sleep 0.5
+rmmod holdlock; wait_for known 2
 section after proc
 tenant_off held
 tenant_off other
