@@ -21,8 +21,8 @@
 #include "compat/probe.h"
 #include "count/flow.h"
 #include "decode/param.h"
+#include "registry/info.h"
 #include "registry/process.h"
-#include "registry/records.h"
 #include "registry/trace.h"
 
 static bool huge_flows;
@@ -133,17 +133,7 @@ static void (*flow_settle)(struct kvmmem_vm *vm);
 /* What came before is counted by whoever has counted until now. */
 static void flow_switch(bool on)
 {
-	struct kvmmem_vm *vm;
-	unsigned int slot;
-
-	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots(); slot = kvmmem_vm_next(slot + 1)) {
-		vm = kvmmem_vm_get(slot);
-		if (!vm)
-			continue;
-		flow_settle(vm);
-		kvmmem_vm_put(vm);
-		cond_resched();
-	}
+	kvmmem_vm_for_all(flow_settle);
 	kvmmem_hook_switch(&spte_hook, on);
 }
 

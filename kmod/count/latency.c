@@ -144,21 +144,28 @@ static u64 latency_timed(const struct kvmmem_vcpu *rec)
 }
 
 /* From here on each fault is measured. */
-static void latency_begin(struct kvmmem_vcpu *rec)
+static void latency_begin(struct kvmmem_vm *vm)
 {
-	WRITE_ONCE(rec->time_base, latency_faults(rec) - latency_timed(rec));
+	struct kvmmem_vcpu *rec;
+
+	kvmmem_vm_for_each_vcpu(rec, vm)
+		WRITE_ONCE(rec->time_base, latency_faults(rec) - latency_timed(rec));
 }
 
 /* Nobody writes: what was begun stays without an end. */
-static void latency_forget(struct kvmmem_vcpu *rec)
+static void latency_forget(struct kvmmem_vm *vm)
 {
-	rec->exit_tsc = KVMMEM_NO_EXIT;
-	rec->fault_tsc = 0;
-	rec->away.exit = 0;
-	rec->async.open = 0;
-	rec->stuck.repeats = 0;
-	rec->logged = false;
-	rec->observed.open = false;
+	struct kvmmem_vcpu *rec;
+
+	kvmmem_vm_for_each_vcpu(rec, vm) {
+		rec->exit_tsc = KVMMEM_NO_EXIT;
+		rec->fault_tsc = 0;
+		rec->away.exit = 0;
+		rec->async.open = 0;
+		rec->stuck.repeats = 0;
+		rec->logged = false;
+		rec->observed.open = false;
+	}
 }
 
 static void latency_switch_on(void)
@@ -172,7 +179,7 @@ static void latency_switch_on(void)
 	kvmmem_away_switch(true);
 	kvmmem_async_switch(true);
 	static_branch_enable(&kvmmem_latency_key);
-	kvmmem_vcpu_for_all(latency_begin);
+	kvmmem_vm_for_all(latency_begin);
 }
 
 static void latency_switch_off(void)
@@ -183,10 +190,10 @@ static void latency_switch_off(void)
 	kvmmem_run_want(KVMMEM_RUN_TIME, false, NULL);
 	/* The fault probe, and one on kvm_exit that is needed for tags, go on. */
 	tracepoint_synchronize_unregister();
-	kvmmem_vcpu_for_all(latency_forget);
+	kvmmem_vm_for_all(latency_forget);
 	/* A fault probe that was marking a fault's beginning may have put it back. */
 	tracepoint_synchronize_unregister();
-	kvmmem_vcpu_for_all(latency_forget);
+	kvmmem_vm_for_all(latency_forget);
 }
 
 static void latency_switch(bool on)

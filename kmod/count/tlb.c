@@ -315,18 +315,23 @@ void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 }
 
 /**
- * kvmmem_tlb_untrack - forget where a vCPU's accounting was
- * @rec: its record
+ * kvmmem_tlb_untrack - forget where the accounting of a VM's vCPUs was
+ * @vm: its record
  *
- * A vCPU that is met again after this begins anew. Context: nobody writes.
+ * A vCPU that is met again after this begins anew. Context: nobody writes; a reference
+ * on the record.
  */
-void kvmmem_tlb_untrack(struct kvmmem_vcpu *rec)
+void kvmmem_tlb_untrack(struct kvmmem_vm *vm)
 {
-	rec->now = &kvmmem_no_tag;
-	rec->context = NULL;
-	rec->flush_cpu = -1;	/* so that the run probe goes the other way */
-	rec->pv_asked = false;
-	WRITE_ONCE(rec->tracked, false);
+	struct kvmmem_vcpu *rec;
+
+	kvmmem_vm_for_each_vcpu(rec, vm) {
+		rec->now = &kvmmem_no_tag;
+		rec->context = NULL;
+		rec->flush_cpu = -1;	/* so that the run probe goes the other way */
+		rec->pv_asked = false;
+		WRITE_ONCE(rec->tracked, false);
+	}
 }
 
 /**

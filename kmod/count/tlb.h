@@ -15,7 +15,7 @@ void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 		       const struct vmcb *vmcb);
 void kvmmem_tlb_pv_asked(struct kvm_vcpu *vcpu);
 void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind);
-void kvmmem_tlb_untrack(struct kvmmem_vcpu *rec);
+void kvmmem_tlb_untrack(struct kvmmem_vm *vm);
 unsigned int kvmmem_tlb_tags(struct kvmmem_vcpu *rec, struct kvmmem_tag *tags,
 			     u64 *range);
 u64 kvmmem_tag_flushes(const struct kvmmem_tag *tag);

@@ -78,7 +78,7 @@ static void tlb_switch(bool on)
 	kvmmem_run_want(KVMMEM_RUN_TAG, false, NULL);
 	/* The run probes go on for service time. */
 	tracepoint_synchronize_unregister();
-	kvmmem_vcpu_for_all(kvmmem_tlb_untrack);
+	kvmmem_vm_for_all(kvmmem_tlb_untrack);
 }
 
 static int tlb_set_switch(const char *val, const struct kernel_param *kp)

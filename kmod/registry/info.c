@@ -243,14 +243,13 @@ bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info)
 }
 
 /**
- * kvmmem_vcpu_for_all - call a function for the record of each vCPU
- * @fn: called with a reference on the VM's record
+ * kvmmem_vm_for_all - call a function for the record of each VM
+ * @fn: called with a reference on the record
  *
  * Context: may sleep.
  */
-void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec))
+void kvmmem_vm_for_all(void (*fn)(struct kvmmem_vm *vm))
 {
-	struct kvmmem_vcpu *rec;
 	struct kvmmem_vm *vm;
 	unsigned int slot;
 
@@ -258,8 +257,7 @@ void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec))
 		vm = kvmmem_vm_get(slot);
 		if (!vm)
 			continue;
-		kvmmem_vm_for_each_vcpu(rec, vm)
-			fn(rec);
+		fn(vm);
 		kvmmem_vm_put(vm);
 		cond_resched();
 	}

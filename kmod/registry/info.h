@@ -43,6 +43,6 @@ bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info);
 void kvmmem_vm_forget_slots(const struct kvmmem_vm *vm);
 struct mm_struct *kvmmem_vm_get_mm(struct kvmmem_vm *vm);
 bool kvmmem_vm_next_slots(struct kvmmem_vm *vm, struct kvmmem_vm_slots *some);
-void kvmmem_vcpu_for_all(void (*fn)(struct kvmmem_vcpu *rec));
+void kvmmem_vm_for_all(void (*fn)(struct kvmmem_vm *vm));
 
 #endif /* _KVMMEM_INFO_H */
