@@ -235,16 +235,17 @@ static int regs_kept(struct kvmmem_vcpu *rec, struct kvmmem_regs_answer *answer,
 /**
  * kvmmem_regs_of_vcpu - the registers of a vCPU that translate its addresses
  * @rec: its record
+ * @ask: ask its thread, and wait a while for it if need be; else what is kept has to do
  * @answer: where to
  *
- * Waits a while for a vCPU that is in the guest. Context: may sleep; a reference on the
+ * Context: may sleep; a reference on the
  * VM's record.
  *
  * Return: 0. -ESRCH: the VM is gone. -EOPNOTSUPP: its guest is encrypted. -EAGAIN: it
  * does not leave the guest, or not from L1 (@answer->in_l2), and nothing is kept.
  * -EBUSY: too many ask.
  */
-int kvmmem_regs_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_regs_answer *answer)
+int kvmmem_regs_of_vcpu(struct kvmmem_vcpu *rec, bool ask, struct kvmmem_regs_answer *answer)
 {
 	struct regs_question *question;
 	bool answered;
@@ -254,7 +255,7 @@ int kvmmem_regs_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_regs_answer *answ
 	err = regs_kept(rec, answer, true);
 	if (err != -EAGAIN)
 		return err;
-	if (kvmmem_run_attached(KVMMEM_RUN_TAG) || kvmmem_run_attached(KVMMEM_RUN_TIME)) {
+	if (ask && (kvmmem_run_attached(KVMMEM_RUN_TAG) || kvmmem_run_attached(KVMMEM_RUN_TIME))) {
 		while (!(question = regs_take())) {
 			if (fatal_signal_pending(current))
 				return -EBUSY;

@@ -27,7 +27,7 @@ struct kvmmem_regs_answer {
 extern atomic_t kvmmem_regs_asked;
 
 void kvmmem_regs_reply(struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu);
-int kvmmem_regs_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_regs_answer *answer);
+int kvmmem_regs_of_vcpu(struct kvmmem_vcpu *rec, bool ask, struct kvmmem_regs_answer *answer);
 
 /**
  * kvmmem_regs_look - does somebody ask for registers? For the other path of the probes

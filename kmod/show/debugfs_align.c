@@ -141,12 +141,13 @@ static int alignment_show(struct seq_file *seq, void *v)
 static void align_look(struct aligner *aligner)
 {
 	u64 begun = ktime_get_ns();
+	/* Of a thousand vCPUs none may answer. */
+	bool ask = aligner->budget.wait_ns > 0;
 
 	memset(&aligner->alignment, 0, sizeof(aligner->alignment));
-	/* Of a thousand vCPUs none may answer. */
-	aligner->err = -EBUSY;
-	if (aligner->budget.wait_ns > 0)
-		aligner->err = kvmmem_regs_of_vcpu(aligner->rec, &aligner->answer);
+	aligner->err = kvmmem_regs_of_vcpu(aligner->rec, ask, &aligner->answer);
+	if (aligner->err == -EAGAIN && !ask && !aligner->answer.in_l2)
+		aligner->err = -EBUSY;
 	kvmmem_budget_waited(&aligner->budget, begun);
 	if (!aligner->err)
 		aligner->err = kvmmem_align(aligner->vm, &aligner->answer.regs,

@@ -332,7 +332,7 @@ static int translate_do(struct kvmmem_vm *vm, const struct kvmmem_question *ques
 		rec = translate_vcpu(vm, question->vcpu);
 		if (!rec)
 			return -ENOENT;
-		err = kvmmem_regs_of_vcpu(rec, answer);
+		err = kvmmem_regs_of_vcpu(rec, true, answer);
 		return err ?: kvmmem_translate_gva(vm, &answer->regs, question->address, it);
 	}
 }
