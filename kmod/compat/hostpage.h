@@ -16,13 +16,14 @@ enum kvmmem_absent {
 	KVMMEM_ABSENT_NOTHING,
 	KVMMEM_ABSENT_SWAP,	/* a page in swap */
 	KVMMEM_ABSENT_PAGE,	/* a page in memory, being migrated for instance */
+	KVMMEM_ABSENT_POISON,	/* a page in memory that has failed */
 };
 
 /**
  * kvmmem_absent - sort an entry of the host's page tables that is not present
  * @pte: neither none nor present; a PMD or PUD in a PTE's clothes is fine, the
  *	bits of such entries are the same on x86
- * @pfn: the page frame when the result is KVMMEM_ABSENT_PAGE
+ * @pfn: the page frame when the result is KVMMEM_ABSENT_PAGE or _POISON
  *
  * Return: what it is.
  */
@@ -36,22 +37,23 @@ static inline enum kvmmem_absent kvmmem_absent(pte_t pte, unsigned long *pfn)
 	if (!softleaf_has_pfn(entry))
 		return KVMMEM_ABSENT_NOTHING;
 	*pfn = softleaf_to_pfn(entry);
-	return KVMMEM_ABSENT_PAGE;
+	return softleaf_is_hwpoison(entry) ? KVMMEM_ABSENT_POISON : KVMMEM_ABSENT_PAGE;
 #else
 	swp_entry_t entry = pte_to_swp_entry(pte);
 
 	if (!non_swap_entry(entry))
 		return KVMMEM_ABSENT_SWAP;
 #ifdef KVMMEM_HAVE_SWP_OFFSET_PFN
-	if (!is_pfn_swap_entry(entry))
+	if (!is_pfn_swap_entry(entry) && !is_hwpoison_entry(entry))
 		return KVMMEM_ABSENT_NOTHING;
 	*pfn = swp_offset_pfn(entry);
 #else
-	if (!is_migration_entry(entry) && !is_device_private_entry(entry))
+	if (!is_migration_entry(entry) && !is_device_private_entry(entry) &&
+	    !is_hwpoison_entry(entry))
 		return KVMMEM_ABSENT_NOTHING;
 	*pfn = swp_offset(entry);
 #endif
-	return KVMMEM_ABSENT_PAGE;
+	return is_hwpoison_entry(entry) ? KVMMEM_ABSENT_POISON : KVMMEM_ABSENT_PAGE;
 #endif
 }
 

@@ -39,19 +39,23 @@ static void path_page(struct kvmmem_hostpath *path, unsigned long pfn, bool spec
 static void path_absent(struct kvmmem_hostpath *path, u64 entry, unsigned long hva,
 			enum kvmmem_size size)
 {
+	enum kvmmem_absent absent;
 	unsigned long pfn;
 
 	path->size = size;
 	path->end = KVMMEM_HOST_NOTHING;
 	if (!entry)
 		return;
-	switch (kvmmem_absent(__pte(entry), &pfn)) {
+	absent = kvmmem_absent(__pte(entry), &pfn);
+	switch (absent) {
 	case KVMMEM_ABSENT_SWAP:
 		path->end = KVMMEM_HOST_SWAP;
 		break;
 	case KVMMEM_ABSENT_PAGE:
+	case KVMMEM_ABSENT_POISON:
 		path_page(path, pfn, false, hva, size);
-		path->end = KVMMEM_HOST_MOVING;
+		path->end = absent == KVMMEM_ABSENT_PAGE ? KVMMEM_HOST_MOVING :
+							   KVMMEM_HOST_POISON;
 		break;
 	case KVMMEM_ABSENT_NOTHING:
 		break;
@@ -206,4 +210,16 @@ void kvmmem_hostpath(struct mm_struct *mm, unsigned long hva, struct kvmmem_host
 bool kvmmem_host_has_mapping(const struct kvmmem_hostpath *path)
 {
 	return path->end == KVMMEM_HOST_PAGE || path->end == KVMMEM_HOST_ZERO;
+}
+
+/**
+ * kvmmem_host_has_page - does a page in memory belong there?
+ * @path: the way to an address
+ *
+ * Return: true if so, though perhaps nothing may use it just now, or ever again.
+ */
+bool kvmmem_host_has_page(const struct kvmmem_hostpath *path)
+{
+	return kvmmem_host_has_mapping(path) || path->end == KVMMEM_HOST_MOVING ||
+	       path->end == KVMMEM_HOST_POISON;
 }

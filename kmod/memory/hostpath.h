@@ -15,6 +15,7 @@ struct mm_struct;
  * @KVMMEM_HOST_PAGE: a page in memory
  * @KVMMEM_HOST_ZERO: the zero page, or another that is no memory of this process's
  * @KVMMEM_HOST_MOVING: a page in memory that is being moved
+ * @KVMMEM_HOST_POISON: a page in memory that has failed, so that nobody maps it
  * @KVMMEM_HOST_SWAP: a page in swap
  * @KVMMEM_HOST_NOTHING: no page is mapped
  * @KVMMEM_HOST_DEVICE: a device's memory
@@ -25,6 +26,7 @@ enum kvmmem_host_end {
 	KVMMEM_HOST_PAGE,
 	KVMMEM_HOST_ZERO,
 	KVMMEM_HOST_MOVING,
+	KVMMEM_HOST_POISON,
 	KVMMEM_HOST_SWAP,
 	KVMMEM_HOST_NOTHING,
 	KVMMEM_HOST_DEVICE,
@@ -58,5 +60,6 @@ void kvmmem_hostpath(struct mm_struct *mm, unsigned long hva, struct kvmmem_host
 void kvmmem_hostpath_locked(struct mm_struct *mm, unsigned long hva,
 			    struct kvmmem_hostpath *path);
 bool kvmmem_host_has_mapping(const struct kvmmem_hostpath *path);
+bool kvmmem_host_has_page(const struct kvmmem_hostpath *path);
 
 #endif /* _KVMMEM_HOSTPATH_H */

@@ -109,6 +109,7 @@ static void host_add_absent(struct piece *piece, pte_t pte, enum kvmmem_size siz
 		walk->sum->swap += pages;
 		break;
 	case KVMMEM_ABSENT_PAGE:
+	case KVMMEM_ABSENT_POISON:	/* as smaps has it */
 		walk->sum->mapped[size] += pages;
 		if (!pfn_valid(pfn))
 			break;

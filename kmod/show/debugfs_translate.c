@@ -89,6 +89,7 @@ static const char * const host_names[] = {
 	[KVMMEM_HOST_PAGE] = "in-memory",
 	[KVMMEM_HOST_ZERO] = "zero",
 	[KVMMEM_HOST_MOVING] = "moving",
+	[KVMMEM_HOST_POISON] = "poisoned",
 	[KVMMEM_HOST_SWAP] = "swapped",
 	[KVMMEM_HOST_NOTHING] = "untouched",
 	[KVMMEM_HOST_DEVICE] = "device",
@@ -235,7 +236,7 @@ static void translate_host_rows(struct seq_file *seq, const struct kvmmem_hostpa
 {
 	static const char * const names[] = { "", "pte", "pmd", "pud", "p4d", "pgd" };
 	static const struct kvmmem_regs regs = { .efer = EFER_NX };
-	bool there = kvmmem_host_has_mapping(host) || host->end == KVMMEM_HOST_MOVING;
+	bool there = kvmmem_host_has_page(host);
 	struct kvmmem_row row;
 	unsigned int i;
 
@@ -292,7 +293,7 @@ static void translate_kvm_rows(struct seq_file *seq, const struct kvmmem_eptpath
 
 static void translate_verdict_row(struct seq_file *seq, const struct kvmmem_translation *it)
 {
-	bool there = kvmmem_host_has_mapping(&it->host) || it->host.end == KVMMEM_HOST_MOVING;
+	bool there = kvmmem_host_has_page(&it->host);
 	struct kvmmem_row row = kvmmem_row_begin(seq, &verdict_table);
 
 	kvmmem_row_text(&row, verdict_names[it->verdict]);

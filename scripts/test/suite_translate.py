@@ -14,6 +14,7 @@ import re
 import sys
 
 import features
+import hostmodule
 import image as images
 import kmod
 from host import Scenario
@@ -35,6 +36,9 @@ def prepare(image, kernel, vendor):
     kmod.prepare(image, kernel, vendor)
     image.add("lab/bin/xlateguest",
               images.helper_program(HERE / "host/xlateguest.c").read_bytes(), 0o755)
+    image.add("lab/bin/movepage",
+              images.helper_program(HERE / "host/movepage.c").read_bytes(), 0o755)
+    image.add_file(hostmodule.build(kernel, hostmodule.SLOWMOVE), "lab/slowmove.ko")
     try:
         image.add_module(kernel, "brd")
     except images.ImageError:
@@ -157,6 +161,39 @@ def aligned(pairs):
         f"section 'of {pair}' cat /tmp/said\n" for pair in pairs)
 
 
+def looked(out):
+    """What was said of the page each time: (rows of translate, host's KiB by size)."""
+    backing = ("host_4k_kb", "host_2m_kb", "host_1g_kb")
+    return [(parse.debugfs_file(out[name].encode()),
+             {column: parse.debugfs_file(out[f"backing {name}"].encode())["slot"][-1][column]
+              for column in backing}) for name in ("before", "during", "after")]
+
+
+def check_moving(out):
+    """A page under way to another node is in memory, and nobody maps it meanwhile."""
+    before, during, after = looked(out)
+    equal("states", [of["page"][0]["state"] for of, _ in (before, during, after)],
+          ["in-memory", "moving", "in-memory"])
+    node = before[0]["page"][0]["node"]
+    equal("nodes", [of["page"][0]["node"] for of, _ in (during, after)], [node, 1 - node])
+    equal("where it is meanwhile", during[0]["page"][0]["hpa"], before[0]["page"][0]["hpa"])
+    assert after[0]["page"][0]["hpa"] != before[0]["page"][0]["hpa"], after
+    equal("why the tables end", during[0]["hostpt"][-1]["why"], "moving")
+    equal("backing", [sizes for _, sizes in (during, after)], [before[1]] * 2)
+    equal("verdict", during[0]["verdict"][0]["verdict"], "no-page")
+
+
+def check_failed(out):
+    """Nobody maps a page that has failed; smaps counts it, and so does kvmmem."""
+    before, during, after = looked(out)
+    equal("states", [of["page"][0]["state"] for of, _ in (before, during, after)],
+          ["in-memory", "poisoned", "poisoned"])
+    equal("where it is", during[0]["page"][0]["hpa"], before[0]["page"][0]["hpa"])
+    equal("why the tables end", during[0]["hostpt"][-1]["why"], "poisoned")
+    equal("verdict", during[0]["verdict"][0]["verdict"], "no-page")
+    equal("backing", [sizes for _, sizes in (during, after)], [before[1]] * 2)
+
+
 def check_hostile(out):
     """Tables that mean harm lead to nothing but the guest's own memory, and to an end."""
     lines = [line.split() for line in out["hostile"].splitlines() if line.startswith("hostile ")]
@@ -223,6 +260,41 @@ def check_nested(out):
 CHAIN = ("printf \"gva 0 0x80000000\" >/sys/kernel/debug/kvmmem/vms/$KVMGUEST_ID/translate; "
          "cat /sys/kernel/debug/kvmmem/vms/$KVMGUEST_ID/translate >/tmp/chain")
 
+# While a guest stands, something happens to a page of its; it is looked at thrice.
+LOOK = """
+cat >/tmp/look.sh <<'SCRIPT'
+. /lab/lib.sh
+dir=/sys/kernel/debug/kvmmem/vms/$KVMGUEST_ID
+look() {
+    echo "gpa 0x40003000" >$dir/translate
+    section $1 cat $dir/translate
+    section "backing $1" cat $dir/backing
+}
+look before
+cat $dir/translate >/tmp/before
+%s
+SCRIPT
+load_kvm; keep_kvmmem backing_max_age_ms=0 walk_share=100
+xlateguest 4 4k 4k 8 0 - 'sh -e /tmp/look.sh'
+"""
+MOVE = """
+insmod /lab/slowmove.ko
+hva=$(awk '$1 == "verdict" { print $4 }' /tmp/before)
+node=$(awk '$1 == "page" { print 1 - $5 }' /tmp/before)
+movepage ${KVMGUEST_ID%-*} $hva $node &
+wait_for grep -q Y /sys/module/slowmove/parameters/moving
+look during
+echo 1 >/sys/module/slowmove/parameters/go
+wait $!
+look after
+rmmod slowmove
+"""
+FAIL = """
+awk '$1 == "page" { print $6 }' /tmp/before >/sys/devices/system/memory/hard_offline_page
+look during
+look after
+"""
+
 # Paging mode, the guest's pages, the host's, MB, questions. Intel's emulated processor has
 # no five levels.
 MODES = ("4 4k 4k 8 N", "pae 4k 4k 8 N", "32 4k 4k 8 N", "none 4k 4k 8 N", "4 2m 2m 16 N",
@@ -268,6 +340,9 @@ section release uname -r
     Scenario("translate_giga", "echo 1 >/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages\n"
              + aligned(GIGA), check_align, vendors=("amd",), limit=200, kernels=("6.1",),
              host={"memory_mb": 5120, "cmdline": "hugepagesz=1G hugepages=1"}),
+    Scenario("translate_moving", LOOK % MOVE, check_moving, vendors=("amd",),
+             kernels=("6.1", "6.12", "7.3", "kasan"), host={"cpus": 2, "nodes": 2}),
+    Scenario("translate_failed", LOOK % FAIL, check_failed, kernels=("6.12", "7.3")),
     Scenario("translate_hostile", """
 load_kvm; keep_kvmmem walk_share=100
 section hostile xlateguest 4 4k 4k 4 200 hostile
