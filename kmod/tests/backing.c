@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Causes of gaps and kinds of flows, over all combinations of their facts.
+ * Causes of gaps and kinds of flows, over all combinations of their facts; and what the
+ * host's page tables hold that is no page to map.
  */
 #include <kunit/test.h>
+#include <linux/mm.h>
 
+#include "compat/hostpage.h"
 #include "compat/memory.h"
 #include "decode/gap.h"
 #include "decode/spte.h"
@@ -107,10 +110,45 @@ static void flow_every_change(struct kunit *test)
 		}
 }
 
+static enum kvmmem_absent absent_of(swp_entry_t entry, unsigned long *pfn)
+{
+	*pfn = 0;
+	return kvmmem_absent(swp_entry_to_pte(entry), pfn);
+}
+
+static void entries_without_a_page_to_map(struct kunit *test)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	unsigned long pfn;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	lock_page(page);	/* the makers of entries want that */
+	KUNIT_EXPECT_EQ(test, absent_of(swp_entry(1, 77), &pfn), KVMMEM_ABSENT_SWAP);
+	if (IS_ENABLED(CONFIG_MIGRATION)) {
+		KUNIT_EXPECT_EQ(test, absent_of(make_readable_migration_entry(page_to_pfn(page)),
+						&pfn), KVMMEM_ABSENT_PAGE);
+		KUNIT_EXPECT_EQ(test, pfn, page_to_pfn(page));
+		KUNIT_EXPECT_EQ(test, absent_of(make_writable_migration_entry(page_to_pfn(page)),
+						&pfn), KVMMEM_ABSENT_PAGE);
+	}
+	if (IS_ENABLED(CONFIG_MEMORY_FAILURE)) {
+		KUNIT_EXPECT_EQ(test, absent_of(make_hwpoison_entry(page), &pfn),
+				KVMMEM_ABSENT_POISON);
+		KUNIT_EXPECT_EQ(test, pfn, page_to_pfn(page));
+	}
+#ifdef KVMMEM_HAVE_SWP_OFFSET_PFN
+	KUNIT_EXPECT_EQ(test, absent_of(make_pte_marker_entry(PTE_MARKER_UFFD_WP), &pfn),
+			KVMMEM_ABSENT_NOTHING);
+#endif
+	unlock_page(page);
+	__free_page(page);
+}
+
 static struct kunit_case backing_cases[] = {
 	KUNIT_CASE(gap_precedence),
 	KUNIT_CASE(gap_at_edges),
 	KUNIT_CASE(flow_every_change),
+	KUNIT_CASE(entries_without_a_page_to_map),
 	{}
 };
 

@@ -13,6 +13,7 @@
 #include <linux/vmalloc.h>
 
 #include "attach/hooks.h"
+#include "count/requests.h"
 #include "registry/life.h"
 #include "registry/pool.h"
 #include "registry/reaper.h"
@@ -337,6 +338,21 @@ static void watcher_may_leave(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), 0);
 }
 
+/* By a hook of ours, on kernels whose KVM does not. */
+static void requests_are_counted(struct kunit *test)
+{
+	struct kvm *kvm = make_kvm(test), *other = make_kvm(test);
+	struct kvmmem_vm *vm = kvmmem_vm_birth(kvm, current);
+
+	KUNIT_ASSERT_NOT_NULL(test, vm);
+	kvmmem_vm_requested(kvm);
+	kvmmem_vm_requested(kvm);
+	/* Of a VM that nobody knows. */
+	kvmmem_vm_requested(other);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&vm->requests), 2);
+	kvmmem_vm_death(kvm);
+}
+
 static struct kunit_case registry_cases[] = {
 	KUNIT_CASE(vm_is_born_once_and_dies),
 	KUNIT_CASE(same_address_is_a_new_record),
@@ -347,6 +363,7 @@ static struct kunit_case registry_cases[] = {
 	KUNIT_CASE(vms_of_one_process),
 	KUNIT_CASE(record_outlives_its_vm_for_the_watcher),
 	KUNIT_CASE(watcher_may_leave),
+	KUNIT_CASE(requests_are_counted),
 	{}
 };
 
