@@ -29,6 +29,8 @@ def prepare(image, kernel, vendor):
     program = images.program("tenant", HERE.parent / "tenant")
     image.add("lab/bin/tenant", program.read_bytes(), 0o755)
     image.add_file(hostmodule.build(kernel, hostmodule.HOLDLOCK), "lab/holdlock.ko")
+    program = images.helper_program(HERE / "host/lastvm.c")
+    image.add("lab/bin/lastvm", program.read_bytes(), 0o755)
 
 
 # A phase of takeguest: what is looked at before and after, and what is done by "act".
@@ -201,6 +203,18 @@ def check_held(out):
     equal("kvmmem is loaded", int(out["modules"]), 0)
 
 
+def check_ends(out):
+    """A VM and its process end while the kernel takes all locks of that process."""
+    for how in ("vm", "process", "both"):
+        row, = ProcFile(out[f"held {how}"]).rows["inval"]
+        equal(f"{how}: calls", row["calls"], None)
+        after = ProcFile(out[f"after {how}"])
+        equal(f"{how}: VMs afterwards", after.all("vm"), [])
+        equal(f"{how}: ended", after.find("total")["vms_ended"], 1)
+    row, = ProcFile(out["next"]).rows["inval"]
+    equal("calls of the next VM", row["calls"], 0)
+
+
 def check_slots(out):
     """Too many slots are not counted, and it is said why; few of the same VM are."""
     row, = ProcFile(out["many"]).rows["inval"]
@@ -362,6 +376,41 @@ kvmguest --pages 64 --backing file:/tmp/memory --then 'sh -e /tmp/held.sh'
 echo >other.fifo
 wait $other
 """, check_held),
+    Scenario("inval_ends", r"""
+truncate -s 1M /tmp/memory
+load_kvm
+mkfifo vm.fifo
+vms() { [ $(awk '$1 == "vm"' /proc/kvmmem | wc -l) = $1 ]; }
+for how in vm process both; do
+    lastvm vm.fifo /tmp/memory &
+    pid=$!
+    exec 7>vm.fifo
+    wait_for grep -q 'VmLck:.*[1-9]' /proc/$pid/status
+    insmod /lab/holdlock.ko path=/tmp/memory
+    load_kvmmem
+    sleep 0.5
+    section "held $how" cat /proc/kvmmem
+    [ $how = process ] || { echo >&7; wait_for vms 0; }
+    [ $how = vm ] || { kill -9 $pid; sleep 0.5; }
+    rmmod holdlock
+    [ $how != vm ] || { sleep 0.2; echo >&7; }
+    wait $pid || :
+    exec 7>&-
+    wait_for vms 0
+    section "after $how" cat /proc/kvmmem
+    unload_kvmmem
+done
+load_kvmmem
+known() { [ "$(awk '$1 == "inval" && $3 != "-"' /proc/kvmmem)" ]; }
+lastvm vm.fifo /tmp/memory &
+exec 7>vm.fifo
+wait_for known
+section next cat /proc/kvmmem
+echo >&7
+echo >&7
+exec 7>&-
+wait $!
+""", check_ends, limit=90),
     Scenario("inval_slots", """
 load_kvm
 keep_kvmmem
