@@ -303,15 +303,17 @@ static inline u64 kvmmem_ept_leaves(const struct kvm *kvm, int level)
 #endif
 
 /**
- * kvmmem_ept_2m_low - the lowest bits of KVM's count of 2M mappings, for the hot path
+ * kvmmem_ept_huge_low - the lowest bits of KVM's count of huge mappings, for the hot path
  * @kvm: the VM of the calling thread's vCPU
  *
  * Return: the bits, to be compared with those of another time.
  */
-static __always_inline u32 kvmmem_ept_2m_low(const struct kvm *kvm)
+static __always_inline u32 kvmmem_ept_huge_low(const struct kvm *kvm)
 {
 #ifdef KVMMEM_HAVE_STAT_PAGES
-	return atomic64_read(&kvm->stat.pages[1]);
+	/* Nobody has 2^20 of 2M come where one of 1G goes. */
+	return (u32)atomic64_read(&kvm->stat.pages[1]) +
+	       ((u32)atomic64_read(&kvm->stat.pages[2]) << 20);
 #else
 	return 0;
 #endif
@@ -417,7 +419,10 @@ static inline hpa_t kvmmem_tdp_root(const struct kvm_vcpu *vcpu, int *level)
 	if (role.smm || role.guest_mode || !role.direct)
 		return INVALID_PAGE;
 	hpa = READ_ONCE(vcpu->arch.root_mmu.root.hpa);
-	smp_rmb(); /* the address before the request that makes it obsolete */
+	smp_rmb(); /* the address before the role that it was of */
+	if (READ_ONCE(vcpu->arch.root_mmu.root_role.word) != role.word)
+		return INVALID_PAGE;
+	smp_rmb(); /* and before the request that makes it obsolete */
 	if (kvm_test_request(KVM_REQ_MMU_FREE_OBSOLETE_ROOTS, (struct kvm_vcpu *)vcpu))
 		return INVALID_PAGE;
 	return hpa;

@@ -5,7 +5,7 @@
  * KVM counts the 2M and 1G mappings that a VM has now. The difference of two looks
  * says what came or went between them, and who looked says why:
  *
- * - the end of a fault, where one comparison sees that the count of 2M mappings is
+ * - the end of a fault, where one comparison sees that the count of huge mappings is
  *   not what this vCPU saw last: a fault installs them, and splits them;
  * - the beginning of a fault, if memory was taken away since the last: they are gone;
  * - a change of a slot, and the reader: what is missing is gone, too;
@@ -80,6 +80,20 @@ static void huge_count_fewer(struct kvmmem_vm *vm, u64 nx, u64 n, bool taken)
 							   KVMMEM_FLOW_ZAPPED, n - split);
 }
 
+/*
+ * At the end of a fault @n of a size are gone. It has split one itself if its page is
+ * logged, and KVM @nx for the mitigation; the others went while it was served.
+ */
+static u64 huge_lost(const struct kvmmem_vcpu *rec, u64 nx, u64 n)
+{
+	u64 own = rec->logged ? min_t(u64, n, 1) : min(nx, n);
+
+	nx = rec->logged ? 0 : own;
+	huge_count_fewer(rec->vm, nx, own, false);
+	huge_count_fewer(rec->vm, 0, n - own, READ_ONCE(rec->vm->taken));
+	return nx;
+}
+
 /* Has logging ended just now? */
 static bool huge_put_back(const struct kvmmem_vm *vm)
 {
@@ -104,22 +118,19 @@ bool kvmmem_huge_fault(struct kvmmem_vcpu *rec)
 	u64 nx;
 
 	/* First, so that the next end looks at what comes from here on. */
-	rec->seen_2m = kvmmem_ept_2m_low(kvm);
+	rec->seen_huge = kvmmem_ept_huge_low(kvm);
 	of_1g = huge_take(vm, kvm, 1, HUGE_ALL);
 	of_2m = huge_take(vm, kvm, 0, HUGE_ALL);
 	if (!count || (!of_1g && !of_2m))
 		return of_1g > 0 || of_2m > 0;
 	nx = huge_take_nx(vm, kvm);
-	/* A write to a page that is logged splits for that. */
-	nx = rec->logged ? 0 : nx;
 	if (of_1g < 0) {
-		huge_count_fewer(vm, nx, -of_1g, false);
-		nx -= min_t(u64, nx, -of_1g);
+		nx -= huge_lost(rec, nx, -of_1g);
 		if (of_2m >= -of_1g * OF_1G)	/* into these */
 			of_2m += of_1g * OF_1G;
 	}
 	if (of_2m < 0)
-		huge_count_fewer(vm, nx, -of_2m, false);
+		huge_lost(rec, nx, -of_2m);
 	huge_count(vm, KVMMEM_FLOW_INSTALLED, max_t(s64, of_1g, 0));
 	huge_count(vm, of_2m > 1 && huge_put_back(vm) ? KVMMEM_FLOW_RECOVERED :
 							KVMMEM_FLOW_INSTALLED,
@@ -142,10 +153,15 @@ static void huge_gone(struct kvmmem_vm *vm, u64 nx, s64 of_2m, s64 of_1g, bool t
 void kvmmem_huge_taken(struct kvmmem_vcpu *rec)
 {
 	const struct kvm *kvm = rec->vcpu->kvm;
+	u32 now = kvmmem_ept_huge_low(kvm);
 
-	if (kvmmem_huge_changed(rec))
-		huge_gone(rec->vm, 0, huge_take(rec->vm, kvm, 0, HUGE_FEWER),
-			  huge_take(rec->vm, kvm, 1, HUGE_FEWER), true);
+	if (now == rec->seen_huge)
+		return;
+	huge_gone(rec->vm, 0, huge_take(rec->vm, kvm, 0, HUGE_FEWER),
+		  huge_take(rec->vm, kvm, 1, HUGE_FEWER), true);
+	/* Or as many that this fault installs would seem to have been there all the while. */
+	if ((s32)(now - rec->seen_huge) < 0)
+		rec->seen_huge = now;
 }
 
 /* Look for what is gone, @taken away or not; and for what KVM has put back, if @back. */

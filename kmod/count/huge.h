@@ -15,7 +15,7 @@ void kvmmem_huge_settle(struct kvmmem_vm *vm);
 bool kvmmem_huge_of_vm(struct kvmmem_vm *vm, u64 *flows);
 
 /**
- * kvmmem_huge_changed - have 2M mappings come or gone? For the end of a fault
+ * kvmmem_huge_changed - have huge mappings come or gone? For the end of a fault
  * @rec: record of the vCPU
  *
  * Context: a hook in the vCPU's thread.
@@ -24,7 +24,7 @@ bool kvmmem_huge_of_vm(struct kvmmem_vm *vm, u64 *flows);
  */
 static __always_inline bool kvmmem_huge_changed(const struct kvmmem_vcpu *rec)
 {
-	return kvmmem_ept_2m_low(rec->vcpu->kvm) != rec->seen_2m;
+	return kvmmem_ept_huge_low(rec->vcpu->kvm) != rec->seen_huge;
 }
 
 #endif /* _KVMMEM_HUGE_H */

@@ -22,6 +22,7 @@
 #include "count/away.h"
 #include "count/dirty.h"
 #include "count/fault.h"
+#include "count/huge.h"
 #include "count/inval.h"
 #include "count/latency.h"
 #include "count/mmio.h"
@@ -104,6 +105,9 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 	} else if (class < KVMMEM_FAULT_CLASSES) {
 		kvmmem_inval_fault(rec, addr);
 	}
+	/* One that brings nothing back that is known tells what is gone, too. */
+	if (class != KVMMEM_FAULT_NO_SLOT && READ_ONCE(rec->vm->taken))
+		kvmmem_huge_taken(rec);
 	rec->fault_exit = vcpu->stat.exits;
 	if (class == KVMMEM_FAULT_NO_SLOT)
 		return;
