@@ -17,6 +17,7 @@
 #include <linux/math64.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 #include <asm/tsc.h>
 
@@ -34,6 +35,9 @@
 #include "registry/records.h"
 
 #define LEVEL_2M	2	/* PG_LEVEL_2M */
+
+/* The last pause between two attempts to count a VM's slots is a second times 2^this. */
+#define DIRTY_TRIES	6U
 
 static struct kvmmem_hook_group dirty_group;
 
@@ -242,29 +246,37 @@ void kvmmem_dirty_served(struct kvmmem_vcpu *rec, u64 ticks)
 
 /*
  * Of a VM that is older than kvmmem, once: is it logged? If its slots change
- * meanwhile, the next reader tries again; also while KVM is changing them, when they
- * show the change and its hook is still to come.
+ * meanwhile, a later reader tries again; also while KVM is changing them, when they
+ * show the change and its hook is still to come. A change can take as long as a vCPU
+ * stays in a fault, so nobody looks at thousands of slots for that.
  */
 static void dirty_count_slots(struct kvmmem_vm *vm)
 {
+	u64 generation = KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS;
 	struct kvmmem_vm_slots some = {};
 	unsigned int i, logged = 0;
-	u64 generation = 0;
 
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm)
 		generation = kvmmem_slots_generation(vm->kvm);
+	if (!(generation & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS)) {
+		/* One that changes its slots all the while is looked at more and more seldom. */
+		WRITE_ONCE(vm->dirty.again, jiffies + (HZ << vm->dirty.tries));
+		vm->dirty.tries = min(vm->dirty.tries + 1, DIRTY_TRIES);
+	}
 	raw_spin_unlock(&vm->lock);
+	if (generation & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS)
+		return;
 	while (kvmmem_vm_next_slots(vm, &some)) {
 		for (i = 0; i < some.nr; i++)
 			logged += !!(some.slot[i].flags & KVM_MEM_LOG_DIRTY_PAGES);
+		if (fatal_signal_pending(current))
+			return;
 		cond_resched();
 	}
 
 	raw_spin_lock(&vm->lock);
-	if (vm->kvm && !vm->dirty.counted &&
-	    !(generation & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS) &&
-	    kvmmem_slots_generation(vm->kvm) == generation) {
+	if (vm->kvm && !vm->dirty.counted && kvmmem_slots_generation(vm->kvm) == generation) {
 		vm->dirty.counted = true;
 		vm->dirty.slots = logged;
 		vm->dirty.generation = generation;
@@ -348,10 +360,8 @@ static noinline bool dirty_sum(struct kvmmem_vm *vm, struct kvmmem_dirty_sum *su
  */
 bool kvmmem_dirty_of_vm(struct kvmmem_vm *vm, struct kvmmem_dirty_sum *sum)
 {
-	if (!READ_ONCE(vm->dirty.counted) && time_after_eq(jiffies, vm->dirty.again)) {
-		/* A VM that changes its slots all the while makes no reader look all the while. */
-		WRITE_ONCE(vm->dirty.again, jiffies + HZ);
+	if (!READ_ONCE(vm->dirty.counted) &&
+	    time_after_eq(jiffies, READ_ONCE(vm->dirty.again)))
 		dirty_count_slots(vm);
-	}
 	return READ_ONCE(vm->dirty.ever) && dirty_sum(vm, sum);
 }

@@ -32,7 +32,8 @@ MODULE_PARM_DESC(walk_share, "percent of one processor that all walks over VMs' 
 
 #define BURST		(5 * NSEC_PER_SEC)	/* of wall time */
 #define READING		(100 * NSEC_PER_MSEC)	/* the most that a reader waits for walks */
-#define WAITING		NSEC_PER_SEC		/* for locks, of who asks by name */
+#define READING_WAITING	(READING / 5)		/* of it for locks that somebody holds */
+#define WAITING		NSEC_PER_SEC		/* the same of who asks by name */
 #define FIRST		80			/* percent of both, for the first walk */
 /*
  * A chunk takes some 100 us. One that seems to take longer was not running: the
@@ -84,12 +85,13 @@ static s64 budget_take(bool first, u64 spent)
  * kvmmem_budget_open - begin a reading of all VMs, by the walk that comes first
  * @budget: where to
  *
- * Context: may sleep.
+ * Most of it is left when it has waited enough: whoever holds the locks of many VMs leaves
+ * the others their time. Context: may sleep.
  */
 void kvmmem_budget_open(struct kvmmem_budget *budget)
 {
 	budget->left_ns = READING / 100 * FIRST;
-	budget->wait_ns = READING;
+	budget->wait_ns = READING_WAITING;
 	budget->first = true;
 }
 

@@ -4,7 +4,9 @@
  * the rings of its vCPUs.
  */
 #include <linux/ktime.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "compat/dirty.h"
 #include "decode/value.h"
@@ -12,6 +14,7 @@
 #include "memory/budget.h"
 #include "memory/dirtylog.h"
 #include "registry/info.h"
+#include "registry/records.h"
 
 #define PAGE_KB		(PAGE_SIZE >> 10)
 
@@ -93,20 +96,92 @@ static u64 dirtylog_bitmaps(struct kvmmem_vm *vm, struct kvmmem_budget *budget)
 	return pages;
 }
 
-/**
- * kvmmem_dirtylog_kb - memory that is dirty and that nobody has fetched yet
- * @vm: the record of a VM that is logged
- * @budget: of the reading, which has come to its last walk
- *
- * Context: a reference on the record; may sleep.
- *
- * Return: KiB; KVMMEM_UNKNOWN when it would take longer than walks may.
- */
-u64 kvmmem_dirtylog_kb(struct kvmmem_vm *vm, struct kvmmem_budget *budget)
+/* True if all of it was looked at. */
+static bool dirtylog_look(struct kvmmem_vm *vm, struct kvmmem_budget *budget)
 {
 	u64 pages = READ_ONCE(vm->dirty.ring) ? dirtylog_rings(vm) :
 						dirtylog_bitmaps(vm, budget);
 
-	/* Of one that went meanwhile it may be a part. */
-	return pages == KVMMEM_UNKNOWN || !kvmmem_vm_alive(vm) ? KVMMEM_UNKNOWN : pages * PAGE_KB;
+	if (pages == KVMMEM_UNKNOWN)
+		return false;
+	WRITE_ONCE(vm->dirty.kb, pages * PAGE_KB);
+	smp_store_release(&vm->dirty.looked, ktime_get_ns());	/* pairs with _kb() below */
+	return true;
+}
+
+static bool dirtylog_due(unsigned int slot)
+{
+	const struct kvmmem_vm *vm;
+	bool due;
+
+	rcu_read_lock();
+	vm = kvmmem_vm_at(slot);
+	due = vm && READ_ONCE(vm->dirty.on);
+	rcu_read_unlock();
+	return due;
+}
+
+/* The VMs from slot @from to @to; @next: where the next reading begins, if not known yet. */
+static void dirtylog_round(unsigned int from, unsigned int to, struct kvmmem_budget *budget,
+			   int *next)
+{
+	struct kvmmem_vm *vm;
+	unsigned int slot;
+
+	for (slot = kvmmem_vm_next(from); slot < to; slot = kvmmem_vm_next(slot + 1)) {
+		if (!dirtylog_due(slot))
+			continue;
+		if (!kvmmem_budget_left(budget) || fatal_signal_pending(current)) {
+			*next = *next < 0 ? slot : *next;
+			return;
+		}
+		vm = kvmmem_vm_get(slot);
+		if (!vm)
+			continue;
+		/* It has had its turn. */
+		if (!dirtylog_look(vm, budget) && *next < 0)
+			*next = slot + 1;
+		kvmmem_vm_put(vm);
+		cond_resched();
+	}
+}
+
+/**
+ * kvmmem_dirtylog_refresh - look at what is dirty in all VMs that are logged
+ * @budget: of the reading, which has come to its last walk
+ *
+ * As far as the budget goes. Each reading begins behind the first VM that was too large for
+ * the one before, so that every VM comes first in its turn, however large others are.
+ *
+ * Context: may sleep.
+ */
+void kvmmem_dirtylog_refresh(struct kvmmem_budget *budget)
+{
+	static unsigned int turn;
+	unsigned int from = READ_ONCE(turn);
+	int next = -1;
+
+	dirtylog_round(from, kvmmem_vm_slots(), budget, &next);
+	dirtylog_round(0, from, budget, &next);
+	if (next >= 0)
+		WRITE_ONCE(turn, next);
+}
+
+/**
+ * kvmmem_dirtylog_kb - memory that is dirty and that nobody has fetched yet
+ * @vm: the record of a VM that is logged
+ * @since: when the reading asked for it, ktime_get_ns()
+ *
+ * Context: a reference on the record.
+ *
+ * Return: KiB; KVMMEM_UNKNOWN when nobody has looked since.
+ */
+u64 kvmmem_dirtylog_kb(const struct kvmmem_vm *vm, u64 since)
+{
+	u64 looked = smp_load_acquire(&vm->dirty.looked);	/* when, then what */
+
+	if (looked < since)
+		return KVMMEM_UNKNOWN;
+	/* Of a VM that went meanwhile it may be a part. */
+	return kvmmem_vm_alive(vm) ? READ_ONCE(vm->dirty.kb) : KVMMEM_UNKNOWN;
 }

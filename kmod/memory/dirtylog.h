@@ -8,6 +8,7 @@
 #include "memory/budget.h"
 #include "registry/vm.h"
 
-u64 kvmmem_dirtylog_kb(struct kvmmem_vm *vm, struct kvmmem_budget *budget);
+void kvmmem_dirtylog_refresh(struct kvmmem_budget *budget);
+u64 kvmmem_dirtylog_kb(const struct kvmmem_vm *vm, u64 since);
 
 #endif /* _KVMMEM_DIRTYLOG_H */

@@ -37,11 +37,14 @@ struct kvmmem_dirty_cell {
  * @slots: that are logged; vm->lock
  * @generation: KVM's of the slots when they were counted; vm->lock
  * @again: when they may be counted again, if that failed; jiffies
+ * @tries: how often it did, up to a limit; vm->lock
  * @since: when @on changed last, ktime_get_ns(); vm->lock
  * @ceased: when a slot ceased to be logged last, likewise
  * @begun_2m: KVM's count of 2M mappings when the first of them did; vm->lock
  * @back_2m: the most it has grown by since; vm->lock
  * @back_before: the same of earlier times; vm->lock
+ * @kb: memory that was dirty at @looked
+ * @looked: when somebody has looked at all of it last, ktime_get_ns()
  * @cells: by a vCPU's number
  */
 struct kvmmem_dirty {
@@ -51,6 +54,7 @@ struct kvmmem_dirty {
 	bool counted;
 	bool coming_back;
 	bool put_back;
+	unsigned int tries;
 	unsigned int slots;
 	u64 generation;
 	unsigned long again;
@@ -59,6 +63,8 @@ struct kvmmem_dirty {
 	u64 begun_2m;
 	u64 back_2m;
 	u64 back_before;
+	u64 kb;
+	u64 looked;
 	struct kvmmem_dirty_cell cells[KVMMEM_DIRTY_CELLS];
 };
 

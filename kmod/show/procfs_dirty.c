@@ -2,6 +2,7 @@
 /*
  * The dirty rows of /proc/kvmmem.
  */
+#include <linux/ktime.h>
 #include <linux/seq_file.h>
 
 #include "count/dirty.h"
@@ -22,8 +23,10 @@ static const char * const modes[] = {
 };
 
 /**
- * kvmmem_proc_dirty_head - print the header
+ * kvmmem_proc_dirty_head - look at all VMs that are logged, and print the header
  * @seq: where to
+ *
+ * Context: may sleep.
  *
  * Return: 0.
  */
@@ -32,6 +35,8 @@ int kvmmem_proc_dirty_head(struct seq_file *seq)
 	struct kvmmem_reading *reading = seq->private;
 
 	kvmmem_budget_go_on(&reading->budget);
+	reading->dirty_since = ktime_get_ns();
+	kvmmem_dirtylog_refresh(&reading->budget);
 	kvmmem_table_header(seq, &dirty_table);
 	return 0;
 }
@@ -54,7 +59,7 @@ int kvmmem_proc_dirty_row(struct seq_file *seq, struct kvmmem_vm *vm)
 
 	if (!kvmmem_dirty_of_vm(vm, &sum))
 		return SEQ_SKIP;
-	dirty_kb = sum.mode == KVMMEM_DIRTY_OFF ? 0 : kvmmem_dirtylog_kb(vm, &reading->budget);
+	dirty_kb = sum.mode == KVMMEM_DIRTY_OFF ? 0 : kvmmem_dirtylog_kb(vm, reading->dirty_since);
 	row = kvmmem_row_begin(seq, &dirty_table);
 	kvmmem_row_text(&row, vm->id);
 	kvmmem_row_text(&row, modes[sum.mode]);

@@ -5,11 +5,15 @@ memguest (host/memguest.c) makes the VMs that kvmguest does not make. Its first 
 has the page tables and the code, the second one 512 pages that the guest touches.
 """
 
+import pathlib
 import re
 
 import debugkernel
 import features
+import hostmodule
+import image as images
 import suite_backing
+import suite_tenant
 from host import Scenario
 from procfile import ProcFile, table
 from suite_backing import LOOK, equal
@@ -22,7 +26,15 @@ EXTRA_KB = 32 * KB
 OLDER = {"unsync": "mmu_unsync", "pte_write": "mmu_pte_write", "flooded": "mmu_flooded",
          "recycled": "mmu_recycled", "zapped": "mmu_shadow_zapped"}
 
-prepare = suite_backing.prepare
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def prepare(image, kernel, vendor):
+    """The guests, a tenant, and who holds a process's lock."""
+    suite_backing.prepare(image, kernel, vendor)
+    suite_tenant.prepare(image, kernel, vendor)
+    program = images.helper_program(HERE / "host/lastvm.c")
+    image.add("lab/bin/lastvm", program.read_bytes(), 0o755)
 
 
 class Seen:
@@ -253,6 +265,18 @@ def check_switched(out):
         equal(f"{name}: zapped", row["zapped"], 2)
 
 
+def check_dropped(out):
+    """What is taken away and comes back is counted both ways, however little it is.
+
+    That is so with a display, whose slot is logged, and under shadow paging, too."""
+    for name, pages in (("one", 1), ("display", 4), ("shadow", 4)):
+        row, = ProcFile(out[name]).rows["huge"]
+        told = features.mappings_are_told(out["release"])
+        for key, value in (("installed", 3 * pages), ("zapped", 2 * pages),
+                           ("dirty_log_split", 0), ("recovered", 0)):
+            equal(f"{name}: {key}", row[key], value if told else None)
+
+
 def check_unheard(out):
     """Nobody hears of the older MMU's changes, so that its counts tell."""
     row, = ProcFile(out["proc"]).rows["huge"]
@@ -260,6 +284,22 @@ def check_unheard(out):
     equal("ept_2m_kb", backing["ept_2m_kb"], 4096)
     equal("installed", row["installed"], 2)
     equal("table_zapped", row["table_zapped"], None)
+
+
+def check_waiting(out):
+    """Who holds the locks of many VMs leaves the walks over others their time."""
+    held = [row["resident_kb"] for row in ProcFile(out["reading"]).all("vm")
+            if row["comm"] == "kvmguest"]
+    equal("resident_kb of those whose lock is held", held, [None] * LOCKED)
+    other = ProcFile(out["reading"]).find("vm", comm="tenant")
+    equal("resident_kb of the VM behind them", other["resident_kb"], other["mem_kb"])
+    assert int(out["took"]) < 200, f"the reading took {out['took']} ms"
+
+
+def check_block(out):
+    """The memory of a block device is a file's, though its node is on a tmpfs."""
+    slot, *_ = table(out["slots"])
+    equal("kind", slot["kind"], "file")
 
 
 CLEAR = """
@@ -272,6 +312,7 @@ NODES = """
 section numa_maps cat /proc/$KVMGUEST_PID/numa_maps
 section nodes cat /sys/devices/system/node/node0/meminfo /sys/devices/system/node/node1/meminfo
 """
+LOCKED = 48
 STATS = "section older kvmstat $KVMGUEST_ID " + " ".join(OLDER.values()) + "\n"
 
 SCENARIOS = [
@@ -287,6 +328,21 @@ load_kvm; load_kvmmem huge_flows=1
 section release uname -r
 kvmguest --pages 1024 --backing thp --vms 2 --then 'section proc cat /proc/kvmmem'
 """, check_flows),
+    Scenario("flows_dropped", """
+guest() {
+    load_kvmmem
+    kvmguest --backing thp --rounds 3 --drop --each 'sleep 0.5' --then "
+        section $1 cat /proc/kvmmem" $2
+    unload_kvmmem
+}
+section release uname -r
+load_kvm
+guest one "--pages 512"
+guest display "--pages 2048 --display"
+unload_kvm
+load_kvm_shadow
+guest shadow "--pages 2048 --mode flat --display"
+""", check_dropped, limit=60),
     Scenario("flows_switched", """
 load_kvm
 for was in 1 0; do
@@ -301,6 +357,38 @@ done
 load_kvm kvm.tdp_mmu=N; load_kvmmem huge_flows=1
 kvmguest --pages 1024 --backing thp --then 'section proc cat /proc/kvmmem'
 """, check_unheard, kernels=(*features.KERNELS[1:], *debugkernel.NAMES)),
+    Scenario("walks_waiting", suite_tenant.HELPERS + f"""
+load_kvm
+mkfifo many.fifo
+kvmguest --pages 1 --vms {LOCKED} --hold many.fifo >many.out &
+many=$!
+wait_for grep -q ^result many.out
+insmod /lab/holdlock.ko pid=$many
+load_kvmmem
+tenant_on other hold 1 other.fifo
+before=$(now_ms)
+cat /proc/kvmmem >reading
+after=$(now_ms)
+section reading cat reading
+section took echo $((after - before))
+rmmod holdlock
+tenant_off other
+: >many.fifo
+wait $many
+""", check_waiting, limit=60),
+    Scenario("block_device", """
+load_kvm; load_kvmmem
+insert brd rd_nr=1 rd_size=1024 || :
+mkfifo block.fifo
+lastvm block.fifo /dev/ram0 &
+exec 7>block.fifo
+wait_for grep -q "^vm " /proc/kvmmem
+section slots cat /sys/kernel/debug/kvmmem/vms/*/backing
+echo >&7
+echo >&7
+exec 7>&-
+wait $!
+""", check_block),
     guest("device", "device", device),
     guest("guest_memfd", "memfd", memfd, kernels=("7.3", "newest")),
     guest("numa_one_node", "plain", one_node),
