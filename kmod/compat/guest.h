@@ -207,6 +207,19 @@ static inline bool kvmmem_vcpu_is_out(const struct kvm_vcpu *vcpu)
 }
 
 /**
+ * kvmmem_vcpu_waits_for_init - has a vCPU been reset, and waits to be started?
+ * @vcpu: a live vCPU
+ *
+ * Return: true if so; whatever it was at before it need not come to an end.
+ */
+static inline bool kvmmem_vcpu_waits_for_init(const struct kvm_vcpu *vcpu)
+{
+	int state = READ_ONCE(vcpu->arch.mp_state);
+
+	return state == KVM_MP_STATE_UNINITIALIZED || state == KVM_MP_STATE_INIT_RECEIVED;
+}
+
+/**
  * kvmmem_vcpu_is_fresh - has a vCPU not run yet?
  * @vcpu: a live vCPU
  *

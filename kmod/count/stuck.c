@@ -67,17 +67,17 @@ void kvmmem_stuck_look(struct kvmmem_vcpu *rec, const struct kvm_vcpu *vcpu, u64
 	rec->special &= ~KVMMEM_VCPU_SAMPLE;
 }
 
-/* Has its process stopped it? */
-static bool stuck_in_user(const struct kvmmem_vcpu *rec)
+/* Has its process stopped it, or another vCPU reset it? */
+static bool stuck_by_others(const struct kvmmem_vcpu *rec)
 {
 	struct kvmmem_vm *vm = rec->vm;
-	bool user = true;
+	bool others = true;
 
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm)
-		user = kvmmem_away_in_user(rec);
+		others = kvmmem_away_in_user(rec) || kvmmem_vcpu_waits_for_init(rec->vcpu);
 	raw_spin_unlock(&vm->lock);
-	return user;
+	return others;
 }
 
 /* One whose fault does not end; where it is asleep its address is known. */
@@ -92,7 +92,7 @@ static bool stuck_in_one(const struct kvmmem_vcpu *rec, struct kvmmem_stuck_stat
 	state->gpa = READ_ONCE(rec->away.exit) == begun ? READ_ONCE(rec->away.gpa) :
 							  KVMMEM_UNKNOWN;
 	state->repeats = 0;
-	return state->since_ms >= READ_ONCE(stuck_ms) && !stuck_in_user(rec);
+	return state->since_ms >= READ_ONCE(stuck_ms) && !stuck_by_others(rec);
 }
 
 static bool stuck_repeats(const struct kvmmem_vcpu *rec, struct kvmmem_stuck_state *state)

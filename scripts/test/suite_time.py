@@ -281,6 +281,7 @@ SCENARIOS = [
     slow("stuck_in_a_fault", "never", stuck(False), ms=5000, pages=1),
     slow("stuck_repeating", "retry", stuck(True), ms=5000, pages=1),
     slow("not_stuck_readonly", "readonly", not_stuck(500), ms=6000, pages=1),
+    slow("not_stuck_reset", "reset", not_stuck(1), ms=5000, pages=1),
     *(slow(f"not_stuck_{name}", what, not_stuck(500), ms=6000, pages=1, stuck_ms=stuck_ms,
            kernels=kernels)
       for name, what in (("refaulting", "drop"), ("filling", "rep"))

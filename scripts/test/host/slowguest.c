@@ -10,6 +10,7 @@
  *		it fetches after MS ms once KVM, in the next KVM_RUN, asks for it
  *	never	the process fetches no page for MS ms
  *	retry	a page that may not be touched: KVM_RUN again and again for MS ms
+ *	reset	the same once, then the vCPU is reset, and waits for MS ms to be started
  *	drop	a thread takes the page away again and again for MS ms, while the guest
  *		waits there for a change, with nothing in its registers that moves
  *	rep	the same, while one instruction after the other fills all pages
@@ -17,7 +18,7 @@
  *		the process serves each write as one to a device
  *
  * Then sh -c COMMAND, with KVMGUEST_ID and KVMGUEST_PID as from kvmguest; of never,
- * retry, drop, rep and readonly two seconds before they are over. Exit status 77: the machine
+ * retry, reset, drop, rep and readonly two seconds before they are over. Exit status 77: the machine
  * lacks what it takes.
  */
 #define _GNU_SOURCE
@@ -133,8 +134,14 @@ static void make_readonly(void)
 /* The guest's thread, when KVM cannot get at a page. */
 static void refused(void)
 {
+	struct kvm_mp_state reset = { KVM_MP_STATE_UNINITIALIZED };
 	static unsigned long allowed;
 
+	if (is("reset")) {
+		if (ioctl(vcpus[0], KVM_SET_MP_STATE, &reset))
+			die("KVM_SET_MP_STATE");
+		return;
+	}
 	if (is("retry")) {
 		if (!over)
 			return;
@@ -206,13 +213,13 @@ int main(int argc, char **argv)
 	what = argv[1];
 	ms = strtoul(argv[2], NULL, 0);
 	pages = strtoul(argv[3], NULL, 0);
-	lasting = is("never") || is("retry") || is("drop") || is("rep") || is("readonly");
-	make_vm(1, is("async"));
+	lasting = is("never") || is("retry") || is("reset") || is("drop") || is("rep") || is("readonly");
+	make_vm(1, is("async") || is("reset"));
 	if (is("fault") || is("async") || is("never"))
 		fetch_by_hand(data, DATA_PAGES);
 	if (is("both"))
 		tell_stolen_time();
-	if (is("efault") || is("both") || is("retry"))
+	if (is("efault") || is("both") || is("retry") || is("reset"))
 		mprotect(data, DATA_PAGES * PAGE, PROT_NONE);
 	if (is("readonly")) {
 		make_readonly();
@@ -236,7 +243,7 @@ int main(int argc, char **argv)
 		pthread_join(dropper, NULL);
 	if (is("drop"))
 		*(volatile uint8_t *)data = 1;
-	if (lasting && !is("rep"))
+	if (lasting && !is("rep") && !is("reset"))
 		pthread_join(guest, NULL);
 	return failed ? 1 : 0;
 }
