@@ -7,12 +7,14 @@ kvmmem is built with windows.h, which holds those moments open.
 import errno
 import hashlib
 import pathlib
+import re
 
 import hostmodule
 import image as images
 import kmod
 import procfile
 import suite_input
+import suite_storm
 import suite_tenant
 from host import Scenario
 from suite_lab import equal
@@ -20,12 +22,14 @@ from suite_lab import equal
 HERE = pathlib.Path(__file__).resolve().parent
 HEADER = HERE / "windows.h"
 TIMES = 20
+SHARED = 40
 
 
 def prepare(image, kernel, vendor):
     """The module with its windows open in place of the plain one."""
     suite_input.prepare(image, kernel, vendor)
     suite_tenant.prepare(image, kernel, vendor)
+    suite_storm.prepare(image, kernel, vendor)
     digest = hashlib.sha256(HEADER.read_bytes()).hexdigest()[:8]
     built = kmod.build(kernel, f"KCFLAGS=-include {HEADER} -DWINDOWS={digest}")
     image.add_file(built / "kvmmem.ko", "lab/kvmmem.ko")
@@ -86,6 +90,14 @@ def check_kept(out):
     equal("kvmmem's directories", out["left"], "")
 
 
+def check_share(out):
+    """A table of huge pages stays until the walk has read it. KASAN sees if it does not."""
+    storm = dict(re.findall(r"(\w+)=(\d+)", out["storm"]))
+    assert int(storm["did"]) >= SHARED // 2 and not int(storm["failed"]), out["storm"]
+    equal("readings", int(out["readings"]), SHARED)
+    assert int(out["took"]) >= SHARED * 50 // 2, f"readings took {out['took']} ms"
+
+
 EVENTS = suite_input.EVENTS
 ALL = " ".join(f"kvmmem/{name}" for name in EVENTS)
 HOST = {"cpus": 2, "cmdline": "oops=panic"}
@@ -144,6 +156,32 @@ echo >&9
 wait $vm
 unload_kvmmem
 """, check_switched, limit=60, host=HOST),
+    # Two processes share a table of huge pages, and one has it taken away and freed. They
+    # run on one processor and the reader on the other, so that nobody asks that one to flush
+    # its TLB, for which it would have to let interrupts in.
+    Scenario("window_share", f"""
+load_kvm
+load_kvmmem backing_max_age_ms=0 walk_share=100
+echo 16 >/proc/sys/vm/nr_hugepages
+taskset 1 storm share seconds=300 >storm.out 2>&1 &
+storm=$!
+wait_for grep -q "^vm " /proc/kvmmem
+echo share >/proc/sys/kernel/hostname
+readings=0
+before=$(awk '{{ printf "%d", $1 * 1000 }}' /proc/uptime)
+while [ $readings -lt {SHARED} ]; do
+    taskset 2 cat /sys/kernel/debug/kvmmem/vms/*/backing >/dev/null
+    readings=$((readings + 1))
+done
+after=$(awk '{{ printf "%d", $1 * 1000 }}' /proc/uptime)
+echo host >/proc/sys/kernel/hostname
+kill -TERM $storm
+wait $storm || :
+section readings echo $readings
+section took echo $((after - before))
+section storm cat storm.out
+unload_kvmmem
+""", check_share, kernels=("kasan",), limit=200, host=HOST),
     # Slots change, and are counted by another, before somebody notes what he has counted.
     Scenario("window_slots", suite_tenant.HELPERS + """
 load_kvm; load_kvmmem

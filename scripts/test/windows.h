@@ -11,6 +11,7 @@
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/perf_event.h>
+#include <linux/pgtable.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
@@ -22,6 +23,9 @@
 
 /* All hooks are off, and nobody is waited for yet. */
 #define HOOKS_OFF_MS	1500
+
+/* The host's tables were looked at down to one of huge pages, which is read next. */
+#define SHARED_MS	50
 
 /* These are open while the host is called so. */
 #define WINDOW_MS	2000
@@ -61,6 +65,14 @@ static inline int window_fatal_signal(struct task_struct *task, const char *file
 }
 
 #define fatal_signal_pending(task)	window_fatal_signal(task, __FILE__)
+
+#undef pmd_offset
+#define pmd_offset(pud, address)					\
+({									\
+	if (strstr(__FILE__, "memory/hostwalk.c") && window_is("share"))	\
+		mdelay(SHARED_MS);					\
+	(pmd_offset)(pud, address);					\
+})
 
 #undef mutex_lock
 #define mutex_lock(lock)	window_mutex_lock(lock, __FILE__)
