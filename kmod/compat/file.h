@@ -24,13 +24,20 @@
  */
 static inline struct file *kvmmem_open_host(const char *path)
 {
-	struct path root;
+	struct task_struct *init;
+	struct path root = {};
 	struct file *file;
 
-	/* Process 1, which does not end. */
-	task_lock(init_pid_ns.child_reaper);
-	get_fs_root(init_pid_ns.child_reaper->fs, &root);
-	task_unlock(init_pid_ns.child_reaper);
+	/* Process 1, which does not end; but the thread of its that is meant may. */
+	rcu_read_lock();
+	init = READ_ONCE(init_pid_ns.child_reaper);
+	task_lock(init);
+	if (init->fs)
+		get_fs_root(init->fs, &root);
+	task_unlock(init);
+	rcu_read_unlock();
+	if (!root.mnt)
+		return ERR_PTR(-ESRCH);
 #ifdef KVMMEM_HAVE_OPEN_ROOT_PATH
 	file = file_open_root(&root, path, O_RDONLY | O_NONBLOCK, 0);
 #else

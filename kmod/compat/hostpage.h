@@ -46,7 +46,8 @@ static inline enum kvmmem_absent kvmmem_absent(pte_t pte, unsigned long *pfn)
 #ifdef KVMMEM_HAVE_SWP_OFFSET_PFN
 	if (!is_pfn_swap_entry(entry) && !is_hwpoison_entry(entry))
 		return KVMMEM_ABSENT_NOTHING;
-	*pfn = swp_offset_pfn(entry);
+	/* Not swp_offset_pfn(), which some kernels let not have those of failed pages. */
+	*pfn = swp_offset(entry) & SWP_PFN_MASK;
 #else
 	if (!is_migration_entry(entry) && !is_device_private_entry(entry) &&
 	    !is_hwpoison_entry(entry))

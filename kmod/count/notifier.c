@@ -170,14 +170,24 @@ static int notifier_tend(struct kvmmem_inval_counts *counts, bool *looked)
 static void notifier_retire(bool all, struct list_head *gone)
 {
 	struct kvmmem_inval_counts *counts, *next;
+	bool room = false;
 
 	list_for_each_entry_safe(counts, next, &counted, node) {
 		if (!all && kvmmem_vm_alive(counts->vm))
 			continue;
+		room = true;
 		list_del_init(&counts->asking);
 		kvmmem_listener_leave(counts);
 		notifier_show_ranges(counts, NULL);
 		list_move_tail(&counts->node, gone);
+		cond_resched();
+	}
+	/* Perhaps in the process of one of those that had too many. */
+	if (!room)
+		return;
+	list_for_each_entry(counts, &counted, node) {
+		if (counts->joined == -E2BIG)
+			counts->joined = 0;
 		cond_resched();
 	}
 }

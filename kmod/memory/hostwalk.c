@@ -46,6 +46,9 @@
 /* Entries that may be looked at in one go, the mmap lock held: about 100 us. */
 #define CHUNK	8192
 
+/* A VMA costs as much as so many entries: to find it is to go down a tree. */
+#define VMA_COST	32
+
 /* What is looked at of a file in one RCU section: see kvmmem_xas_cost(). */
 #define SHMEM_BATCH	192
 
@@ -99,7 +102,8 @@ static void host_add_run(struct kvmmem_hostwalk *walk, unsigned long hva, u64 pa
 	}
 }
 
-static void host_add_absent(struct piece *piece, pte_t pte, enum kvmmem_size size, u64 pages)
+static void host_add_absent(struct piece *piece, pte_t pte, unsigned long addr,
+			    enum kvmmem_size size, u64 pages)
 {
 	struct kvmmem_hostwalk *walk = piece->walk;
 	unsigned long pfn;
@@ -111,6 +115,8 @@ static void host_add_absent(struct piece *piece, pte_t pte, enum kvmmem_size siz
 	case KVMMEM_ABSENT_PAGE:
 	case KVMMEM_ABSENT_POISON:	/* as smaps has it */
 		walk->sum->mapped[size] += pages;
+		if (size != KVMMEM_4K)
+			host_add_run(walk, addr, pages);
 		if (!pfn_valid(pfn))
 			break;
 		host_add_node(walk, pfn_to_page(pfn), pages);
@@ -165,7 +171,7 @@ static noinline void host_look_at_pte(struct piece *piece, pte_t pte, unsigned l
 				linear_page_index(piece->vma, addr))))
 		walk->sum->swap--;
 	if (!pte_present(pte)) {
-		host_add_absent(piece, pte, KVMMEM_4K, 1);
+		host_add_absent(piece, pte, addr, KVMMEM_4K, 1);
 		return;
 	}
 	/* x86 marks what has no struct page of its own, and the zero page; on 7.3 no DAX. */
@@ -227,12 +233,14 @@ static unsigned long host_walk_pmds(struct piece *piece, pud_t pud, unsigned lon
 		piece->budget--;
 		if (pmd_none(pmd))
 			continue;
-		if (!pmd_present(pmd)) {
-			host_add_absent(piece, __pte(pmd_val(pmd)), KVMMEM_2M,
-					(next - addr) >> PAGE_SHIFT);
-		} else if (pmd_leaf(pmd)) {
+		if (!pmd_present(pmd) || pmd_leaf(pmd)) {
 			if (piece->walk->nr_runs == KVMMEM_RUNS || huge++ == HUGE_BATCH)
 				break;
+		}
+		if (!pmd_present(pmd)) {
+			host_add_absent(piece, __pte(pmd_val(pmd)), addr, KVMMEM_2M,
+					(next - addr) >> PAGE_SHIFT);
+		} else if (pmd_leaf(pmd)) {
 			host_add_huge(piece, addr, next,
 				      pmd_pfn(pmd) + ((addr & ~PMD_MASK) >> PAGE_SHIFT),
 				 KVMMEM_2M);
@@ -261,14 +269,16 @@ static unsigned long host_walk_table(struct piece *piece, unsigned long addr)
 	next = pud_addr_end(addr, end);
 	if (pud_none(pud))
 		return next;
+	if (!pud_present(pud) || pud_leaf(pud)) {
+		if (piece->walk->nr_runs == KVMMEM_RUNS)
+			return addr;
+	}
 	if (!kvmmem_pud_is_there(pud)) {
-		host_add_absent(piece, __pte(pud_val(pud)), KVMMEM_1G,
+		host_add_absent(piece, __pte(pud_val(pud)), addr, KVMMEM_1G,
 				(next - addr) >> PAGE_SHIFT);
 		return next;
 	}
 	if (pud_leaf(pud) || !pud_present(pud)) {
-		if (piece->walk->nr_runs == KVMMEM_RUNS)
-			return addr;
 		host_add_huge(piece, addr, next,
 			      pud_pfn(pud) + ((addr & ~PUD_MASK) >> PAGE_SHIFT), KVMMEM_1G);
 		return next;
@@ -285,7 +295,8 @@ static struct inode *host_shmem_inode(const struct vm_area_struct *vma)
 	if (!IS_ENABLED(CONFIG_SHMEM) || !vma->vm_file)
 		return NULL;
 	inode = file_inode(vma->vm_file);
-	return inode->i_sb->s_magic == TMPFS_MAGIC ? inode : NULL;
+	/* Devices' nodes are on a tmpfs, too. */
+	return inode->i_sb->s_magic == TMPFS_MAGIC && S_ISREG(inode->i_mode) ? inode : NULL;
 }
 
 /*
@@ -459,7 +470,7 @@ int kvmmem_hostwalk_chunk(struct kvmmem_hostwalk *walk)
 		}
 		walk->addr = max(walk->addr, piece.vma->vm_start);
 		piece.end = min(walk->end, piece.vma->vm_end);
-		piece.budget--;
+		piece.budget -= VMA_COST;
 		if (!host_walk_vma(&piece) || piece.budget <= 0)
 			break;
 	}

@@ -142,7 +142,7 @@ static bool translate_look(struct kvmmem_vm *vm, struct mm_struct *mm,
 
 static enum kvmmem_verdict translate_judge(const struct kvmmem_translation *it)
 {
-	bool host = kvmmem_host_has_mapping(&it->host);
+	bool host = kvmmem_host_has_mapping(&it->host) || it->host.end == KVMMEM_HOST_MOVING;
 
 	if (!it->has_gpa && !it->has_hva)
 		return KVMMEM_VERDICT_NO_GPA;

@@ -5,43 +5,45 @@
  *
  * Whoever copies a page has put migration entries in the place of all its mappings.
  */
-#include <linux/delay.h>
-#include <linux/kprobes.h>
+#include <linux/ftrace.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/string.h>
+#include <linux/timekeeping.h>
 
 static bool moving;
 module_param(moving, bool, 0444);
 static bool go;
 module_param(go, bool, 0644);
 
-static int slowmove_copy(struct kprobe *probe, struct pt_regs *regs)
+/* Interrupts stay on, so that nobody else has to wait. */
+static void slowmove_copied(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
+			    struct ftrace_regs *regs)
 {
-	int i;
+	u64 end = ktime_get_mono_fast_ns() + 5 * NSEC_PER_SEC;
 
 	if (strcmp(current->comm, "movepage"))
-		return 0;
+		return;
 	WRITE_ONCE(moving, true);
-	for (i = 0; i < 5000 && !READ_ONCE(go); i++)
-		mdelay(1);
+	/* Not mdelay(), which some emulated processors are quick with. */
+	while (!READ_ONCE(go) && ktime_get_mono_fast_ns() < end)
+		cpu_relax();
 	WRITE_ONCE(moving, false);
-	return 0;
 }
 
-static struct kprobe probe = {
-	.symbol_name = "folio_migrate_flags",
-	.pre_handler = slowmove_copy,
-};
+static struct ftrace_ops ops = { .func = slowmove_copied };
 
 static int __init slowmove_init(void)
 {
-	return register_kprobe(&probe);
+	char name[] = "folio_migrate_flags";
+	int err = ftrace_set_filter(&ops, name, strlen(name), 1);
+
+	return err ?: register_ftrace_function(&ops);
 }
 
 static void __exit slowmove_exit(void)
 {
-	unregister_kprobe(&probe);
+	unregister_ftrace_function(&ops);
 }
 
 module_init(slowmove_init);
