@@ -223,9 +223,10 @@ _NEEDS = {
 
 # What has nothing of the processor in it, and takes long: make check runs it on the AMD
 # host alone (run.py --once), the matrix on both.
-ONCE = ("export", "inval_ends", "input_parameters", "input_reads", "input_rights", "perf_lockdown",
-        "perf_rmmod", "perf_trace_cmd", "pmu_list", "pmu_refused", "tenant_births",
-        "tenant_lockdown", "tenant_rights", "tenant_wide", "tool")
+ONCE = ("block_device", "export", "flows_dropped", "inval_ends", "input_parameters",
+        "input_reads", "input_rights", "perf_lockdown", "perf_rmmod", "perf_trace_cmd",
+        "pmu_list", "pmu_refused", "tenant_births", "tenant_lockdown", "tenant_rights",
+        "tenant_wide", "tool", "walks_waiting")
 
 
 # What kernels that look for mistakes (scripts/lab/debugkernel.py) cannot be asked: a
