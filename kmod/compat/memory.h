@@ -302,6 +302,12 @@ static inline u64 kvmmem_ept_leaves(const struct kvm *kvm, int level)
 #define KVMMEM_KVM_COUNTS_LEAVES	0
 #endif
 
+/* Nobody has 2^20 mappings of 2M come where one of 1G goes. */
+static __always_inline u32 kvmmem_huge_low(u64 of_2m, u64 of_1g)
+{
+	return (u32)of_2m + ((u32)of_1g << 20);
+}
+
 /**
  * kvmmem_ept_huge_low - the lowest bits of KVM's count of huge mappings, for the hot path
  * @kvm: the VM of the calling thread's vCPU
@@ -311,9 +317,8 @@ static inline u64 kvmmem_ept_leaves(const struct kvm *kvm, int level)
 static __always_inline u32 kvmmem_ept_huge_low(const struct kvm *kvm)
 {
 #ifdef KVMMEM_HAVE_STAT_PAGES
-	/* Nobody has 2^20 of 2M come where one of 1G goes. */
-	return (u32)atomic64_read(&kvm->stat.pages[1]) +
-	       ((u32)atomic64_read(&kvm->stat.pages[2]) << 20);
+	return kvmmem_huge_low(atomic64_read(&kvm->stat.pages[1]),
+			       atomic64_read(&kvm->stat.pages[2]));
 #else
 	return 0;
 #endif

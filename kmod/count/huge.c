@@ -6,7 +6,7 @@
  * says what came or went between them, and who looked says why:
  *
  * - the end of a fault, where one comparison sees that the count of huge mappings is
- *   not what this vCPU saw last: a fault installs them, and splits them;
+ *   not what was seen last: a fault installs them, and splits them;
  * - the beginning of a fault, if memory was taken away since the last: they are gone;
  * - a change of a slot, and the reader: what is missing is gone, too;
  * - KVM's splitting for a log, not in a fault: what is missing was split.
@@ -21,14 +21,13 @@
 #include <linux/ktime.h>
 #include <linux/minmax.h>
 
+#include "compat/guest.h"
 #include "compat/memory.h"
 #include "count/flow.h"
 #include "count/huge.h"
 
 /* So long after logging ended, many that come at once were put back by KVM. */
 #define PUT_BACK_NS	(10 * NSEC_PER_SEC)
-/* 2M mappings that one of 1G is split into. */
-#define OF_1G		512
 
 enum huge_look { HUGE_ALL, HUGE_FEWER };
 
@@ -80,15 +79,22 @@ static void huge_count_fewer(struct kvmmem_vm *vm, u64 nx, u64 n, bool taken)
 							   KVMMEM_FLOW_ZAPPED, n - split);
 }
 
+/* Nobody knows whether the page of such a fault is logged. */
+static bool huge_is_unseen(const struct kvmmem_vcpu *rec)
+{
+	return (rec->special & KVMMEM_VCPU_SHADOW) || kvmmem_vcpu_in_l2(rec->vcpu);
+}
+
 /*
  * At the end of a fault @n of a size are gone. It has split one itself if its page is
  * logged, and KVM @nx for the mitigation; the others went while it was served.
  */
 static u64 huge_lost(const struct kvmmem_vcpu *rec, u64 nx, u64 n)
 {
-	u64 own = rec->logged ? min_t(u64, n, 1) : min(nx, n);
+	bool logged = rec->logged || (READ_ONCE(rec->vm->dirty.on) && huge_is_unseen(rec));
+	u64 own = logged ? min_t(u64, n, 1) : min(nx, n);
 
-	nx = rec->logged ? 0 : own;
+	nx = logged ? 0 : own;
 	huge_count_fewer(rec->vm, nx, own, false);
 	huge_count_fewer(rec->vm, 0, n - own, READ_ONCE(rec->vm->taken));
 	return nx;
@@ -117,18 +123,13 @@ bool kvmmem_huge_fault(struct kvmmem_vcpu *rec)
 	s64 of_1g, of_2m;
 	u64 nx;
 
-	/* First, so that the next end looks at what comes from here on. */
-	rec->seen_huge = kvmmem_ept_huge_low(kvm);
 	of_1g = huge_take(vm, kvm, 1, HUGE_ALL);
 	of_2m = huge_take(vm, kvm, 0, HUGE_ALL);
 	if (!count || (!of_1g && !of_2m))
 		return of_1g > 0 || of_2m > 0;
 	nx = huge_take_nx(vm, kvm);
-	if (of_1g < 0) {
+	if (of_1g < 0)
 		nx -= huge_lost(rec, nx, -of_1g);
-		if (of_2m >= -of_1g * OF_1G)	/* into these */
-			of_2m += of_1g * OF_1G;
-	}
 	if (of_2m < 0)
 		huge_lost(rec, nx, -of_2m);
 	huge_count(vm, KVMMEM_FLOW_INSTALLED, max_t(s64, of_1g, 0));
@@ -153,15 +154,10 @@ static void huge_gone(struct kvmmem_vm *vm, u64 nx, s64 of_2m, s64 of_1g, bool t
 void kvmmem_huge_taken(struct kvmmem_vcpu *rec)
 {
 	const struct kvm *kvm = rec->vcpu->kvm;
-	u32 now = kvmmem_ept_huge_low(kvm);
 
-	if (now == rec->seen_huge)
-		return;
-	huge_gone(rec->vm, 0, huge_take(rec->vm, kvm, 0, HUGE_FEWER),
-		  huge_take(rec->vm, kvm, 1, HUGE_FEWER), true);
-	/* Or as many that this fault installs would seem to have been there all the while. */
-	if ((s32)(now - rec->seen_huge) < 0)
-		rec->seen_huge = now;
+	if (kvmmem_huge_changed(rec))
+		huge_gone(rec->vm, 0, huge_take(rec->vm, kvm, 0, HUGE_FEWER),
+			  huge_take(rec->vm, kvm, 1, HUGE_FEWER), true);
 }
 
 /* Look for what is gone, @taken away or not; and for what KVM has put back, if @back. */

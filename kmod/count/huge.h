@@ -20,11 +20,14 @@ bool kvmmem_huge_of_vm(struct kvmmem_vm *vm, u64 *flows);
  *
  * Context: a hook in the vCPU's thread.
  *
- * Return: true if there are more or fewer than at the last kvmmem_huge_fault().
+ * Return: true if there are more or fewer than somebody has counted.
  */
 static __always_inline bool kvmmem_huge_changed(const struct kvmmem_vcpu *rec)
 {
-	return kvmmem_ept_huge_low(rec->vcpu->kvm) != rec->seen_huge;
+	const atomic64_t *seen = rec->vm->huge_seen;
+
+	return KVMMEM_KVM_COUNTS_LEAVES && kvmmem_ept_huge_low(rec->vcpu->kvm) !=
+	       kvmmem_huge_low(atomic64_read(&seen[0]), atomic64_read(&seen[1]));
 }
 
 #endif /* _KVMMEM_HUGE_H */

@@ -107,6 +107,32 @@ void kvmmem_inval_range(const struct list_head *vms, const struct mmu_notifier_r
 		inval_count(counts, range);
 }
 
+/* Was nothing taken away lately after all? */
+static bool inval_is_over(struct kvmmem_vm *vm, const struct kvmmem_inval_counts *counts)
+{
+	if (!kvmmem_sketch_is_old(&counts->lately, jiffies))
+		return false;
+	WRITE_ONCE(vm->taken, false);
+	smp_mb(); /* the flag, then whether it is needed after all */
+	if (!kvmmem_sketch_is_old(&counts->lately, jiffies))
+		WRITE_ONCE(vm->taken, true);
+	return true;
+}
+
+/**
+ * kvmmem_inval_gone - a fault at an address that is not L1's, while something was taken away
+ * @rec: the vCPU's record
+ *
+ * It brings nothing back that is known, but tells what is gone. Context: the fault probe.
+ */
+void kvmmem_inval_gone(struct kvmmem_vcpu *rec)
+{
+	struct kvmmem_vm *vm = rec->vm;
+
+	kvmmem_huge_taken(rec);
+	inval_is_over(vm, smp_load_acquire(&vm->inval));	/* as below */
+}
+
 /**
  * kvmmem_inval_came_back - a fault while something was taken away lately
  * @rec: the vCPU's record
@@ -121,13 +147,8 @@ noinline void kvmmem_inval_came_back(struct kvmmem_vcpu *rec, u64 gfn)
 	struct kvmmem_inval_counts *counts = smp_load_acquire(&vm->inval);
 
 	kvmmem_huge_taken(rec);
-	if (kvmmem_sketch_is_old(&counts->lately, jiffies)) {
-		WRITE_ONCE(vm->taken, false);
-		smp_mb(); /* the flag, then whether it is needed after all */
-		if (!kvmmem_sketch_is_old(&counts->lately, jiffies))
-			WRITE_ONCE(vm->taken, true);
+	if (inval_is_over(vm, counts))
 		return;
-	}
 	if (kvmmem_sketch_has(&counts->lately, gfn, jiffies)) {
 		WRITE_ONCE(rec->refaults, rec->refaults + 1);
 		kvmmem_tally(vm, KVMMEM_TALLY_REFAULT, 1);

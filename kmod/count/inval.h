@@ -80,6 +80,7 @@ struct kvmmem_inval_sum {
 struct kvmmem_inval_counts *kvmmem_inval_make(struct kvmmem_vm *vm);
 void kvmmem_inval_range(const struct list_head *vms, const struct mmu_notifier_range *range);
 void kvmmem_inval_came_back(struct kvmmem_vcpu *rec, u64 gfn);
+void kvmmem_inval_gone(struct kvmmem_vcpu *rec);
 bool kvmmem_inval_of_vm(struct kvmmem_vm *vm, bool pages, struct kvmmem_inval_sum *sum);
 u64 kvmmem_inval_refaults(struct kvmmem_vm *vm);
 bool kvmmem_inval_counts_vm(struct kvmmem_vm *vm);

@@ -57,13 +57,9 @@ bool kvmmem_outcome_of_vm(struct kvmmem_vm *vm, u64 *sums, u64 *retried)
 		mutex_unlock(&vm->outcome_lock);
 		return false;
 	}
-	for (i = 0; i < KVMMEM_NR_OUTCOMES; i++) {
-		/* They were cleared before anybody looked. */
-		if (!vm->outcomes[i].seen && now[i] < READ_ONCE(vm->outcomes_before[i]))
-			WRITE_ONCE(vm->outcomes_before[i], 0);
+	for (i = 0; i < KVMMEM_NR_OUTCOMES; i++)
 		sums[i] = kvmmem_grown_by(&vm->outcomes[i], now[i]) -
 			  min(vm->outcomes[i].sum, READ_ONCE(vm->outcomes_before[i]));
-	}
 	/* A page that came while the guest ran beside is fixed without being taken. */
 	ended = sums[KVMMEM_OUTCOME_FIXED] + sums[KVMMEM_OUTCOME_SPURIOUS] +
 		sums[KVMMEM_OUTCOME_EMULATED];

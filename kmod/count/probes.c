@@ -22,7 +22,6 @@
 #include "count/away.h"
 #include "count/dirty.h"
 #include "count/fault.h"
-#include "count/huge.h"
 #include "count/inval.h"
 #include "count/latency.h"
 #include "count/mmio.h"
@@ -102,12 +101,13 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 	if (class < KVMMEM_FAULT_CLASSES && (vcpu->arch.hflags & HF_GUEST_MASK)) {
 		rec->l2++;
 		kvmmem_tally(rec->vm, KVMMEM_TALLY_L2, 1);
-	} else if (class < KVMMEM_FAULT_CLASSES) {
+	}
+	if (class >= KVMMEM_FAULT_CLASSES || (vcpu->arch.hflags & HF_GUEST_MASK)) {
+		if (READ_ONCE(rec->vm->taken))
+			kvmmem_inval_gone(rec);
+	} else {
 		kvmmem_inval_fault(rec, addr);
 	}
-	/* One that brings nothing back that is known tells what is gone, too. */
-	if (class != KVMMEM_FAULT_NO_SLOT && READ_ONCE(rec->vm->taken))
-		kvmmem_huge_taken(rec);
 	rec->fault_exit = vcpu->stat.exits;
 	if (class == KVMMEM_FAULT_NO_SLOT)
 		return;

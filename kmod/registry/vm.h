@@ -316,7 +316,6 @@ struct kvmmem_counts {
  * @reflected: of those, the ones that L1 was given to serve
  * @fault_class: of the fault being served
  * @observed: the violation that is observed, with @violation
- * @seen_huge: KVM's count of the VM's huge mappings at the last look, its lowest bits
  * @served: faults by access
  * @away: where the thread was since the last exit
  * @async: faults that the guest need not wait for
@@ -364,7 +363,6 @@ struct kvmmem_vcpu {
 	bool pv_asked;
 	u16 fault_class;
 	struct kvmmem_observed observed;
-	u32 seen_huge;
 
 	/* What every exit passes: a line for flush accounting and service time. */
 	struct kvmmem_tag *now ____cacheline_aligned;
