@@ -349,6 +349,41 @@ static noinline bool dirty_sum(struct kvmmem_vm *vm, struct kvmmem_dirty_sum *su
 	return alive;
 }
 
+static bool dirty_is_unmet(unsigned int slot)
+{
+	const struct kvmmem_vm *vm;
+	bool unmet;
+
+	rcu_read_lock();
+	vm = kvmmem_vm_at(slot);
+	unmet = vm && !READ_ONCE(vm->dirty.counted) &&
+		time_after_eq(jiffies, READ_ONCE(vm->dirty.again));
+	rcu_read_unlock();
+	return unmet;
+}
+
+/**
+ * kvmmem_dirty_meet_all - find out which VMs that are older than kvmmem are logged
+ *
+ * Context: may sleep.
+ */
+void kvmmem_dirty_meet_all(void)
+{
+	struct kvmmem_vm *vm;
+	unsigned int slot;
+
+	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots(); slot = kvmmem_vm_next(slot + 1)) {
+		if (!dirty_is_unmet(slot))
+			continue;
+		vm = kvmmem_vm_get(slot);
+		if (!vm)
+			continue;
+		dirty_count_slots(vm);
+		kvmmem_vm_put(vm);
+		cond_resched();
+	}
+}
+
 /**
  * kvmmem_dirty_of_vm - the scorecard of a VM
  * @vm: its record
@@ -360,8 +395,5 @@ static noinline bool dirty_sum(struct kvmmem_vm *vm, struct kvmmem_dirty_sum *su
  */
 bool kvmmem_dirty_of_vm(struct kvmmem_vm *vm, struct kvmmem_dirty_sum *sum)
 {
-	if (!READ_ONCE(vm->dirty.counted) &&
-	    time_after_eq(jiffies, READ_ONCE(vm->dirty.again)))
-		dirty_count_slots(vm);
 	return READ_ONCE(vm->dirty.ever) && dirty_sum(vm, sum);
 }

@@ -121,9 +121,13 @@ static bool dirtylog_due(unsigned int slot)
 	return due;
 }
 
-/* The VMs from slot @from to @to; @next: where the next reading begins, if not known yet. */
+/*
+ * The VMs from slot @from to @to, @looked of which this reading has looked at before.
+ * @next: where the next reading begins, if not known yet: at the first VM that was too
+ * large, or behind it if that had all there is.
+ */
 static void dirtylog_round(unsigned int from, unsigned int to, struct kvmmem_budget *budget,
-			   int *next)
+			   unsigned int *looked, int *next)
 {
 	struct kvmmem_vm *vm;
 	unsigned int slot;
@@ -138,9 +142,9 @@ static void dirtylog_round(unsigned int from, unsigned int to, struct kvmmem_bud
 		vm = kvmmem_vm_get(slot);
 		if (!vm)
 			continue;
-		/* It has had its turn. */
 		if (!dirtylog_look(vm, budget) && *next < 0)
-			*next = slot + 1;
+			*next = *looked ? slot : slot + 1;
+		++*looked;
 		kvmmem_vm_put(vm);
 		cond_resched();
 	}
@@ -150,19 +154,19 @@ static void dirtylog_round(unsigned int from, unsigned int to, struct kvmmem_bud
  * kvmmem_dirtylog_refresh - look at what is dirty in all VMs that are logged
  * @budget: of the reading, which has come to its last walk
  *
- * As far as the budget goes. Each reading begins behind the first VM that was too large for
- * the one before, so that every VM comes first in its turn, however large others are.
+ * As far as the budget goes. Each reading begins with the first VM that was too large for
+ * what the one before had left to it, so that every VM comes first in its turn.
  *
  * Context: may sleep.
  */
 void kvmmem_dirtylog_refresh(struct kvmmem_budget *budget)
 {
 	static unsigned int turn;
-	unsigned int from = READ_ONCE(turn);
+	unsigned int from = READ_ONCE(turn), looked = 0;
 	int next = -1;
 
-	dirtylog_round(from, kvmmem_vm_slots(), budget, &next);
-	dirtylog_round(0, from, budget, &next);
+	dirtylog_round(from, kvmmem_vm_slots(), budget, &looked, &next);
+	dirtylog_round(0, from, budget, &looked, &next);
 	if (next >= 0)
 		WRITE_ONCE(turn, next);
 }
@@ -178,10 +182,11 @@ void kvmmem_dirtylog_refresh(struct kvmmem_budget *budget)
  */
 u64 kvmmem_dirtylog_kb(const struct kvmmem_vm *vm, u64 since)
 {
-	u64 looked = smp_load_acquire(&vm->dirty.looked);	/* when, then what */
+	u64 looked = smp_load_acquire(&vm->dirty.looked), kb;	/* when, then what */
 
 	if (looked < since)
 		return KVMMEM_UNKNOWN;
-	/* Of a VM that went meanwhile it may be a part. */
-	return kvmmem_vm_alive(vm) ? READ_ONCE(vm->dirty.kb) : KVMMEM_UNKNOWN;
+	kb = READ_ONCE(vm->dirty.kb);
+	smp_rmb(); /* of a VM that went meanwhile it may be a part */
+	return kvmmem_vm_alive(vm) ? kb : KVMMEM_UNKNOWN;
 }

@@ -121,6 +121,7 @@ static int host_head(struct seq_file *seq)
 	int i, err;
 
 	/* Before anything of a VM is shown, so that one reading shows one state of all. */
+	reading->dirty_since = 0;
 	err = kvmmem_backing_refresh(&reading->budget);
 	if (err)
 		return err;

@@ -34,9 +34,13 @@ int kvmmem_proc_dirty_head(struct seq_file *seq)
 {
 	struct kvmmem_reading *reading = seq->private;
 
-	kvmmem_budget_go_on(&reading->budget);
-	reading->dirty_since = ktime_get_ns();
-	kvmmem_dirtylog_refresh(&reading->budget);
+	/* Not once more if there is no room for the header. */
+	if (!reading->dirty_since) {
+		kvmmem_budget_go_on(&reading->budget);
+		reading->dirty_since = ktime_get_ns();
+		kvmmem_dirty_meet_all();
+		kvmmem_dirtylog_refresh(&reading->budget);
+	}
 	kvmmem_table_header(seq, &dirty_table);
 	return 0;
 }

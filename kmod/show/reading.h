@@ -12,7 +12,7 @@
  * struct kvmmem_reading - what its parts share, under the seq_file's lock
  * @host: the host's facts
  * @budget: what it may still spend on walks
- * @dirty_since: when it came to the dirty rows, ktime_get_ns()
+ * @dirty_since: when it came to the dirty rows, ktime_get_ns(); 0: it has not
  */
 struct kvmmem_reading {
 	struct kvmmem_host host;
