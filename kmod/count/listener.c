@@ -112,17 +112,21 @@ int kvmmem_listener_join(struct kvmmem_listener *listener, struct kvmmem_inval_c
  * @counts: the VM's counters, which callbacks use until mmu_notifier_synchronize()
  *
  * Context: the notifiers' mutex.
+ *
+ * Return: true if no other VM of the process could be counted until now.
  */
-void kvmmem_listener_leave(struct kvmmem_inval_counts *counts)
+bool kvmmem_listener_leave(struct kvmmem_inval_counts *counts)
 {
 	struct kvmmem_listener *listener = counts->listener;
+	bool was_full;
 
 	if (!listener)
-		return;
+		return false;
 	list_del_rcu(&counts->sibling);
-	listener->nr--;
+	was_full = listener->nr-- == VMS_MAX;
 	counts->listener = NULL;
 	kvmmem_listener_put(listener);
+	return was_full;
 }
 
 /**

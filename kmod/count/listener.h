@@ -26,7 +26,7 @@ struct kvmmem_listener {
 
 struct kvmmem_listener *kvmmem_listener_get(struct mm_struct *mm);
 int kvmmem_listener_join(struct kvmmem_listener *listener, struct kvmmem_inval_counts *counts);
-void kvmmem_listener_leave(struct kvmmem_inval_counts *counts);
+bool kvmmem_listener_leave(struct kvmmem_inval_counts *counts);
 void kvmmem_listeners_wait(void);
 
 /**

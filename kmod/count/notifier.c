@@ -175,9 +175,8 @@ static void notifier_retire(bool all, struct list_head *gone)
 	list_for_each_entry_safe(counts, next, &counted, node) {
 		if (!all && kvmmem_vm_alive(counts->vm))
 			continue;
-		room = true;
 		list_del_init(&counts->asking);
-		kvmmem_listener_leave(counts);
+		room |= kvmmem_listener_leave(counts);
 		notifier_show_ranges(counts, NULL);
 		list_move_tail(&counts->node, gone);
 		cond_resched();
