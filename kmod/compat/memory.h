@@ -39,11 +39,26 @@ struct kvmmem_slot {
 	     kvm_memslot_iter_next(&__iter))
 #else
 /*
- * An array, the highest address first. @slots is a variable: another array may be KVM's
- * by the next look.
+ * An array, the highest address first: how many slots begin at @gfn or above, and the one
+ * below, which may reach across @gfn?
  */
+static inline unsigned int kvmmem_slots_above(const struct kvm_memslots *slots, u64 gfn)
+{
+	unsigned int low = 0, high = slots->used_slots, middle;
+
+	while (low < high) {
+		middle = (low + high) / 2;
+		if (slots->memslots[middle].base_gfn >= gfn)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return min_t(unsigned int, low + 1, slots->used_slots);
+}
+
+/* @slots is a variable: another array may be KVM's by the next look. */
 #define kvmmem_for_each_slot_from(slot, slots, gfn)				\
-	for ((void)(gfn), (slot) = &(slots)->memslots[(slots)->used_slots];			\
+	for ((slot) = &(slots)->memslots[kvmmem_slots_above(slots, gfn)];	\
 	     (slot)-- > &(slots)->memslots[0];)
 #endif
 
