@@ -317,25 +317,21 @@ static inline u64 kvmmem_ept_leaves(const struct kvm *kvm, int level)
 #define KVMMEM_KVM_COUNTS_LEAVES	0
 #endif
 
-/* Nobody has 2^20 mappings of 2M come where one of 1G goes. */
-static __always_inline u32 kvmmem_huge_low(u64 of_2m, u64 of_1g)
-{
-	return (u32)of_2m + ((u32)of_1g << 20);
-}
-
 /**
- * kvmmem_ept_huge_low - the lowest bits of KVM's count of huge mappings, for the hot path
+ * kvmmem_ept_huge_is - are KVM's counts of huge mappings these? For the hot path
  * @kvm: the VM of the calling thread's vCPU
+ * @of_2m: of 2M
+ * @of_1g: of 1G
  *
- * Return: the bits, to be compared with those of another time.
+ * Return: true if so, or if KVM does not count them.
  */
-static __always_inline u32 kvmmem_ept_huge_low(const struct kvm *kvm)
+static __always_inline bool kvmmem_ept_huge_is(const struct kvm *kvm, u64 of_2m, u64 of_1g)
 {
 #ifdef KVMMEM_HAVE_STAT_PAGES
-	return kvmmem_huge_low(atomic64_read(&kvm->stat.pages[1]),
-			       atomic64_read(&kvm->stat.pages[2]));
+	return !((atomic64_read(&kvm->stat.pages[1]) ^ of_2m) |
+		 (atomic64_read(&kvm->stat.pages[2]) ^ of_1g));
 #else
-	return 0;
+	return true;
 #endif
 }
 

@@ -26,8 +26,8 @@ static __always_inline bool kvmmem_huge_changed(const struct kvmmem_vcpu *rec)
 {
 	const atomic64_t *seen = rec->vm->huge_seen;
 
-	return KVMMEM_KVM_COUNTS_LEAVES && kvmmem_ept_huge_low(rec->vcpu->kvm) !=
-	       kvmmem_huge_low(atomic64_read(&seen[0]), atomic64_read(&seen[1]));
+	return !kvmmem_ept_huge_is(rec->vcpu->kvm, atomic64_read(&seen[0]),
+				   atomic64_read(&seen[1]));
 }
 
 #endif /* _KVMMEM_HUGE_H */

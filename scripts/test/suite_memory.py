@@ -293,7 +293,7 @@ def check_waiting(out):
     equal("resident_kb of those whose lock is held", held, [None] * LOCKED)
     other = ProcFile(out["reading"]).find("vm", comm="tenant")
     equal("resident_kb of the VM behind them", other["resident_kb"], other["mem_kb"])
-    assert int(out["took"]) < 200, f"the reading took {out['took']} ms"
+    assert int(out["took"]) < 400, f"the reading took {out['took']} ms"
 
 
 def check_block(out):
