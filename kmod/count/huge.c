@@ -91,7 +91,8 @@ static bool huge_is_unseen(const struct kvmmem_vcpu *rec)
  */
 static u64 huge_lost(const struct kvmmem_vcpu *rec, u64 nx, u64 n)
 {
-	bool logged = rec->logged || (READ_ONCE(rec->vm->dirty.on) && huge_is_unseen(rec));
+	bool logged = rec->logged ||
+		      (!nx && READ_ONCE(rec->vm->dirty.on) && huge_is_unseen(rec));
 	u64 own = logged ? min_t(u64, n, 1) : min(nx, n);
 
 	nx = logged ? 0 : own;

@@ -26,7 +26,8 @@ static __always_inline bool kvmmem_huge_changed(const struct kvmmem_vcpu *rec)
 {
 	const atomic64_t *seen = rec->vm->huge_seen;
 
-	return !kvmmem_ept_huge_is(rec->vcpu->kvm, atomic64_read(&seen[0]),
+	return KVMMEM_KVM_COUNTS_LEAVES &&
+	       !kvmmem_ept_huge_is(rec->vcpu->kvm, atomic64_read(&seen[0]),
 				   atomic64_read(&seen[1]));
 }
 
