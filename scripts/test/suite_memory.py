@@ -378,7 +378,7 @@ wait $many
 """, check_waiting, limit=60),
     Scenario("block_device", """
 load_kvm; load_kvmmem
-insert brd rd_nr=1 rd_size=1024 || :
+insert brd rd_nr=1 rd_size=65536 || :
 mkfifo block.fifo
 lastvm block.fifo /dev/ram0 &
 exec 7>block.fifo
