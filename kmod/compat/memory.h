@@ -318,18 +318,16 @@ static inline u64 kvmmem_ept_leaves(const struct kvm *kvm, int level)
 #endif
 
 /**
- * kvmmem_ept_huge_is - are KVM's counts of huge mappings these? For the hot path
+ * kvmmem_ept_2m_is - is KVM's count of 2M mappings this? For the hot path
  * @kvm: the VM of the calling thread's vCPU
- * @of_2m: of 2M
- * @of_1g: of 1G
+ * @count: what it may be
  *
  * Return: true if so, or if KVM does not count them.
  */
-static __always_inline bool kvmmem_ept_huge_is(const struct kvm *kvm, u64 of_2m, u64 of_1g)
+static __always_inline bool kvmmem_ept_2m_is(const struct kvm *kvm, u64 count)
 {
 #ifdef KVMMEM_HAVE_STAT_PAGES
-	return !((atomic64_read(&kvm->stat.pages[1]) ^ of_2m) |
-		 (atomic64_read(&kvm->stat.pages[2]) ^ of_1g));
+	return atomic64_read(&kvm->stat.pages[1]) == count;
 #else
 	return true;
 #endif

@@ -5,7 +5,7 @@
  * KVM counts the 2M and 1G mappings that a VM has now. The difference of two looks
  * says what came or went between them, and who looked says why:
  *
- * - the end of a fault, where one comparison sees that the count of huge mappings is
+ * - the end of a fault, where one comparison sees that the count of 2M mappings is
  *   not what was seen last: a fault installs them, and splits them;
  * - the beginning of a fault, if memory was taken away since the last: they are gone;
  * - a change of a slot, and the reader: what is missing is gone, too;
@@ -156,7 +156,7 @@ void kvmmem_huge_taken(struct kvmmem_vcpu *rec)
 {
 	const struct kvm *kvm = rec->vcpu->kvm;
 
-	if (kvmmem_huge_changed(rec))
+	if (KVMMEM_KVM_COUNTS_LEAVES)
 		huge_gone(rec->vm, 0, huge_take(rec->vm, kvm, 0, HUGE_FEWER),
 			  huge_take(rec->vm, kvm, 1, HUGE_FEWER), true);
 }
@@ -169,13 +169,10 @@ static void huge_look(struct kvmmem_vm *vm, bool taken, bool back)
 	s64 of_2m = 0, of_1g = 0;
 	u64 nx = 0;
 
-	/* Most guests have nothing huge: no lock for them. */
-	if (!put_back && !atomic64_read(&vm->huge_seen[0]) && !atomic64_read(&vm->huge_seen[1]))
-		return;
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm) {
 		of_2m = huge_take(vm, vm->kvm, 0, put_back ? HUGE_ALL : HUGE_FEWER);
-		of_1g = huge_take(vm, vm->kvm, 1, HUGE_FEWER);
+		of_1g = huge_take(vm, vm->kvm, 1, HUGE_ALL);
 		if (of_2m < 0 || of_1g < 0)
 			nx = huge_take_nx(vm, vm->kvm);
 	}
@@ -184,7 +181,9 @@ static void huge_look(struct kvmmem_vm *vm, bool taken, bool back)
 	raw_spin_unlock(&vm->lock);
 	if (of_2m > 0 && !kvmmem_flow_counts(vm))
 		huge_count(vm, KVMMEM_FLOW_RECOVERED, of_2m);
-	huge_gone(vm, nx, min_t(s64, of_2m, 0), of_1g, taken);
+	if (of_1g > 0 && !kvmmem_flow_counts(vm))
+		huge_count(vm, KVMMEM_FLOW_INSTALLED, of_1g);
+	huge_gone(vm, nx, min_t(s64, of_2m, 0), min_t(s64, of_1g, 0), taken);
 }
 
 /**

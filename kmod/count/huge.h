@@ -15,20 +15,18 @@ void kvmmem_huge_settle(struct kvmmem_vm *vm);
 bool kvmmem_huge_of_vm(struct kvmmem_vm *vm, u64 *flows);
 
 /**
- * kvmmem_huge_changed - have huge mappings come or gone? For the end of a fault
+ * kvmmem_huge_changed - have 2M mappings come or gone? For the end of a fault
  * @rec: record of the vCPU
  *
+ * Of 1G there are few: the reader looks for them, and whoever looks for something else.
  * Context: a hook in the vCPU's thread.
  *
  * Return: true if there are more or fewer than somebody has counted.
  */
 static __always_inline bool kvmmem_huge_changed(const struct kvmmem_vcpu *rec)
 {
-	const atomic64_t *seen = rec->vm->huge_seen;
-
 	return KVMMEM_KVM_COUNTS_LEAVES &&
-	       !kvmmem_ept_huge_is(rec->vcpu->kvm, atomic64_read(&seen[0]),
-				   atomic64_read(&seen[1]));
+	       !kvmmem_ept_2m_is(rec->vcpu->kvm, atomic64_read(&rec->vm->huge_seen[0]));
 }
 
 #endif /* _KVMMEM_HUGE_H */
