@@ -39,6 +39,9 @@
 /* The last pause between two attempts to count a VM's slots is a second times 2^this. */
 #define DIRTY_TRIES	6U
 
+/* So long one reading counts slots; a user's VMs may have millions when kvmmem comes. */
+#define DIRTY_MEET_NS	(20 * NSEC_PER_MSEC)
+
 static struct kvmmem_hook_group dirty_group;
 
 static struct kvmmem_dirty_cell *dirty_cell(struct kvmmem_vcpu *rec)
@@ -365,16 +368,21 @@ static bool dirty_is_unmet(unsigned int slot)
 /**
  * kvmmem_dirty_meet_all - find out which VMs that are older than kvmmem are logged
  *
+ * For some milliseconds; the rest is for the next reading.
+ *
  * Context: may sleep.
  */
 void kvmmem_dirty_meet_all(void)
 {
+	u64 end = ktime_get_ns() + DIRTY_MEET_NS;
 	struct kvmmem_vm *vm;
 	unsigned int slot;
 
 	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots(); slot = kvmmem_vm_next(slot + 1)) {
 		if (!dirty_is_unmet(slot))
 			continue;
+		if (ktime_get_ns() > end)
+			break;
 		vm = kvmmem_vm_get(slot);
 		if (!vm)
 			continue;

@@ -8,7 +8,8 @@
  * - the end of a fault, where one comparison sees that the count of 2M mappings is
  *   not what was seen last: a fault installs them, and splits them;
  * - the beginning of a fault, if memory was taken away since the last: they are gone;
- * - a change of a slot, and the reader: what is missing is gone, too;
+ * - a change of a slot, and the reader: what is missing is gone, too; of 1G what has
+ *   come as well, which the ends of faults do not compare;
  * - KVM's splitting for a log, not in a fault: what is missing was split.
  *
  * Each takes what is new from the VM's record in one step, so nothing is counted
@@ -87,7 +88,8 @@ static bool huge_is_unseen(const struct kvmmem_vcpu *rec)
 
 /*
  * At the end of a fault @n of a size are gone. It has split one itself if its page is
- * logged, and KVM @nx for the mitigation; the others went while it was served.
+ * logged, and KVM up to @nx for the mitigation; the others went while it was served.
+ * Return: how many of @nx that were.
  */
 static u64 huge_lost(const struct kvmmem_vcpu *rec, u64 nx, u64 n)
 {
@@ -182,7 +184,7 @@ static void huge_look(struct kvmmem_vm *vm, bool taken, bool back)
 	if (of_2m > 0 && !kvmmem_flow_counts(vm))
 		huge_count(vm, KVMMEM_FLOW_RECOVERED, of_2m);
 	if (of_1g > 0 && !kvmmem_flow_counts(vm))
-		huge_count(vm, KVMMEM_FLOW_INSTALLED, of_1g);
+		huge_count(vm, put_back ? KVMMEM_FLOW_RECOVERED : KVMMEM_FLOW_INSTALLED, of_1g);
 	huge_gone(vm, nx, min_t(s64, of_2m, 0), min_t(s64, of_1g, 0), taken);
 }
 

@@ -238,8 +238,7 @@ static int regs_kept(struct kvmmem_vcpu *rec, struct kvmmem_regs_answer *answer,
  * @ask: ask its thread, and wait a while for it if need be; else what is kept has to do
  * @answer: where to
  *
- * Context: may sleep; a reference on the
- * VM's record.
+ * Context: may sleep; a reference on the VM's record.
  *
  * Return: 0. -ESRCH: the VM is gone. -EOPNOTSUPP: its guest is encrypted. -EAGAIN: it
  * does not leave the guest, or not from L1 (@answer->in_l2), and nothing is kept.
