@@ -84,6 +84,12 @@ def check_guests(out):
                      traced(out, tids, amd))
 
 
+def check_sections(out):
+    """Nothing of them is missing."""
+    equal("sections", [text.split() for text in out.all("lines")],
+          [[str(one) for one in range(1, 101)]] * 40)
+
+
 def guests(name, load="load_kvm", check=check_guests, tail="", host=(), **arguments):
     """A scenario of several guests, one after the other: NAME=kvmguest's arguments."""
     lines = [load, "section vendor kvm_vendor",
@@ -271,6 +277,18 @@ SCENARIOS = [
     guests("neighbour", load=NEIGHBOUR, check=check_neighbour,
            tail="kill $busy; wait $busy; section busy cat busy.out",
            exact="--pages 256 --rounds 2 --drop"),
+    # Processes that it has started end while a scenario prints.
+    Scenario("sections", """
+lines() { seq 100; }
+many() { for i in $(seq 1000); do sh -c : & done; wait; }
+section "many" true
+many & all=$!
+for i in $(seq 40); do
+    for one in 1 2 3 4 5; do sh -c : & done
+    section lines lines
+done
+wait
+""", check_sections),
     Scenario("lives", LIVES, check_lives),
     racing("concurrent", "--pages 1024 --vcpus 2", check_counted),
     racing("dropped_while_running",

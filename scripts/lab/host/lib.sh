@@ -23,9 +23,13 @@ section() {
 	file=/tmp/.section.$$.$_sections
 	shift
 	"$@" >"$file" 2>&1 || status=$?
-	mark "section $name"
-	cat "$file"
-	mark "endsection $name $status"
+	# In a child: a write by this shell would fail when a process that it has started
+	# ends meanwhile (EINTR).
+	(
+		mark "section $name"
+		cat "$file"
+		mark "endsection $name $status"
+	)
 	return $status
 }
 _sections=0
