@@ -57,9 +57,13 @@ bool kvmmem_outcome_of_vm(struct kvmmem_vm *vm, u64 *sums, u64 *retried)
 		mutex_unlock(&vm->outcome_lock);
 		return false;
 	}
-	for (i = 0; i < KVMMEM_NR_OUTCOMES; i++)
+	for (i = 0; i < KVMMEM_NR_OUTCOMES; i++) {
 		sums[i] = kvmmem_grown_by(&vm->outcomes[i], now[i]) -
 			  min(vm->outcomes[i].sum, READ_ONCE(vm->outcomes_before[i]));
+		/* An older vCPU that is met now is in the one, perhaps not in the other. */
+		sums[i] = max(vm->outcomes_shown[i], sums[i]);
+		vm->outcomes_shown[i] = sums[i];
+	}
 	/* A page that came while the guest ran beside is fixed without being taken. */
 	ended = sums[KVMMEM_OUTCOME_FIXED] + sums[KVMMEM_OUTCOME_SPURIOUS] +
 		sums[KVMMEM_OUTCOME_EMULATED];

@@ -118,7 +118,8 @@ struct kvmmem_question {
  * @outcome_lock: one reader of @outcomes at a time; sleeping, inside nothing of ours
  * @outcomes: of its vCPUs, by enum kvmmem_outcome, since the record was born
  * @outcomes_before: of those vCPUs that are older than the record; registry_lock
- * @retried: the most that was shown; @outcome_lock
+ * @outcomes_shown: the most that was shown of each; @outcome_lock
+ * @retried: likewise
  * @vcpus: its vCPUs in order of birth; registry_lock, RCU
  * @nr_vcpus: how many; registry_lock
  * @refs: one of the registry's until the VM is dead and no hook and no reader
@@ -187,6 +188,7 @@ struct kvmmem_vm {
 	struct mutex outcome_lock;	/* one reader of the sums at a time */
 	struct kvmmem_grown outcomes[KVMMEM_NR_OUTCOMES];
 	u64 outcomes_before[KVMMEM_NR_OUTCOMES];
+	u64 outcomes_shown[KVMMEM_NR_OUTCOMES];
 	u64 retried;
 	struct list_head vcpus;
 	unsigned int nr_vcpus;

@@ -11,6 +11,7 @@
 #include "attach/hooks.h"
 #include "compat/guest.h"
 #include "compat/probe.h"
+#include "count/outcome.h"
 #include "count/run.h"
 
 #define CODE	(BIT_ULL(32) | 0x6)
@@ -64,7 +65,28 @@ static void what_cannot_be_read_is_told(struct kunit *test)
 	kvmmem_hooks_forget();
 }
 
+/* The vCPU's past is known, and the vCPU itself is not in the VM's list yet. */
+static void outcomes_do_not_fall_when_an_older_vcpu_is_met(struct kunit *test)
+{
+	struct kvmmem_vm *vm = kunit_kzalloc(test, sizeof(*vm), GFP_KERNEL);
+	u64 sums[KVMMEM_NR_OUTCOMES], retried;
+
+	KUNIT_ASSERT_NOT_NULL(test, vm);
+	raw_spin_lock_init(&vm->lock);
+	mutex_init(&vm->outcome_lock);
+	INIT_LIST_HEAD(&vm->vcpus);
+	vm->kvm = (struct kvm *)vm;	/* to be compared with NULL */
+	vm->outcomes[KVMMEM_OUTCOME_FIXED].sum = 100;
+	KUNIT_ASSERT_TRUE(test, kvmmem_outcome_of_vm(vm, sums, &retried));
+	KUNIT_EXPECT_EQ(test, sums[KVMMEM_OUTCOME_FIXED], 100ULL);
+
+	vm->outcomes_before[KVMMEM_OUTCOME_FIXED] = 40;
+	KUNIT_ASSERT_TRUE(test, kvmmem_outcome_of_vm(vm, sums, &retried));
+	KUNIT_EXPECT_EQ(test, sums[KVMMEM_OUTCOME_FIXED], 100ULL);
+}
+
 static struct kunit_case count_cases[] = {
+	KUNIT_CASE(outcomes_do_not_fall_when_an_older_vcpu_is_met),
 	KUNIT_CASE(half_a_code_is_made_whole),
 	KUNIT_CASE(what_cannot_be_read_is_told),
 	{}
