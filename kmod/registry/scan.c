@@ -21,6 +21,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/string.h>
+#include <linux/xarray.h>
 
 #include "attach/hooks.h"
 #include "registry/life.h"
@@ -33,6 +34,13 @@
 #define SCAN_TASKS	32	/* processes that are collected in one go */
 #define SCAN_RESTARTS	16
 
+/*
+ * Any number of processes can share a table of files, each of which is looked through for
+ * it: of large ones for so many. What is missed so is met at its first event.
+ */
+#define SCAN_LARGE	1024
+#define SCAN_TIMES	4
+
 /**
  * struct scan - where the scan is in a process
  * @kvm: KVM's module, NULL if it is built in
@@ -40,6 +48,7 @@
  * @fd: the next place to look at
  * @budget: places that may still be looked at in this go
  * @strangers: VMs of processes other than that which made them are looked for
+ * @large: how often a large table of files was looked through, by its address
  */
 struct scan {
 	const struct module *kvm;
@@ -47,6 +56,7 @@ struct scan {
 	unsigned int fd;
 	int budget;
 	bool strangers;
+	struct xarray large;
 };
 
 /*
@@ -120,8 +130,30 @@ static bool scan_chunk(struct scan *scan)
 	return more;
 }
 
+/* Is it one too many of those who share a large table of files? */
+static bool scan_has_seen(struct scan *scan)
+{
+	unsigned long files, times;
+	unsigned int max = 0;
+
+	task_lock(scan->task);
+	files = (unsigned long)scan->task->files;
+	rcu_read_lock();
+	if (files)
+		max = files_fdtable(scan->task->files)->max_fds;
+	rcu_read_unlock();
+	task_unlock(scan->task);
+	if (max < SCAN_LARGE)
+		return false;
+	times = xa_to_value(xa_load(&scan->large, files) ?: xa_mk_value(0));
+	xa_store(&scan->large, files, xa_mk_value(times + 1), GFP_KERNEL);
+	return times >= SCAN_TIMES;
+}
+
 static void scan_task(struct scan *scan)
 {
+	if (scan_has_seen(scan))
+		return;
 	scan->fd = 0;
 	do {
 		kvmmem_records_top_up();
@@ -151,6 +183,7 @@ static void scan_pass(const struct module *kvm, bool strangers)
 	struct scan scan = { .kvm = kvm, .strangers = strangers };
 	int i, n, restarts = 0;
 
+	xa_init(&scan.large);
 	get_task_struct(from);
 	for (;;) {
 		rcu_read_lock();
@@ -175,13 +208,13 @@ static void scan_pass(const struct module *kvm, bool strangers)
 			else
 				put_task_struct(tasks[i]);
 		}
-		if (!from)
-			return;
-		if (n < SCAN_TASKS || restarts > SCAN_RESTARTS ||
+		if (!from || n < SCAN_TASKS || restarts > SCAN_RESTARTS ||
 		    fatal_signal_pending(current))
 			break;
 	}
-	put_task_struct(from);
+	if (from)
+		put_task_struct(from);
+	xa_destroy(&scan.large);
 }
 
 /* Whoever was handed a VM's file is taken for its process only where that has none. */

@@ -5,6 +5,7 @@
  *	births VMS VCPUS [UID]	VMs one after the other, each vCPU run once
  *	hold VCPUS FIFO [UID]	one such VM, until somebody opens FIFO for writing
  *	dups FILES VCPUS FIFO	the same with so many descriptors of the VM
+ *	sharers FILES PROCESSES FIFO	the same, and so many processes that share the descriptors
  *	slots SLOTS MIB FIFO	a VM whose slots all show the same memory, in 4K pages
  *	grow FIFO		a VM that gets 1 MiB more when FIFO is opened the first time
  *	churn SLOTS FIFO	a VM of so many slots, one of which comes and goes all the while
@@ -22,12 +23,15 @@
 #include <linux/capability.h>
 #include <linux/kvm.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -211,6 +215,32 @@ static void dups(char **argv)
 	for (i = 0; i < files; i++)
 		must(dup(vm.fd), "dup");
 	printf("tenant id=%d-%d files=%u\n", getpid(), vm.fd, files);
+	hold(argv[2]);
+}
+
+static int sharer(void *unused)
+{
+	(void)unused;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
+	return 0;
+}
+
+static void sharers(char **argv)
+{
+	unsigned int files = number(argv[0]), processes = number(argv[1]), i;
+	const size_t stack = 4 * PAGE;
+	int kvm = open_kvm(NULL), vcpu;
+	struct vm vm = make_vm(kvm, pages(PAGE), 1, &vcpu);
+	char *stacks = pages(processes * stack);
+
+	for (i = 0; i < files; i++)
+		must(dup(vm.fd), "dup");
+	for (i = 1; i <= processes; i++)
+		must(clone(sharer, stacks + i * stack, CLONE_VM | CLONE_FILES | SIGCHLD, NULL),
+		     "clone");
+	printf("tenant id=%d-%d processes=%u\n", getpid(), vm.fd, processes);
 	hold(argv[2]);
 }
 
@@ -415,6 +445,7 @@ int main(int argc, char **argv)
 		{ "births", 2, births, NULL },
 		{ "hold", 2, hold_vm, NULL },
 		{ "dups", 3, NULL, dups },
+		{ "sharers", 3, NULL, sharers },
 		{ "slots", 3, NULL, slots },
 		{ "grow", 1, NULL, grow },
 		{ "churn", 2, NULL, churn },
