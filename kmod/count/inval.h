@@ -34,6 +34,7 @@ struct kvmmem_pace {
  *	notifiers' mutex
  * @listener: that notifier; NULL: it is not counted now; the notifiers' mutex
  * @joined: 0, or why it has not joined, an errno; the notifiers' mutex
+ * @retired: callbacks may still use it, and it is counted no more; the notifiers' mutex
  * @looked: its slots have been looked at; the worker's
  * @pace: how long it has been looked at lately; the worker's
  * @ranges: where its memory lies; NULL: not known; likewise
@@ -54,6 +55,7 @@ struct kvmmem_inval_counts {
 	struct list_head asking;
 	struct kvmmem_listener *listener;
 	int joined;
+	bool retired;
 	bool looked;
 	struct kvmmem_pace pace;
 	struct kvmmem_ranges __rcu *ranges;

@@ -2,11 +2,10 @@
 /*
  * MMU notifiers: one for each process that has a VM.
  *
- * A worker looks at births, deaths and changes of slots, and does all that may sleep:
- * looking at slots, waiting for those who may still use what is to go.
- *
- * Another one, the joiner, has processes' notifiers made. A tenant can make that long, so
- * it holds nothing meanwhile, and looks afterwards whether the VM is still to be counted.
+ * A worker looks at births, deaths and changes of slots. Two others do what a tenant can
+ * make long, and hold nothing meanwhile: the joiner has processes' notifiers made, and
+ * looks afterwards whether the VM is still to be counted; the settler waits for those who
+ * may still use what is to go.
  */
 #include <linux/delay.h>
 #include <linux/err.h>
@@ -31,13 +30,10 @@
 #include "registry/records.h"
 #include "registry/watch.h"
 
-/* Pieces of a process's address space that a VM's memory lies in. */
-#define RANGES_MAX	1024
-
 #define RETRY_BUSY	(HZ / 10)
 #define RETRY_FAILED	HZ
 
-/* How long a write to the parameter waits for those who join. */
+/* How long a write to the parameter waits for those who settle and those who join. */
 #define SWITCH_TRIES	10
 #define SWITCH_NAP_MS	10
 
@@ -45,10 +41,16 @@
 #define LOOK_US		(100 * USEC_PER_MSEC)
 #define LOOKS_US	(250 * USEC_PER_MSEC)
 
+/* What callbacks may still look at: so much is kept, where memory lay and VMs. */
+#define OLD_MAX		256
+#define RETIRED_MAX	1024
+
 static DEFINE_MUTEX(notifier_mutex);
 static LIST_HEAD(counted);		/* notifier_mutex */
 static LIST_HEAD(asking);		/* of them those that are to join; notifier_mutex */
+static LIST_HEAD(retired);		/* of those that were; notifier_mutex */
 static struct kvmmem_ranges *old_ranges;	/* notifier_mutex */
+static unsigned int nr_retired, nr_old;	/* with those that are waited for; notifier_mutex */
 static bool leaving;			/* notifier_mutex */
 static bool invalidations = true;
 
@@ -56,6 +58,8 @@ static void notifier_run(struct work_struct *work);
 static DECLARE_DELAYED_WORK(worker, notifier_run);
 static void joiner_run(struct work_struct *work);
 static DECLARE_DELAYED_WORK(joiner, joiner_run);
+static void settler_run(struct work_struct *work);
+static DECLARE_WORK(settler, settler_run);
 
 static struct kvmmem_hook notifier_hook = {
 	.id = KVMMEM_HOOK_NOTIFIER,
@@ -73,53 +77,22 @@ static void notifier_show_ranges(struct kvmmem_inval_counts *counts,
 	if (old) {
 		old->next = old_ranges;
 		old_ranges = old;
+		nr_old++;
 	}
-}
-
-/* All of a VM's slots; false if they are too many. */
-static bool notifier_read_slots(struct kvmmem_vm *vm, struct kvmmem_ranges *ranges)
-{
-	struct kvmmem_vm_slots some = {};
-	const struct kvmmem_slot *slot;
-	unsigned int i;
-
-	while (kvmmem_vm_next_slots(vm, &some)) {
-		for (i = 0; i < some.nr; i++) {
-			slot = &some.slot[i];
-			if (!kvmmem_ranges_put(ranges, RANGES_MAX, slot->hva, slot->npages,
-					       slot->base_gfn))
-				return false;
-		}
-		cond_resched();
-	}
-	return true;
 }
 
 /* Note where a VM's memory lies, by going through all of its slots; an errno. */
 static int notifier_look(struct kvmmem_inval_counts *counts)
 {
-	struct kvmmem_ranges *all, *ranges = NULL;
-	int err = 0;
+	struct kvmmem_ranges *ranges;
+	int err;
 
-	all = kvmalloc(struct_size(all, at, RANGES_MAX), GFP_KERNEL);
-	if (!all)
-		return -ENOMEM;
-	all->nr = 0;
 	WRITE_ONCE(counts->vm->slots_changed, false);
 	smp_mb(); /* what changes from here on is looked at once more */
-	if (notifier_read_slots(counts->vm, all)) {
-		kvmmem_ranges_finish(all);
-		ranges = kvmalloc(struct_size(ranges, at, all->nr), GFP_KERNEL);
-		if (ranges)
-			memcpy(ranges, all, struct_size(ranges, at, all->nr));
-		else
-			err = -ENOMEM;
-	} else {
-		err = -E2BIG;
-	}
-	kvfree(all);
+	ranges = kvmmem_vm_ranges(counts->vm);
+	err = PTR_ERR_OR_ZERO(ranges);
 	counts->looked = err != -ENOMEM;
-	notifier_show_ranges(counts, ranges);
+	notifier_show_ranges(counts, err ? NULL : ranges);
 	return err;
 }
 
@@ -155,7 +128,8 @@ static int notifier_tend(struct kvmmem_inval_counts *counts, bool *looked)
 	}
 	if (counts->looked && !READ_ONCE(counts->vm->slots_changed))
 		return rcu_access_pointer(counts->ranges) ? 0 : -ENOSPC;
-	if (!notifier_may_look(&counts->pace, LOOK_US) || !notifier_may_look(&looks, LOOKS_US))
+	if (!notifier_may_look(&counts->pace, LOOK_US) ||
+	    !notifier_may_look(&looks, LOOKS_US) || nr_old >= OLD_MAX)
 		return -EBUSY;
 	*looked = true;
 	begun = ktime_get_ns();
@@ -166,8 +140,8 @@ static int notifier_tend(struct kvmmem_inval_counts *counts, bool *looked)
 	return err == -E2BIG ? -ENOSPC : err;
 }
 
-/* Take VMs that are dead, or all, out of where callbacks look, into a list. */
-static void notifier_retire(bool all, struct list_head *gone)
+/* Take VMs that are dead, or all, out of where callbacks look. */
+static void notifier_retire(bool all)
 {
 	struct kvmmem_inval_counts *counts, *next;
 	bool room = false;
@@ -176,9 +150,11 @@ static void notifier_retire(bool all, struct list_head *gone)
 		if (!all && kvmmem_vm_alive(counts->vm))
 			continue;
 		list_del_init(&counts->asking);
+		counts->retired = true;
 		room |= kvmmem_listener_leave(counts);
 		notifier_show_ranges(counts, NULL);
-		list_move_tail(&counts->node, gone);
+		list_move_tail(&counts->node, &retired);
+		nr_retired++;
 		cond_resched();
 	}
 	/* Perhaps in the process of one of those that had too many. */
@@ -187,27 +163,6 @@ static void notifier_retire(bool all, struct list_head *gone)
 	list_for_each_entry(counts, &counted, node) {
 		if (counts->joined == -E2BIG)
 			counts->joined = 0;
-		cond_resched();
-	}
-}
-
-/* Wait for callbacks that may still use what is to go, and let go of it. */
-static void notifier_settle(struct list_head *gone)
-{
-	struct kvmmem_inval_counts *counts, *next;
-	struct kvmmem_ranges *ranges;
-
-	if (list_empty(gone) && !old_ranges)
-		return;
-	mmu_notifier_synchronize();
-	while ((ranges = old_ranges)) {
-		old_ranges = ranges->next;
-		kvfree(ranges);
-	}
-	list_for_each_entry_safe(counts, next, gone, node) {
-		list_del_init(&counts->node);
-		counts->joined = 0;
-		kvmmem_vm_put(counts->vm);
 		cond_resched();
 	}
 }
@@ -235,6 +190,10 @@ static unsigned long notifier_tend_all(void)
 	unsigned int slot;
 
 	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots(); slot = kvmmem_vm_next(slot + 1)) {
+		if (nr_retired >= RETIRED_MAX) {
+			later = RETRY_BUSY;
+			break;
+		}
 		vm = kvmmem_vm_get(slot);
 		if (vm && !notifier_count(vm))
 			later = RETRY_FAILED;
@@ -273,16 +232,16 @@ static unsigned long notifier_tend_all(void)
 static void notifier_run(struct work_struct *work)
 {
 	unsigned long later = 0;
-	LIST_HEAD(gone);
 	bool on;
 
 	mutex_lock(&notifier_mutex);
 	/* Whoever comes later sees what was written later. */
 	on = READ_ONCE(invalidations);
-	notifier_retire(leaving || !on, &gone);
+	notifier_retire(leaving || !on);
 	if (!leaving && on)
 		later = notifier_tend_all();
-	notifier_settle(&gone);
+	if (!list_empty(&retired) || old_ranges)
+		queue_work(kvmmem_unbound_workqueue(), &settler);
 	mutex_unlock(&notifier_mutex);
 	if (later)
 		schedule_delayed_work(&worker, later);
@@ -292,6 +251,53 @@ static void notifier_run(struct work_struct *work)
 static void notifier_kick(void)
 {
 	schedule_delayed_work(&worker, 1);
+}
+
+/*
+ * Wait for callbacks that may still use what is to go, and let go of it. The end of a
+ * process with much memory is such a callback, of KVM's, so nobody else waits for it.
+ */
+static void settler_run(struct work_struct *work)
+{
+	struct kvmmem_inval_counts *counts, *next;
+	struct kvmmem_ranges *ranges, *range;
+	unsigned int nr = 0;
+	bool back = false;
+	LIST_HEAD(gone);
+
+	mutex_lock(&notifier_mutex);
+	list_splice_init(&retired, &gone);
+	ranges = old_ranges;
+	old_ranges = NULL;
+	mutex_unlock(&notifier_mutex);
+
+	mmu_notifier_synchronize();
+	while ((range = ranges)) {
+		ranges = range->next;
+		kvfree(range);
+		nr++;
+	}
+	mutex_lock(&notifier_mutex);
+	nr_old -= nr;
+	list_for_each_entry_safe(counts, next, &gone, node) {
+		list_del_init(&counts->node);
+		nr_retired--;
+		counts->retired = false;
+		counts->joined = 0;
+		/* It may be wanted again, which nobody could see until now. */
+		back |= kvmmem_vm_alive(counts->vm);
+		kvmmem_vm_put(counts->vm);
+		cond_resched();
+	}
+	if (back && !leaving)
+		notifier_kick();
+	mutex_unlock(&notifier_mutex);
+}
+
+/* Is it in the list of those that are counted? */
+static bool notifier_counts(const struct kvmmem_inval_counts *counts)
+{
+	return !list_empty(&counts->node) && !counts->retired;
 }
 
 /* Join the notifier of the VM's process; an errno. Lets go of the mutex meanwhile. */
@@ -309,7 +315,7 @@ static int joiner_join(struct kvmmem_inval_counts *counts)
 	if (IS_ERR(listener))
 		return PTR_ERR(listener);
 	/* It is dead, or it is not to be counted any more. */
-	if (list_empty(&counts->node)) {
+	if (!notifier_counts(counts)) {
 		kvmmem_listener_put(listener);
 		return -ESRCH;
 	}
@@ -326,7 +332,7 @@ static int joiner_try(struct kvmmem_inval_counts *counts)
 	list_del_init(&counts->asking);
 	refcount_inc(&vm->refs);	/* the list has one, while we hold the mutex */
 	err = joiner_join(counts);
-	if (!list_empty(&counts->node)) {
+	if (notifier_counts(counts)) {
 		counts->joined = err;
 		/* It may have asked once more meanwhile. */
 		list_del_init(&counts->asking);
@@ -337,24 +343,42 @@ static int joiner_try(struct kvmmem_inval_counts *counts)
 	return err;
 }
 
+/* The process has too many: so none of its VMs needs to ask, which takes long with many. */
+static void joiner_refuse(struct list_head *now, const struct mm_struct *mm)
+{
+	struct kvmmem_inval_counts *counts, *next;
+
+	list_for_each_entry_safe(counts, next, now, asking) {
+		if (counts->vm->mm == mm) {
+			counts->joined = -E2BIG;
+			list_del_init(&counts->asking);
+		}
+		cond_resched();
+	}
+}
+
 static void joiner_run(struct work_struct *work)
 {
 	bool busy = false, failed = false;
 	struct kvmmem_inval_counts *counts;
+	const struct mm_struct *mm;
 	LIST_HEAD(now);
 
 	mutex_lock(&notifier_mutex);
 	list_splice_init(&asking, &now);
 	while (!list_empty(&now)) {
 		counts = list_first_entry(&now, struct kvmmem_inval_counts, asking);
+		mm = counts->vm->mm;
 		switch (joiner_try(counts)) {
 		case -ESRCH:
 			break;
 		case -EBUSY:
 			busy = true;
 			break;
-		case 0:
 		case -E2BIG:
+			joiner_refuse(&now, mm);
+			fallthrough;
+		case 0:
 			/* Something is to be looked at or noted; the next may take long. */
 			notifier_kick();
 			break;
@@ -370,17 +394,24 @@ static void joiner_run(struct work_struct *work)
 				   busy ? RETRY_BUSY : RETRY_FAILED);
 }
 
-/* As a rule all are counted when this returns. Whoever makes joining long is not waited for. */
-static void notifier_switch(bool on)
+static void notifier_wait_for(struct work_struct *work)
 {
 	unsigned int tries = SWITCH_TRIES;
 
+	while (tries-- && work_busy(work))
+		msleep(SWITCH_NAP_MS);
+}
+
+/* As a rule all are counted when this returns. Whoever makes that long is not waited for. */
+static void notifier_switch(bool on)
+{
 	kvmmem_hook_switch(&notifier_hook, on);
+	if (on)
+		notifier_wait_for(&settler);
 	notifier_run(NULL);
 	if (!on)
 		return;
-	while (tries-- && work_busy(&joiner.work))
-		msleep(SWITCH_NAP_MS);
+	notifier_wait_for(&joiner.work);
 	notifier_run(NULL);
 }
 
@@ -451,5 +482,6 @@ void kvmmem_notifier_stop(void)
 	cancel_delayed_work_sync(&joiner);	/* kicks the worker */
 	cancel_delayed_work_sync(&worker);
 	notifier_run(NULL);
+	flush_work(&settler);
 	kvmmem_listeners_wait();
 }

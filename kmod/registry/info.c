@@ -3,14 +3,18 @@
  * What readers ask of a record.
  */
 #include <linux/atomic.h>
+#include <linux/err.h>
 #include <linux/ktime.h>
 #include <linux/pid.h>
 #include <linux/rculist.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 
 #include "compat/memory.h"
+#include "decode/ranges.h"
 #include "decode/value.h"
 #include "registry/info.h"
 #include "registry/records.h"
@@ -86,27 +90,92 @@ bool kvmmem_vm_next_slots(struct kvmmem_vm *vm, struct kvmmem_vm_slots *some)
 	return true;
 }
 
+/* Pieces of a process's address space that a VM's memory lies in. */
+#define RANGES_MAX	1024
+
+/* All of a VM's slots; false if they are too many. */
+static bool info_read_ranges(struct kvmmem_vm *vm, struct kvmmem_ranges *ranges)
+{
+	struct kvmmem_vm_slots some = {};
+	const struct kvmmem_slot *slot;
+	unsigned int i;
+
+	while (kvmmem_vm_next_slots(vm, &some)) {
+		for (i = 0; i < some.nr; i++) {
+			slot = &some.slot[i];
+			if (!kvmmem_ranges_put(ranges, RANGES_MAX, slot->hva, slot->npages,
+					       slot->base_gfn))
+				return false;
+		}
+		cond_resched();
+	}
+	return true;
+}
+
+/**
+ * kvmmem_vm_ranges - where a VM's memory lies in its process
+ * @vm: the record
+ *
+ * Context: a reference on the record; may sleep.
+ *
+ * Return: to be given to kvfree(); -E2BIG: in too many pieces; -ENOMEM.
+ */
+struct kvmmem_ranges *kvmmem_vm_ranges(struct kvmmem_vm *vm)
+{
+	struct kvmmem_ranges *all, *ranges;
+
+	all = kvmalloc(struct_size(all, at, RANGES_MAX), GFP_KERNEL);
+	if (!all)
+		return ERR_PTR(-ENOMEM);
+	all->nr = 0;
+	if (!info_read_ranges(vm, all)) {
+		kvfree(all);
+		return ERR_PTR(-E2BIG);
+	}
+	kvmmem_ranges_finish(all);
+	ranges = kvmalloc(struct_size(ranges, at, all->nr), GFP_KERNEL);
+	if (ranges)
+		memcpy(ranges, all, struct_size(ranges, at, all->nr));
+	kvfree(all);
+	return ranges ?: ERR_PTR(-ENOMEM);
+}
+
 /*
  * Slots of a VM that changes them all the while are counted at each reading, if they are
- * few. To count many takes all VMs together one part in MANY_SHARE of a processor.
+ * few. To count many takes all VMs together one part in MANY_SHARE of a processor; for the
+ * first time, one part in FIRST_SHARE, and of that AHEAD at once.
  */
-#define SLOTS_FEW	512
+#define SLOTS_FEW	128
 #define MANY_SHARE	50
 #define MANY_MOST	(20 * NSEC_PER_MSEC)	/* whoever took longer did not run meanwhile */
+#define FIRST_SHARE	5
+#define AHEAD		(20 * NSEC_PER_MSEC)
 
 static atomic64_t slots_took = ATOMIC64_INIT(0);	/* the sum of all VMs' */
 
+static DEFINE_SPINLOCK(first_lock);
+static u64 first_paid;		/* until when the share is spent, ktime_get_ns(); first_lock */
+
 static bool info_may_count(const struct kvmmem_vm *vm)
 {
-	u64 counted = READ_ONCE(vm->slots_counted);
+	u64 counted = READ_ONCE(vm->slots_counted), now = ktime_get_ns();
 
-	return !counted || ktime_get_ns() - counted >= MANY_SHARE * atomic64_read(&slots_took);
+	if (counted)
+		return now - counted >= MANY_SHARE * atomic64_read(&slots_took);
+	return READ_ONCE(first_paid) <= now + FIRST_SHARE * AHEAD;
+}
+
+static void info_pay_first(u64 took)
+{
+	spin_lock(&first_lock);
+	WRITE_ONCE(first_paid, max_t(u64, first_paid, ktime_get_ns()) + FIRST_SHARE * took);
+	spin_unlock(&first_lock);
 }
 
 /* Under vm->lock. */
-static void info_note_many(struct kvmmem_vm *vm, u64 begun)
+static void info_note_many(struct kvmmem_vm *vm, u64 took)
 {
-	u64 now = ktime_get_ns(), took = min_t(u64, now - begun, MANY_MOST);
+	u64 now = ktime_get_ns();
 
 	atomic64_add(took - vm->slots_took, &slots_took);
 	vm->slots_took = took;
@@ -124,11 +193,21 @@ void kvmmem_vm_forget_slots(const struct kvmmem_vm *vm)
 	atomic64_sub(vm->slots_took, &slots_took);
 }
 
-/* Pages of all memory slots; as of when they were counted last when that is enough. */
+/* Pages as they were counted last. */
+static u64 info_pages_known(const struct kvmmem_vm *vm)
+{
+	return READ_ONCE(vm->slots_counted) ? READ_ONCE(vm->slot_pages) : KVMMEM_UNKNOWN;
+}
+
+/*
+ * Pages of all memory slots; as of when they were counted last when that is enough, and
+ * KVMMEM_UNKNOWN when many were never counted and there is no time now.
+ */
 static u64 info_count_pages(struct kvmmem_vm *vm)
 {
-	u64 generation = 0, pages = 0, begun = ktime_get_ns();
+	u64 generation = 0, pages = 0, begun = ktime_get_ns(), took;
 	struct kvmmem_vm_slots some = {};
+	bool first = !READ_ONCE(vm->slots_counted);
 	unsigned int i, n = 0;
 	u64 now;
 
@@ -141,17 +220,20 @@ static u64 info_count_pages(struct kvmmem_vm *vm)
 		for (i = 0; i < some.nr; i++)
 			pages += some.slot[i].npages;
 		if (n <= SLOTS_FEW && n + some.nr > SLOTS_FEW && !info_may_count(vm))
-			return READ_ONCE(vm->slot_pages);
+			return info_pages_known(vm);
 		n += some.nr;
 		if (fatal_signal_pending(current))
-			return READ_ONCE(vm->slot_pages);
+			return info_pages_known(vm);
 		cond_resched();
 	}
 
+	took = min_t(u64, ktime_get_ns() - begun, MANY_MOST);
+	if (first && n > SLOTS_FEW)
+		info_pay_first(took);
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm) {
 		if (n > SLOTS_FEW)
-			info_note_many(vm, begun);
+			info_note_many(vm, took);
 		now = kvmmem_slots_generation(vm->kvm);
 		/* Another reader may have counted them as they are now. */
 		if (now == generation || now != vm->slot_generation)
@@ -185,7 +267,7 @@ static u64 info_device_kb(const struct kvmmem_vm *vm)
  *
  * Context: may sleep; a reference on the record.
  *
- * Return: KiB.
+ * Return: KiB; KVMMEM_UNKNOWN when they are so many that there was no time to count them.
  */
 u64 kvmmem_vm_mem_kb(struct kvmmem_vm *vm, u64 *device_kb)
 {
@@ -205,6 +287,10 @@ u64 kvmmem_vm_mem_kb(struct kvmmem_vm *vm, u64 *device_kb)
 		raw_spin_unlock(&vm->lock);
 	}
 
+	if (pages == KVMMEM_UNKNOWN) {
+		*device_kb = KVMMEM_UNKNOWN;
+		return KVMMEM_UNKNOWN;
+	}
 	all_kb = pages << (PAGE_SHIFT - 10);
 	if (*device_kb == KVMMEM_UNKNOWN)
 		return all_kb;

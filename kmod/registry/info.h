@@ -8,11 +8,14 @@
 #include "compat/memory.h"
 #include "registry/vm.h"
 
+struct kvmmem_ranges;
+
 /**
  * struct kvmmem_vm_info - a VM's facts for readers
  * @comm: present name of its process, or the last one known
  * @vcpus: vCPUs that are online
- * @mem_kb: size of its memory slots without @device_kb, in KiB
+ * @mem_kb: size of its memory slots without @device_kb, in KiB; KVMMEM_UNKNOWN while
+ *	there was no time to count them
  * @device_kb: what of the slots is a device's memory; KVMMEM_UNKNOWN, and in @mem_kb,
  *	while no walk has seen the slots as they are now
  */
@@ -43,6 +46,7 @@ bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info);
 void kvmmem_vm_forget_slots(const struct kvmmem_vm *vm);
 struct mm_struct *kvmmem_vm_get_mm(struct kvmmem_vm *vm);
 bool kvmmem_vm_next_slots(struct kvmmem_vm *vm, struct kvmmem_vm_slots *some);
+struct kvmmem_ranges *kvmmem_vm_ranges(struct kvmmem_vm *vm);
 void kvmmem_vm_for_all(void (*fn)(struct kvmmem_vm *vm));
 
 #endif /* _KVMMEM_INFO_H */

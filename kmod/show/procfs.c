@@ -97,7 +97,8 @@ static void host_fact_u64(struct seq_file *seq, const char *key, u64 value)
 static u64 host_guests_kb(void)
 {
 	unsigned int slot;
-	u64 sum = 0, device_kb;
+	u64 sum = 0, mem_kb, device_kb;
+	bool known = true;
 
 	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots();
 	     slot = kvmmem_vm_next(slot + 1)) {
@@ -106,11 +107,13 @@ static u64 host_guests_kb(void)
 		if (!vm)
 			continue;
 		/* By a reference and not under RCU: it may go through thousands of slots. */
-		sum += kvmmem_vm_mem_kb(vm, &device_kb);
+		mem_kb = kvmmem_vm_mem_kb(vm, &device_kb);
+		known &= mem_kb != KVMMEM_UNKNOWN;
+		sum += mem_kb;
 		kvmmem_vm_put(vm);
 		cond_resched();
 	}
-	return sum;
+	return known ? sum : KVMMEM_UNKNOWN;
 }
 
 static int host_head(struct seq_file *seq)
