@@ -38,6 +38,7 @@
 
 /* Entries that are looked at in one RCU section; one takes some 25 instructions. */
 #define CHUNK	1024
+#define TABLE_NODE	2	/* the same as so many: to ask for a table's node */
 
 /* A VM has a root or two; more than this is none of our business. */
 #define MAX_ROOTS	64
@@ -156,10 +157,13 @@ out:
 	return state;
 }
 
-static void ept_add_table(struct kvmmem_eptwalk *walk, u64 address)
+static void ept_add_table(struct kvmmem_eptwalk *walk, u64 address, int *budget)
 {
 	walk->tables++;
-	if (walk->table_nodes && pfn_valid(address >> PAGE_SHIFT))
+	if (!walk->table_nodes)
+		return;
+	*budget -= TABLE_NODE;
+	if (pfn_valid(address >> PAGE_SHIFT))
 		walk->table_nodes[page_to_nid(pfn_to_page(address >> PAGE_SHIFT))]++;
 }
 
@@ -200,7 +204,7 @@ static u64 ept_walk_table(struct kvmmem_eptwalk *walk, const u64 *table, int lev
 				return to;
 		}
 		/* Once a table, when it is done with. */
-		ept_add_table(walk, spte & KVMMEM_SPTE_ADDR);
+		ept_add_table(walk, spte & KVMMEM_SPTE_ADDR, budget);
 	}
 	return end;
 }
@@ -234,7 +238,7 @@ enum kvmmem_ept_state kvmmem_eptwalk_chunk(struct kvmmem_vm *vm, struct kvmmem_e
 		if (walk->gfn >= end || !root) {
 			walk->gfn = walk->end;
 			if (root)
-				ept_add_table(walk, __pa(root));
+				ept_add_table(walk, __pa(root), &budget);
 		}
 	}
 	rcu_read_unlock();
