@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 
 #include "compat/taker.h"
+#include "count/fault.h"
 #include "count/huge.h"
 #include "count/inval.h"
 #include "decode/value.h"
@@ -235,7 +236,7 @@ u64 kvmmem_inval_refaults(struct kvmmem_vm *vm)
 	struct kvmmem_vcpu *rec;
 	u64 sum = 0;
 
-	if (!inval_known(vm) || vm->mode == KVMMEM_MODE_SHADOW)
+	if (!inval_known(vm) || !kvmmem_fault_on() || vm->mode == KVMMEM_MODE_SHADOW)
 		return KVMMEM_UNKNOWN;
 	kvmmem_vm_for_each_vcpu(rec, vm)
 		sum += READ_ONCE(rec->refaults);

@@ -236,7 +236,7 @@ void kvmmem_latency_init(void)
  */
 bool kvmmem_latency_on(void)
 {
-	return kvmmem_run_attached(KVMMEM_RUN_TIME) && !check_tsc_unstable();
+	return kvmmem_fault_on() && kvmmem_run_attached(KVMMEM_RUN_TIME) && !check_tsc_unstable();
 }
 
 static bool latency_known(struct kvmmem_latency *sum)

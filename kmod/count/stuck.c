@@ -21,6 +21,7 @@
 
 #include "compat/guest.h"
 #include "count/away.h"
+#include "count/fault.h"
 #include "count/run.h"
 #include "count/stuck.h"
 #include "count/ticks.h"
@@ -146,7 +147,7 @@ u64 kvmmem_stuck_of_vm(struct kvmmem_vm *vm)
 	struct kvmmem_vcpu *rec;
 	u64 n = 0;
 
-	if (!kvmmem_run_attached(KVMMEM_RUN_TIME))
+	if (!kvmmem_fault_on() || !kvmmem_run_attached(KVMMEM_RUN_TIME))
 		return KVMMEM_UNKNOWN;
 	kvmmem_vm_for_each_vcpu(rec, vm)
 		n += kvmmem_stuck_of_vcpu(rec, &state);

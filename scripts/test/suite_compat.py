@@ -164,6 +164,20 @@ def check_wrong(out):
     equal("counters with a witness", counters, ["flushes"])
 
 
+def check_wrong_time(out):
+    """Whatever needs faults to be heard of is unknown with them."""
+    proc = procfile.ProcFile(out["proc guest"])
+    for kind, columns in (("time", ("served", "total_us", "kvm_us", "asleep_us", "user_us", "p50_ns",
+                                    "max_ns", "stuck")),
+                          ("inval", ("refaults",)), ("huge", ("installed",)),
+                          ("total", ("ept_violations", "served", "time_us"))):
+        row, = proc.rows[kind]
+        for column in columns:
+            equal(f"{column} of {kind}", row[column], None)
+    row, = proc.rows["inval"]
+    assert row["calls"] is not None, row
+
+
 SCENARIOS = [
     guests("compat_faults",
            write="--pages 500",
@@ -180,6 +194,9 @@ SCENARIOS = [
            invlpg="--pages 10 --op invlpg --ops 100"),
     guests("compat_wrong_prototype", check=check_wrong, kernels=WRONG,
            load=_LOAD.replace("keep_kvmmem service_time=0", "insmod /lab/wrong.ko service_time=0"),
+           guest="--pages 64"),
+    guests("compat_wrong_time", check=check_wrong_time, kernels=WRONG,
+           load=_LOAD.replace("keep_kvmmem service_time=0", "insmod /lab/wrong.ko"),
            guest="--pages 64"),
     # There is BTF, and nothing can be read of it: no prototype is guessed.
     Scenario("compat_unreadable_btf", """
