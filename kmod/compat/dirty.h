@@ -16,6 +16,13 @@
 #define KVMMEM_COMMIT_OLD_ARG	2
 #endif
 
+/* Does KVM put huge mappings back in place when a slot ceases to be logged? 6.13 and on. */
+#ifdef KVMMEM_HAVE_ZAP_COLLAPSIBLE
+#define KVMMEM_KVM_PUTS_BACK	false
+#else
+#define KVMMEM_KVM_PUTS_BACK	true
+#endif
+
 /**
  * kvmmem_slot_is_logged - is a slot one of the VM's memory that is logged?
  * @slot: the slot or NULL

@@ -10,7 +10,7 @@
  *
  * 2M mappings are split in two ways. KVM splits a slot's eagerly when logging begins,
  * or when the log is cleared; a tracepoint tells. A fault splits the one that the
- * guest wrote to; huge.c sees that.
+ * guest wrote to; huge.c sees that. One of 1G is split into 2M mappings first.
  */
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
@@ -34,7 +34,9 @@
 #include "registry/process.h"
 #include "registry/records.h"
 
-#define LEVEL_2M	2	/* PG_LEVEL_2M */
+/* PG_LEVEL_* */
+#define LEVEL_2M	2
+#define LEVEL_1G	3
 
 /* The last pause between two attempts to count a VM's slots is a second times 2^this. */
 #define DIRTY_TRIES	6U
@@ -62,6 +64,15 @@ static void dirty_switch(struct kvmmem_dirty *dirty, struct kvm *kvm, bool on)
 	dirty->ring = kvmmem_has_dirty_ring(kvm);
 }
 
+/* KVM's huge mappings, as 2M. */
+static u64 dirty_huge(const struct kvm *kvm)
+{
+	u64 of_2m = kvmmem_ept_leaves(kvm, 1);
+
+	return of_2m == KVMMEM_UNKNOWN ? KVMMEM_UNKNOWN :
+					 of_2m + kvmmem_ept_leaves(kvm, 2) * KVMMEM_2M_OF_1G;
+}
+
 /* Under vm->lock: what came since slots ceased to be logged. */
 static void dirty_note_back(struct kvmmem_dirty *dirty, u64 now)
 {
@@ -75,7 +86,7 @@ static void dirty_note_back(struct kvmmem_dirty *dirty, u64 now)
  */
 static void dirty_begins(struct kvmmem_dirty *dirty, struct kvm *kvm)
 {
-	dirty_note_back(dirty, kvmmem_ept_leaves(kvm, 1));
+	dirty_note_back(dirty, dirty_huge(kvm));
 	dirty->back_before += dirty->back_2m;
 	dirty->back_2m = 0;
 	dirty->coming_back = false;
@@ -88,12 +99,12 @@ static void dirty_begins(struct kvmmem_dirty *dirty, struct kvm *kvm)
  */
 static void dirty_ceases(struct kvmmem_dirty *dirty, struct kvm *kvm)
 {
-	u64 now = kvmmem_ept_leaves(kvm, 1);
+	u64 now = dirty_huge(kvm);
 
 	dirty->begun_2m = dirty->coming_back ? min(dirty->begun_2m, now) : now;
 	dirty->coming_back = true;
 	WRITE_ONCE(dirty->ceased, ktime_get_ns());
-	WRITE_ONCE(dirty->put_back, true);
+	WRITE_ONCE(dirty->put_back, KVMMEM_KVM_PUTS_BACK);
 }
 
 /*
@@ -155,12 +166,16 @@ static __always_inline void dirty_split(u64 gfn, int level, int err)
 	struct kvmmem_vm *vm;
 
 	kvmmem_hook_seen(KVMMEM_HOOK_SPLIT);
-	if (err || level != LEVEL_2M || kvmmem_running_vcpu() || !current->mm)
+	if (err || level > LEVEL_1G || kvmmem_running_vcpu() || !current->mm)
 		return;
 	rcu_read_lock();
 	vm = kvmmem_vm_of_mm(current->mm);
-	if (vm && READ_ONCE(vm->dirty.on))
-		kvmmem_huge_look(vm, false);
+	if (vm && READ_ONCE(vm->dirty.on)) {
+		if (level == LEVEL_2M)
+			kvmmem_huge_look(vm, false);
+		else
+			kvmmem_huge_apart(vm);
+	}
 	rcu_read_unlock();
 }
 
@@ -291,7 +306,7 @@ static void dirty_count_slots(struct kvmmem_vm *vm)
 /* Under vm->lock, the VM alive. */
 static u64 dirty_recovered(struct kvmmem_dirty *dirty, const struct kvm *kvm, u64 split)
 {
-	u64 now = kvmmem_ept_leaves(kvm, 1);
+	u64 now = dirty_huge(kvm);
 
 	if (now == KVMMEM_UNKNOWN || split == KVMMEM_UNKNOWN)
 		return KVMMEM_UNKNOWN;
@@ -338,7 +353,7 @@ static noinline bool dirty_sum(struct kvmmem_vm *vm, struct kvmmem_dirty_sum *su
 	bool alive;
 
 	memset(sum, 0, sizeof(*sum));
-	sum->split_2m = atomic64_read(&vm->flows[KVMMEM_FLOW_SPLIT_LOGGED]);
+	sum->split_2m = atomic64_read(&dirty->split_2m);
 	dirty_add_cells(dirty, sum);
 	dirty_mask(vm, sum);
 	raw_spin_lock(&vm->lock);
@@ -365,24 +380,17 @@ static bool dirty_is_unmet(unsigned int slot)
 	return unmet;
 }
 
-/**
- * kvmmem_dirty_meet_all - find out which VMs that are older than kvmmem are logged
- *
- * For some milliseconds; the rest is for the next reading.
- *
- * Context: may sleep.
- */
-void kvmmem_dirty_meet_all(void)
+/* Those in the slots from @from to @to; where it stopped, as there is no time left. */
+static unsigned int dirty_meet(unsigned int from, unsigned int to, u64 end)
 {
-	u64 end = ktime_get_ns() + DIRTY_MEET_NS;
 	struct kvmmem_vm *vm;
 	unsigned int slot;
 
-	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots(); slot = kvmmem_vm_next(slot + 1)) {
+	for (slot = kvmmem_vm_next(from); slot < to; slot = kvmmem_vm_next(slot + 1)) {
 		if (!dirty_is_unmet(slot))
 			continue;
 		if (ktime_get_ns() > end)
-			break;
+			return slot;
 		vm = kvmmem_vm_get(slot);
 		if (!vm)
 			continue;
@@ -390,6 +398,26 @@ void kvmmem_dirty_meet_all(void)
 		kvmmem_vm_put(vm);
 		cond_resched();
 	}
+	return to;
+}
+
+/**
+ * kvmmem_dirty_meet_all - find out which VMs that are older than kvmmem are logged
+ *
+ * For some milliseconds; the next reading goes on where there was no time left.
+ *
+ * Context: may sleep.
+ */
+void kvmmem_dirty_meet_all(void)
+{
+	static unsigned int turn;
+	unsigned int from = READ_ONCE(turn), end = kvmmem_vm_slots(), to;
+	u64 until = ktime_get_ns() + DIRTY_MEET_NS;
+
+	to = dirty_meet(from, end, until);
+	if (to == end)
+		to = dirty_meet(0, from, until);
+	WRITE_ONCE(turn, to);
 }
 
 /**

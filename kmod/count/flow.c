@@ -81,6 +81,8 @@ static void flow_count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gf
 		if (flow == KVMMEM_FLOW_SPLIT && flow_is_logged(vm, gfn))
 			flow = KVMMEM_FLOW_SPLIT_LOGGED;
 		atomic64_inc(&vm->flows[flow]);
+		if (flow == KVMMEM_FLOW_SPLIT_LOGGED && level == 2)
+			atomic64_inc(&vm->dirty.split_2m);
 	}
 	flow_trace(vm, flow, gfn, level);
 	rcu_read_unlock();

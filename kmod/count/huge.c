@@ -66,18 +66,37 @@ static u64 huge_take_nx(struct kvmmem_vm *vm, const struct kvm *kvm)
 	return max_t(s64, nx - atomic64_xchg(&vm->nx_seen, nx), 0);
 }
 
+static void huge_count_logged(struct kvmmem_vm *vm, enum kvmmem_size size, u64 n)
+{
+	huge_count(vm, KVMMEM_FLOW_SPLIT_LOGGED, n);
+	if (size == KVMMEM_2M && n)
+		atomic64_add(n, &vm->dirty.split_2m);
+}
+
 /*
  * Why so many are gone. KVM has split up to @nx for the mitigation, which it never does
  * in a slot that is logged. The others were @taken away, or may have been split for
  * logging if any slot is logged; a display's is for as long as the VM lives.
+ * Return: how many of @nx that were.
  */
-static void huge_count_fewer(struct kvmmem_vm *vm, u64 nx, u64 n, bool taken)
+static u64 huge_count_fewer(struct kvmmem_vm *vm, enum kvmmem_size size, u64 nx, u64 n,
+			    bool taken)
 {
 	u64 split = taken ? 0 : min(nx, n);
 
 	huge_count(vm, KVMMEM_FLOW_SPLIT, split);
-	huge_count(vm, !taken && READ_ONCE(vm->dirty.on) ? KVMMEM_FLOW_SPLIT_LOGGED :
-							   KVMMEM_FLOW_ZAPPED, n - split);
+	if (!taken && READ_ONCE(vm->dirty.on))
+		huge_count_logged(vm, size, n - split);
+	else
+		huge_count(vm, KVMMEM_FLOW_ZAPPED, n - split);
+	return split;
+}
+
+/* So many of 1G were split for logging: into 2M mappings, which came so. */
+static void huge_count_apart(struct kvmmem_vm *vm, u64 n)
+{
+	huge_count_logged(vm, KVMMEM_1G, n);
+	huge_count(vm, KVMMEM_FLOW_INSTALLED, n * KVMMEM_2M_OF_1G);
 }
 
 /* Nobody knows whether the page of such a fault is logged. */
@@ -91,16 +110,32 @@ static bool huge_is_unseen(const struct kvmmem_vcpu *rec)
  * logged, and KVM up to @nx for the mitigation; the others went while it was served.
  * Return: how many of @nx that were.
  */
-static u64 huge_lost(const struct kvmmem_vcpu *rec, u64 nx, u64 n)
+static u64 huge_lost(const struct kvmmem_vcpu *rec, enum kvmmem_size size, u64 nx, u64 n)
 {
 	bool logged = rec->logged ||
 		      (!nx && READ_ONCE(rec->vm->dirty.on) && huge_is_unseen(rec));
 	u64 own = logged ? min_t(u64, n, 1) : min(nx, n);
 
 	nx = logged ? 0 : own;
-	huge_count_fewer(rec->vm, nx, own, false);
-	huge_count_fewer(rec->vm, 0, n - own, READ_ONCE(rec->vm->taken));
+	huge_count_fewer(rec->vm, size, nx, own, false);
+	huge_count_fewer(rec->vm, size, 0, n - own, READ_ONCE(rec->vm->taken));
 	return nx;
+}
+
+/*
+ * A fault has written to logged memory that @n of 1G mapped. KVM splits that into 2M
+ * mappings, and then the one that was written to; until 6.1 it maps nothing in its place.
+ * Return: what else 2M mappings have changed by.
+ */
+static s64 huge_wrote_to_1g(struct kvmmem_vm *vm, u64 n, s64 of_2m)
+{
+	if (of_2m > 0) {
+		huge_count_apart(vm, n);
+		return of_2m - n * KVMMEM_2M_OF_1G;
+	}
+	huge_count_logged(vm, KVMMEM_1G, n);
+	atomic64_add(n * KVMMEM_2M_OF_1G, &vm->dirty.split_2m);
+	return of_2m;
 }
 
 /* Has logging ended just now? */
@@ -131,10 +166,12 @@ bool kvmmem_huge_fault(struct kvmmem_vcpu *rec)
 	if (!count || (!of_1g && !of_2m))
 		return of_1g > 0 || of_2m > 0;
 	nx = huge_take_nx(vm, kvm);
-	if (of_1g < 0)
-		nx -= huge_lost(rec, nx, -of_1g);
+	if (of_1g < 0 && rec->logged)
+		of_2m = huge_wrote_to_1g(vm, -of_1g, of_2m);
+	else if (of_1g < 0)
+		nx -= huge_lost(rec, KVMMEM_1G, nx, -of_1g);
 	if (of_2m < 0)
-		huge_lost(rec, nx, -of_2m);
+		huge_lost(rec, KVMMEM_2M, nx, -of_2m);
 	huge_count(vm, KVMMEM_FLOW_INSTALLED, max_t(s64, of_1g, 0));
 	huge_count(vm, of_2m > 1 && huge_put_back(vm) ? KVMMEM_FLOW_RECOVERED :
 							KVMMEM_FLOW_INSTALLED,
@@ -144,8 +181,10 @@ bool kvmmem_huge_fault(struct kvmmem_vcpu *rec)
 
 static void huge_gone(struct kvmmem_vm *vm, u64 nx, s64 of_2m, s64 of_1g, bool taken)
 {
-	if ((of_2m || of_1g) && !kvmmem_flow_counts(vm))
-		huge_count_fewer(vm, nx, -of_2m - of_1g, taken);
+	if (!(of_2m || of_1g) || kvmmem_flow_counts(vm))
+		return;
+	nx -= huge_count_fewer(vm, KVMMEM_1G, nx, -of_1g, taken);
+	huge_count_fewer(vm, KVMMEM_2M, nx, -of_2m, taken);
 }
 
 /**
@@ -161,6 +200,25 @@ void kvmmem_huge_taken(struct kvmmem_vcpu *rec)
 	if (KVMMEM_KVM_COUNTS_LEAVES)
 		huge_gone(rec->vm, 0, huge_take(rec->vm, kvm, 0, HUGE_FEWER),
 			  huge_take(rec->vm, kvm, 1, HUGE_FEWER), true);
+}
+
+/**
+ * kvmmem_huge_apart - KVM has split one of 1G for a log, and will split what that gave
+ * @vm: the VM's record
+ *
+ * What it gave is not to be missed when it is split. Context: any; takes @vm->lock.
+ */
+void kvmmem_huge_apart(struct kvmmem_vm *vm)
+{
+	s64 of_1g = 0;
+
+	raw_spin_lock(&vm->lock);
+	if (vm->kvm)
+		of_1g = huge_take(vm, vm->kvm, 1, HUGE_FEWER);
+	atomic64_sub(of_1g * KVMMEM_2M_OF_1G, &vm->huge_seen[0]);
+	raw_spin_unlock(&vm->lock);
+	if (of_1g && !kvmmem_flow_counts(vm))
+		huge_count_apart(vm, -of_1g);
 }
 
 /* Look for what is gone, @taken away or not; and for what KVM has put back, if @back. */

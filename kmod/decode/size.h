@@ -10,4 +10,7 @@ enum kvmmem_size {
 	KVMMEM_NR_SIZES
 };
 
+/* So many 2M mappings are one of 1G. */
+#define KVMMEM_2M_OF_1G	512
+
 #endif /* _KVMMEM_SIZE_H */

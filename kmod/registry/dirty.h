@@ -40,7 +40,9 @@ struct kvmmem_dirty_cell {
  * @tries: how often it did, up to a limit; vm->lock
  * @since: when @on changed last, ktime_get_ns(); vm->lock
  * @ceased: when a slot ceased to be logged last, likewise
- * @begun_2m: KVM's count of 2M mappings when the first of them did; vm->lock
+ * @split_2m: 2M mappings that were split for it, or as many as one of 1G would have been
+ * @begun_2m: KVM's count of 2M mappings when the first of them did, one of 1G being as
+ *	many as it holds; vm->lock
  * @back_2m: the most it has grown by since; vm->lock
  * @back_before: the same of earlier times; vm->lock
  * @kb: memory that was dirty at @looked
@@ -60,6 +62,7 @@ struct kvmmem_dirty {
 	unsigned long again;
 	u64 since;
 	u64 ceased;
+	atomic64_t split_2m;
 	u64 begun_2m;
 	u64 back_2m;
 	u64 back_before;

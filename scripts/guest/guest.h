@@ -11,6 +11,7 @@
 #define PAGE		4096UL
 #define HUGE		(2UL << 20)
 #define HUGE_PAGES	(HUGE / PAGE)
+#define GIGA		(1UL << 30)
 #define ROUND_UP(x, a)	(((x) + (a) - 1) / (a) * (a))
 
 #define MAX_VCPUS	64
@@ -22,7 +23,7 @@
 #define EXIT_LACKING	77	/* the processor or kernel lacks a feature */
 
 enum backing {
-	BACK_ANON, BACK_HUGETLB, BACK_MEMFD, BACK_MEMFD_HUGETLB, BACK_SHMEM,
+	BACK_ANON, BACK_HUGETLB, BACK_HUGETLB_1G, BACK_MEMFD, BACK_MEMFD_HUGETLB, BACK_SHMEM,
 	BACK_FILE,
 };
 

@@ -19,19 +19,21 @@ static const uint32_t stub = 0xe3ff;	/* jmp *%rbx, two NULs */
 
 static bool is_hugetlb(const struct options *opt)
 {
-	return opt->backing == BACK_HUGETLB ||
+	return opt->backing == BACK_HUGETLB || opt->backing == BACK_HUGETLB_1G ||
 	       opt->backing == BACK_MEMFD_HUGETLB;
 }
 
-/* Reserve address space, so that the mapping proper can be aligned to 2M. */
+/* Reserve address space, so that the mapping proper can be aligned: to 2M, or 1G. */
 static uint8_t *reserve(struct slot *slot, uint64_t size)
 {
-	slot->map_len = size + HUGE;
+	uint64_t unit = size % GIGA ? HUGE : GIGA;
+
+	slot->map_len = size + unit;
 	slot->map = mmap(NULL, slot->map_len, PROT_NONE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (slot->map == MAP_FAILED)
 		die_errno("mmap");
-	return (uint8_t *)ROUND_UP((uintptr_t)slot->map, HUGE);
+	return (uint8_t *)ROUND_UP((uintptr_t)slot->map, unit);
 }
 
 static void map_data(const struct options *opt, struct slot *slot,
@@ -49,6 +51,9 @@ static void map_data(const struct options *opt, struct slot *slot,
 	case BACK_SHMEM:
 		flags |= MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
 		break;
+	case BACK_HUGETLB_1G:
+		flags |= 30 << MAP_HUGE_SHIFT;
+		/* fall through */
 	case BACK_HUGETLB:
 		flags |= MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
 		break;
@@ -115,7 +120,7 @@ void map_slots(struct vm *vm)
 	if (!size)
 		size = unit;
 	if (is_hugetlb(opt))
-		size = ROUND_UP(size, HUGE);
+		size = ROUND_UP(size, opt->backing == BACK_HUGETLB_1G ? GIGA : HUGE);
 	vm->data = calloc(opt->slots, sizeof(*vm->data));
 	if (!vm->data)
 		die_errno("calloc");

@@ -23,7 +23,7 @@ static const char help[] =
 "  --pages N           pages of 4K that the guest touches in all (default 256)\n"
 "  --stride N          pages from one touched page to the next (1)\n"
 "  --page-size 4k|2m   what the host is asked to put behind them (4k)\n"
-"  --backing KIND      anon, thp (anon with 2m), hugetlb2m, memfd,\n"
+"  --backing KIND      anon, thp (anon with 2m), hugetlb2m, hugetlb1g, memfd,\n"
 "                      memfd-hugetlb, shmem or file:PATH (anon)\n"
 "  --prefault          the VMM writes the pages before the guest runs\n"
 "  --misalign          guest and host addresses differ by 4K modulo 2M\n"
@@ -154,7 +154,7 @@ static const struct word advices[] = {
 
 static const struct word backings[] = {
 	{ "anon", BACK_ANON }, { "thp", BACK_ANON },
-	{ "hugetlb2m", BACK_HUGETLB }, { "memfd", BACK_MEMFD },
+	{ "hugetlb2m", BACK_HUGETLB }, { "hugetlb1g", BACK_HUGETLB_1G }, { "memfd", BACK_MEMFD },
 	{ "memfd-hugetlb", BACK_MEMFD_HUGETLB }, { "shmem", BACK_SHMEM }, {}
 };
 
@@ -210,6 +210,7 @@ static void parse_list(struct options *opt, int what, char *arg)
 static void check(struct options *opt)
 {
 	bool hugetlb = opt->backing == BACK_HUGETLB ||
+		       opt->backing == BACK_HUGETLB_1G ||
 		       opt->backing == BACK_MEMFD_HUGETLB;
 
 	if (hugetlb)

@@ -161,6 +161,35 @@ def check_ring(out):
     assert full[-1] >= 6, full
 
 
+def check_giga(out, eager):
+    """A mapping of 1G is split into 2M mappings, and those of these that are written to."""
+    apart = eager or not out["host"].startswith("6.1.")
+    split = 512 if eager or not apart else 2
+    end, = ProcFile(out["end"]).rows["dirty"]
+    kvm = [out.values(f"kvm{name}") for name in (1, 2, "end")]
+    equal("mappings of 1G before, while logged, and at the end",
+          [one["pages_1g"] for one in kvm], [1, 0, 1])
+    equal("split_2m", end["split_2m"], split)
+    equal("recovered_2m", end["recovered_2m"], split)
+    huge, = ProcFile(out["end"]).rows["huge"]
+    equal("dirty_log_split", huge["dirty_log_split"], split + 1 if apart else 1)
+    equal("installed", huge["installed"], 2 + 512 if apart else 2)
+    equal("what came and went", huge["installed"] + huge["recovered"] - huge["nx_split"]
+          - huge["dirty_log_split"] - huge["zapped"], kvm[2]["pages_2m"] + 1)
+
+
+def giga(name, eager):
+    """A guest in one page of 1G, two of whose pages of 2M are written to."""
+    load = "echo 1 >/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages; load_kvm" + \
+        ("" if eager else " kvm.eager_page_split=N")
+    return Scenario(name, migrate("--pages 2 --stride 512 --backing hugetlb1g",
+                                  load).replace("pages_2m'", "pages_2m pages_1g'"),
+                    lambda out: check_giga(out, eager), vendors=("amd",), kernels=("6.1", "6.12"),
+                    limit=100,
+                    host={"memory_mb": 5120,
+                          "cmdline": "hugepagesz=1G hugepages=1"})
+
+
 def check_older(out):
     """A VM that was logged before kvmmem was there; and one that never was."""
     row, = ProcFile(out["proc"]).rows["dirty"]
@@ -256,6 +285,8 @@ for i in {' '.join(map(str, LOGS))}; do tenant_off log$i; done
     Scenario("dirty_huge_initially_set",
              migrate("--pages 1024 --backing thp --manual-protect=init-set"),
              check_huge_initially_set, kernels=NEWER, limit=60),
+    giga("dirty_giga_eager", True),
+    giga("dirty_giga", False),
     Scenario("dirty_ring", migrate("--pages 2048 --dirty-ring 1024"), check_ring,
              kernels=NEWER, limit=60),
     Scenario("dirty_older", """

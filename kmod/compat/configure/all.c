@@ -39,3 +39,4 @@
 #include "vm_debugfs.h"
 #include "vm_type.h"
 #include "xas_order.h"
+#include "zap_collapsible.h"
