@@ -29,9 +29,10 @@ static void run_hotplug(void)
 	unsigned int pause = argument("pause_ms", 300) * 1000;
 
 	while (!over()) {
-		count(put(CPU1, "0"));
+		int err = put(CPU1, "0");
+
 		rest_us(pause);
-		count(put(CPU1, "1"));
+		count(put(CPU1, "1") ?: err);
 		rest_us(pause);
 	}
 	put(CPU1, "1");

@@ -105,6 +105,10 @@ static const struct {
 	{ PARAMETERS "huge_flows", { "0", "1" } },
 	{ PARAMETERS "invalidations", { "0", "1" } },
 	{ PARAMETERS "backing_max_age_ms", { "0", "1", "17", "1000" } },
+	{ PARAMETERS "stuck_log", { "0", "1" } },
+	{ PARAMETERS "stuck_ms", { "0", "1", "50", "5000" } },
+	{ PARAMETERS "user_share", { "1", "50", "75", "100" } },
+	{ PARAMETERS "walk_share", { "1", "2", "50", "100" } },
 };
 
 enum { TOGGLE_ABSENT = EXTRA };
@@ -134,6 +138,6 @@ const struct kind module_kinds[] = {
 	{ "reload", run_reload, { "busy", "core" },
 	  "unload and load the vendor's KVM, each core=10th time kvm.ko [pause_ms=100]" },
 	{ "toggle", run_toggle, { "absent" },
-	  "write kvmmem's parameters [only=0..4]" },
+	  "write kvmmem's parameters [only=0..8]" },
 	{}
 };

@@ -170,7 +170,7 @@ int main(int argc, char **argv)
 	if (shared == MAP_FAILED)
 		die("mmap");
 	count = argument("count", 0);
-	until = start + argument("seconds", 60);
+	until = start + strtod(text_argument("seconds", "60"), NULL);
 	seed = argument("seed", (unsigned int)(start * 1000) ^ getpid() * 7919U);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);

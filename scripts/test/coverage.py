@@ -95,7 +95,7 @@ def lines_of(built, found):
                                   cwd=scratch, check=True, text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
             for file in json.loads(told)["files"]:
-                if at := re.search(r"/(kmod/.*)", file["file"]):
+                if at := re.search(r"(?:^|/)(kmod/.*)", file["file"]):
                     counts = lines.setdefault(at[1], {})
                     for line in file["lines"]:
                         number = line["line_number"]

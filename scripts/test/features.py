@@ -9,7 +9,7 @@ import re
 
 # The system tests: those of make check, and of make matrix on every kernel.
 SUITES = ("faults", "life", "input", "tlb", "nested", "backing", "memory", "total", "dirty",
-          "inval", "tenant", "tool", "export", "time", "perf", "pmu", "translate",
+          "inval", "tenant", "large", "rights", "tool", "export", "time", "perf", "pmu", "translate",
           "compat")
 
 KERNELS = ("5.10", "6.1", "6.12", "7.3")
@@ -161,6 +161,8 @@ _LACKING = {
     "memfd": ("no slot can have a guest_memfd there", lambda kernel, vendor: kernel == "7.3"),
     "giga": ("the emulated Intel processor has no pages of 1G, and one kernel shows them",
              lambda kernel, vendor: vendor == "amd" and kernel == "6.1"),
+    "giga-logged": ("the emulated Intel processor has no pages of 1G, and two kernels show them",
+                    lambda kernel, vendor: vendor == "amd" and kernel in ("6.1", "6.12")),
     "stale": ("nothing tells there of an entry that is too old",
               lambda kernel, vendor: kernel != "5.10"),
     "splits": ("it does not count huge mappings", lambda kernel, vendor: kernel != "5.10"),
@@ -176,6 +178,7 @@ _LACKING = {
 # One, or several in the order in which they are asked for.
 _NEEDS = {
     "compat_wrong_prototype": "btf",
+    "compat_wrong_time": "btf",
     "compat_unreadable_btf": "btf",
     "invpcid": "invpcid",
     "tlb_invpcid": "invpcid",
@@ -186,16 +189,20 @@ _NEEDS = {
     "inval_numa": "nodes",
     "inval_collapse": "collapse",
     "inval_slots": "many-slots",
-    "tenant_churn": "many-slots icount",
+    "large_churn": "many-slots icount",
     "tenant_wide": "many-vcpus",
     "dirty_logs": "large-slots icount",
     "inval_cost": "icount",
-    "tenant_files": "icount",
-    "tenant_slots": "icount",
+    "large_files": "icount",
+    "large_sharers": "icount",
+    "large_slots": "icount",
+    "large_readers": "many-slots icount",
     "tool_waiting": "icount",
     "time_witness": "no-icount",
     "faults_plugged": "stale",
     "dirty_beside": "splits",
+    "dirty_giga": "giga-logged",
+    "dirty_giga_eager": "giga-logged",
     "dirty_huge": "splits",
     "dirty_huge_eager": "splits",
     "dirty_huge_initially_set": "splits",
@@ -225,8 +232,8 @@ _NEEDS = {
 # host alone (run.py --once), the matrix on both.
 ONCE = ("block_device", "export", "flows_dropped", "inval_ends", "input_parameters",
         "input_reads", "input_rights", "perf_lockdown", "perf_rmmod", "perf_trace_cmd",
-        "pmu_list", "pmu_refused", "tenant_births", "tenant_lockdown", "tenant_rights",
-        "tenant_wide", "tool", "walks_waiting")
+        "pmu_list", "pmu_refused", "rights_capabilities", "rights_lockdown", "rights_namespace",
+        "tenant_births", "tenant_dying", "tenant_wide", "tool", "walks_waiting")
 
 
 # What kernels that look for mistakes (scripts/lab/debugkernel.py) cannot be asked: a
@@ -244,7 +251,7 @@ _UNFIT = (
     (_CHECKING, r"(inval_)?cost(_of_nothing)?", r"", _COST),
     (("debug",), r"inval_(memcg|uffd|clear_refs|numa|together)", r"", _LESS),
     (_CHECKING, r"device", r"", _DEVMEM),
-    (_CHECKING, r"(tenant|perf)_lockdown", r"", "it has no LSM lockdown"),
+    (_CHECKING, r"(rights|perf)_lockdown", r"", "it has no LSM lockdown"),
     (("kcsan",), r"inval_refault(_scattered)?|time_in_user_and_asleep|export", r"", _SLOW),
     (("newest",), r"time_async", r"", _NO_CHIPS),
     (("builtin",), r".*", r"unload_kvm\b|load_kvm_shadow|load_kvm [\w.]+=|storm reload", _STAYS),

@@ -8,6 +8,7 @@ what its scenarios need to the emulated host's files.
 """
 
 import argparse
+import dataclasses
 import importlib
 import pathlib
 import re
@@ -24,6 +25,7 @@ import debugkernel
 import features
 import host
 import kernels
+import leaks
 
 
 def suite_names():
@@ -56,9 +58,10 @@ def get_kernel(name):
 class Runner:
     """Runs and counts."""
 
-    def __init__(self, verbose, keep):
+    def __init__(self, verbose, keep, look_for_leaks=False):
         self.verbose = verbose
         self.keep = keep
+        self.look_for_leaks = look_for_leaks
         self.passed = self.failed = 0
 
     def _report(self, vendor, kernel, result):
@@ -85,6 +88,9 @@ class Runner:
         start = time.monotonic()
         try:
             kernel = get_kernel(kernel_name)
+            if self.look_for_leaks:
+                machine = dataclasses.replace(machine, cmdline=f"{machine.cmdline} {leaks.ON}")
+                scenarios = [*scenarios, leaks.SCENARIO]
             if isinstance(kernel, debugkernel.DebugKernel):
                 machine = kernel.machine(machine)
             emulated = host.Host(machine, kernel, prepare=prepare, keep=self.keep)
@@ -138,6 +144,8 @@ def _arguments():
                         help="only scenarios whose name contains one of them")
     parser.add_argument("--once", action="store_true",
                         help="without those that say the same on any processor")
+    parser.add_argument("--leaks", action="store_true",
+                        help="look for kvmmem's at the end of each boot; on kernels with kmemleak")
     parser.add_argument("--list", action="store_true", help="name them, run nothing")
     parser.add_argument("--keep", metavar="DIR", type=pathlib.Path,
                         help="leave the emulator's files of the last boot there")
@@ -161,7 +169,7 @@ def main():
     args = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # end the emulator, too
     suites = [importlib.import_module(f"suite_{name}") for name in args.suites]
-    runner = Runner(args.verbose, args.keep)
+    runner = Runner(args.verbose, args.keep, args.leaks)
     for vendor in args.vendors:
         for kernel in args.kernels:
             chosen = selected(suites, vendor, kernel, args.filter, args.once)

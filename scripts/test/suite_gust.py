@@ -16,7 +16,7 @@ SECONDS = 60 / len(LEAST)
 def gust(storm, last):
     """The same with time as its only bound. Leaks are looked for once."""
     return Scenario(f"gust_{storm.name}",
-                    suite_storm.script(storm, f"seconds={SECONDS:.1f}", whole=False, leaks=last),
+                    suite_storm.script(storm, f"seconds={SECONDS:.1f}", whole=False, look=last),
                     suite_storm.check(storm, LEAST[storm.name]), limit=150,
                     host=suite_storm.HOST)
 

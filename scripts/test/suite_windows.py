@@ -14,6 +14,7 @@ import image as images
 import kmod
 import procfile
 import suite_input
+import suite_life
 import suite_storm
 import suite_tenant
 from host import Scenario
@@ -63,6 +64,31 @@ def check_failing(out):
     """Who looked at kvmmem while it failed to load has nothing in his hands when it is gone."""
     assert "Cannot allocate memory" in out["load"] or "Out of memory" in out["load"], out["load"]
     assert int(out["tried"]) > 10, out["tried"]
+
+
+def check_written(out):
+    """Nothing can be written to switches while kvmmem starts, nor after it has failed to."""
+    assert "Cannot allocate memory" in out["load"] or "Out of memory" in out["load"], out["load"]
+    for errno_text in ("Device or resource busy", "No such device"):
+        found = re.findall(rf".*{errno_text}", out["said"])
+        assert found, f"nobody was told '{errno_text}': {out['said'][-500:]}"
+    equal("kvmmem is loaded", int(out["modules"]), 0)
+
+
+def check_registrations(out):
+    """Whatever cannot be registered: loading fails and leaves nothing, or goes on without."""
+    seen = out.records("loads", "load ")
+    *fewer, last = seen
+    assert all(one["refused"] for one in fewer) and not last["refused"], out["loads"]
+    equal("the last one lacks nothing", (last["error"], last["failed"]), (0, 0))
+    for one in seen:
+        equal(f"left behind by number {one['nth']}", one["left"], 0)
+        equal(f"guests that ran beside number {one['nth']}", one["ran"], 1)
+    # The notifiers of modules, /proc, the PMU; and what is not vital: tracepoints, processes.
+    # Functions are tried again.
+    assert len([one for one in fewer if one["error"]]) >= 4, out["loads"]
+    assert len([one for one in fewer if one["failed"]]) >= 10, out["loads"]
+    suite_life.check_counted(out)
 
 
 def check_switched(out):
@@ -133,6 +159,62 @@ exec 9<&-
 section load cat load
 section tried echo $tried
 """, check_failing, limit=60, host=HOST),
+    # Parameters are written to while loading fails, and when it has.
+    Scenario("window_failing_writes", """
+load_kvm
+echo failing >/proc/sys/kernel/hostname
+insmod /lab/kvmmem.ko 2>load &
+loads=$!
+while kill -0 $loads 2>/dev/null; do
+    for one in /sys/module/kvmmem/parameters/*; do
+        for value in 0 1; do sh -c "echo $value >$one" 2>>said || :; done
+    done
+    sleep 0.02
+done
+section load cat load
+section said cat said
+section modules sh -c 'grep -c "^kvmmem " /proc/modules || true'
+echo host >/proc/sys/kernel/hostname
+for i in 1 2 3; do load_kvmmem; unload_kvmmem; done
+""", check_written, limit=60, host=HOST),
+    # Whatever is registered, one after the other, cannot be, until nothing is left. What
+    # the kernel says of a load that fails is said by insmod.
+    Scenario("window_registrations", """
+load_kvm
+left() {
+    ls -d /proc/kvmmem /sys/kernel/debug/kvmmem /sys/module/kvmmem 2>/dev/null
+    grep kvmmem /sys/kernel/tracing/enabled_functions
+    true
+}
+load() {
+    echo register-$1 >/proc/sys/kernel/hostname
+    error=0 failed=0 ran=0
+    insmod /lab/kvmmem.ko 2>/dev/null || error=$?
+    [ $error != 0 ] || failed=$(grep -c " failed " /sys/kernel/debug/kvmmem/hooks) || :
+    ! kvmguest --pages 8 --then "
+        if [ $error = 0 ]; then sleep 0.2; cat /proc/kvmmem >proc; fi" >guest || ran=1
+    if [ $error = 0 ]; then
+        # Of a VM whose process cannot be followed nothing is known.
+        [ $failed != 0 ] || failed=$(awk '$1 == "inval" && $3 == "-"' proc | wc -l)
+        rmmod kvmmem
+    fi
+    refused=$(dmesg | grep -c "window: number $1 is refused") || :
+    echo "load nth=$1 refused=$refused error=$error failed=$failed ran=$ran left=$(left | wc -l)"
+}
+loads() {
+    local nth=0
+    while [ $nth -lt 60 ]; do
+        nth=$((nth + 1))
+        load $nth
+        [ $refused != 0 ] || break
+    done
+}
+section loads loads
+echo host >/proc/sys/kernel/hostname
+load_kvmmem
+""" + suite_life.GUEST + """
+unload_kvmmem
+""", check_registrations, limit=240, host=HOST),
     # A VM's end wakes the worker; it knows whether it shall count, and waits for its turn.
     Scenario("window_switch", """
 load_kvm; load_kvmmem
@@ -147,7 +229,8 @@ kvmguest --pages 8 --then "
     echo >&9
     sleep 1
     echo 0 >$parameter
-    sleep 3
+    # The settler waits, too, twice.
+    sleep 5
     section off cat /proc/kvmmem
     echo host >/proc/sys/kernel/hostname
     echo 1 >$parameter
