@@ -6,6 +6,7 @@
 #define _KVMMEM_COMPAT_DIRTY_H
 
 #include <linux/bitops.h>
+#include <linux/version.h>
 
 #include "compat/memory.h"
 
@@ -22,6 +23,12 @@
 #else
 #define KVMMEM_KVM_PUTS_BACK	true
 #endif
+
+/*
+ * A write to logged memory that a huge mapping maps: newer kernels split the mapping in
+ * place, for sure since 6.5; the others take it away, and put a table there.
+ */
+#define KVMMEM_KVM_SPLITS_IN_PLACE	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0))
 
 /**
  * kvmmem_slot_is_logged - is a slot one of the VM's memory that is logged?

@@ -89,7 +89,7 @@ static void dirty_begins(struct kvmmem_dirty *dirty, struct kvm *kvm)
 	dirty_note_back(dirty, dirty_huge(kvm));
 	dirty->back_before += dirty->back_2m;
 	dirty->back_2m = 0;
-	dirty->coming_back = false;
+	WRITE_ONCE(dirty->coming_back, false);
 	WRITE_ONCE(dirty->put_back, false);
 }
 
@@ -102,7 +102,7 @@ static void dirty_ceases(struct kvmmem_dirty *dirty, struct kvm *kvm)
 	u64 now = dirty_huge(kvm);
 
 	dirty->begun_2m = dirty->coming_back ? min(dirty->begun_2m, now) : now;
-	dirty->coming_back = true;
+	WRITE_ONCE(dirty->coming_back, true);
 	WRITE_ONCE(dirty->ceased, ktime_get_ns());
 	WRITE_ONCE(dirty->put_back, KVMMEM_KVM_PUTS_BACK);
 }

@@ -21,6 +21,7 @@
 #include "compat/probe.h"
 #include "count/flow.h"
 #include "decode/param.h"
+#include "decode/size.h"
 #include "registry/info.h"
 #include "registry/process.h"
 #include "registry/trace.h"
@@ -69,7 +70,19 @@ static void flow_trace(const struct kvmmem_vm *vm, enum kvmmem_flow flow, u64 gf
 		trace_huge_recovered(vm, gfn << PAGE_SHIFT, page, "-");
 }
 
-static void flow_count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gfn, int level)
+/* A mapping was split: into 2M mappings, which no event tells of, if that of 1G @stays. */
+static void flow_count_split(struct kvmmem_vm *vm, enum kvmmem_flow flow, int level, bool stays)
+{
+	u64 nr = level == 2 ? 1 : KVMMEM_2M_OF_1G;
+
+	if (level > 2 && stays)
+		atomic64_add(nr, &vm->flows[KVMMEM_FLOW_INSTALLED]);
+	else if (flow == KVMMEM_FLOW_SPLIT_LOGGED)
+		atomic64_add(nr, &vm->dirty.split_2m);
+}
+
+static void flow_count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gfn, int level,
+		       bool stays)
 {
 	struct kvmmem_vm *vm;
 
@@ -81,8 +94,8 @@ static void flow_count(const struct mm_struct *mm, enum kvmmem_flow flow, u64 gf
 		if (flow == KVMMEM_FLOW_SPLIT && flow_is_logged(vm, gfn))
 			flow = KVMMEM_FLOW_SPLIT_LOGGED;
 		atomic64_inc(&vm->flows[flow]);
-		if (flow == KVMMEM_FLOW_SPLIT_LOGGED && level == 2)
-			atomic64_inc(&vm->dirty.split_2m);
+		if (flow == KVMMEM_FLOW_SPLIT || flow == KVMMEM_FLOW_SPLIT_LOGGED)
+			flow_count_split(vm, flow, level, stays);
 	}
 	flow_trace(vm, flow, gfn, level);
 	rcu_read_unlock();
@@ -93,18 +106,19 @@ static noinline void flow_account(enum kvmmem_flow flow, u64 gfn, int level)
 	/* Who is short of memory takes anybody's. */
 	const struct mm_struct *mm = current->flags & PF_MEMALLOC ? NULL : current->mm;
 	struct frozen *last = get_cpu_ptr(&frozen);
+	bool stays = flow == KVMMEM_FLOW_SPLIT;
 
 	if (last->task == current && last->gfn == gfn && flow == KVMMEM_FLOW_LINKED)
 		flow = KVMMEM_FLOW_SPLIT;
 	else if (last->task)
-		flow_count(last->mm, KVMMEM_FLOW_ZAPPED, last->gfn, level);
+		flow_count(last->mm, KVMMEM_FLOW_ZAPPED, last->gfn, level, false);
 	last->task = NULL;
 	if (flow == KVMMEM_FLOW_FROZEN) {
 		last->task = current;
 		last->mm = mm;
 		last->gfn = gfn;
 	}
-	flow_count(mm, flow, gfn, level);
+	flow_count(mm, flow, gfn, level, stays);
 	put_cpu_ptr(&frozen);
 }
 

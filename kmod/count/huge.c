@@ -22,6 +22,7 @@
 #include <linux/ktime.h>
 #include <linux/minmax.h>
 
+#include "compat/dirty.h"
 #include "compat/guest.h"
 #include "compat/memory.h"
 #include "count/flow.h"
@@ -99,6 +100,17 @@ static void huge_count_apart(struct kvmmem_vm *vm, u64 n)
 	huge_count(vm, KVMMEM_FLOW_INSTALLED, n * KVMMEM_2M_OF_1G);
 }
 
+/*
+ * Was that taken away which is gone now, and no fault and no event tells that it was split?
+ * Also what is gone when a slot has ceased to be logged and another still is: KVM puts
+ * larger ones in place of what is left.
+ */
+static bool huge_is_taken(const struct kvmmem_vm *vm)
+{
+	return READ_ONCE(vm->taken) ||
+	       (READ_ONCE(vm->dirty.on) && READ_ONCE(vm->dirty.coming_back));
+}
+
 /* Nobody knows whether the page of such a fault is logged. */
 static bool huge_is_unseen(const struct kvmmem_vcpu *rec)
 {
@@ -118,13 +130,13 @@ static u64 huge_lost(const struct kvmmem_vcpu *rec, enum kvmmem_size size, u64 n
 
 	nx = logged ? 0 : own;
 	huge_count_fewer(rec->vm, size, nx, own, false);
-	huge_count_fewer(rec->vm, size, 0, n - own, READ_ONCE(rec->vm->taken));
+	huge_count_fewer(rec->vm, size, 0, n - own, huge_is_taken(rec->vm));
 	return nx;
 }
 
 /*
  * A fault has written to logged memory that @n of 1G mapped. KVM splits that into 2M
- * mappings, and then the one that was written to; until 6.1 it maps nothing in its place.
+ * mappings, and then the one that was written to; or it maps nothing in its place.
  * Return: what else 2M mappings have changed by.
  */
 static s64 huge_wrote_to_1g(struct kvmmem_vm *vm, u64 n, s64 of_2m)
@@ -132,6 +144,11 @@ static s64 huge_wrote_to_1g(struct kvmmem_vm *vm, u64 n, s64 of_2m)
 	if (of_2m > 0) {
 		huge_count_apart(vm, n);
 		return of_2m - n * KVMMEM_2M_OF_1G;
+	}
+	if (KVMMEM_KVM_SPLITS_IN_PLACE) {
+		/* Those of 2M are to come: another vCPU is just splitting it. */
+		atomic64_add(n, &vm->huge_seen[1]);
+		return of_2m;
 	}
 	huge_count_logged(vm, KVMMEM_1G, n);
 	atomic64_add(n * KVMMEM_2M_OF_1G, &vm->dirty.split_2m);
@@ -267,7 +284,7 @@ void kvmmem_huge_look(struct kvmmem_vm *vm, bool taken)
  */
 void kvmmem_huge_settle(struct kvmmem_vm *vm)
 {
-	huge_look(vm, READ_ONCE(vm->taken), true);
+	huge_look(vm, huge_is_taken(vm), true);
 }
 
 /**

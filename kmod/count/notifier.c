@@ -129,7 +129,8 @@ static int notifier_tend(struct kvmmem_inval_counts *counts, bool *looked)
 	if (counts->looked && !READ_ONCE(counts->vm->slots_changed))
 		return rcu_access_pointer(counts->ranges) ? 0 : -ENOSPC;
 	if (!notifier_may_look(&counts->pace, LOOK_US) ||
-	    !notifier_may_look(&looks, LOOKS_US) || nr_old >= OLD_MAX)
+	    !notifier_may_look(&looks, LOOKS_US) ||
+	    (nr_old >= OLD_MAX && rcu_access_pointer(counts->ranges)))
 		return -EBUSY;
 	*looked = true;
 	begun = ktime_get_ns();

@@ -32,7 +32,7 @@ struct kvmmem_dirty_cell {
  * @ring: by the dirty ring; vm->lock to change
  * @ever: it is, or was; vm->lock to change
  * @counted: @slots is right; vm->lock
- * @coming_back: the last change was a slot that ceased to be logged; vm->lock
+ * @coming_back: the last change was a slot that ceased to be logged; vm->lock to change
  * @put_back: the same, and KVM may have put back what was split; vm->lock to change
  * @slots: that are logged; vm->lock
  * @generation: KVM's of the slots when they were counted; vm->lock

@@ -179,7 +179,7 @@ static void info_note_many(struct kvmmem_vm *vm, u64 took)
 
 	atomic64_add(took - vm->slots_took, &slots_took);
 	vm->slots_took = took;
-	WRITE_ONCE(vm->slots_counted, now);
+	smp_store_release(&vm->slots_counted, now);	/* pairs with info_pages_known() */
 }
 
 /**
@@ -196,7 +196,8 @@ void kvmmem_vm_forget_slots(const struct kvmmem_vm *vm)
 /* Pages as they were counted last. */
 static u64 info_pages_known(const struct kvmmem_vm *vm)
 {
-	return READ_ONCE(vm->slots_counted) ? READ_ONCE(vm->slot_pages) : KVMMEM_UNKNOWN;
+	/* When, then how many: pairs with info_note_many(). */
+	return smp_load_acquire(&vm->slots_counted) ? READ_ONCE(vm->slot_pages) : KVMMEM_UNKNOWN;
 }
 
 /*
@@ -232,16 +233,16 @@ static u64 info_count_pages(struct kvmmem_vm *vm)
 		info_pay_first(took);
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm) {
-		if (n > SLOTS_FEW)
-			info_note_many(vm, took);
 		now = kvmmem_slots_generation(vm->kvm);
 		/* Another reader may have counted them as they are now. */
 		if (now == generation || now != vm->slot_generation)
 			WRITE_ONCE(vm->slot_pages, pages);
 		if (now == generation)
 			vm->slot_generation = generation;
+		if (n > SLOTS_FEW)
+			info_note_many(vm, took);
 	} else {
-		pages = vm->slot_pages;		/* all of them were not there any more */
+		pages = info_pages_known(vm);	/* all of them were not there any more */
 	}
 	raw_spin_unlock(&vm->lock);
 	return pages;

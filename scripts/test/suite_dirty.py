@@ -178,12 +178,13 @@ def check_giga(out, eager):
           - huge["dirty_log_split"] - huge["zapped"], kvm[2]["pages_2m"] + 1)
 
 
-def giga(name, eager):
+def giga(name, eager, beside="", load=""):
     """A guest in one page of 1G, two of whose pages of 2M are written to."""
-    load = "echo 1 >/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages; load_kvm" + \
+    first = "echo 1 >/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages; load_kvm" + \
         ("" if eager else " kvm.eager_page_split=N")
-    return Scenario(name, migrate("--pages 2 --stride 512 --backing hugetlb1g",
-                                  load).replace("pages_2m'", "pages_2m pages_1g'"),
+    return Scenario(name, migrate(f"--pages 2 --stride 512 --backing hugetlb1g {beside}", first)
+                    .replace("pages_2m'", "pages_2m pages_1g'")
+                    .replace("load_kvmmem", f"load_kvmmem {load}"),
                     lambda out: check_giga(out, eager), vendors=("amd",), kernels=("6.1", "6.12"),
                     limit=100,
                     host={"memory_mb": 5120,
@@ -287,6 +288,9 @@ for i in {' '.join(map(str, LOGS))}; do tenant_off log$i; done
              check_huge_initially_set, kernels=NEWER, limit=60),
     giga("dirty_giga_eager", True),
     giga("dirty_giga", False),
+    giga("dirty_giga_beside", False, beside="--display"),
+    giga("dirty_giga_flows", False, load="huge_flows=1"),
+    giga("dirty_giga_flows_eager", True, load="huge_flows=1"),
     Scenario("dirty_ring", migrate("--pages 2048 --dirty-ring 1024"), check_ring,
              kernels=NEWER, limit=60),
     Scenario("dirty_older", """
