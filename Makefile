@@ -110,8 +110,9 @@ check-debug:
 
 # Storms, in full: two hours and more, on Debian's 6.1 and on the KASAN kernel.
 storm:
-	@sh scripts/lab/deps.sh build kernels amd kunit
-	@scripts/test/run.py --vendor amd --kernel 6.1,kasan storm
+	@sh scripts/lab/deps.sh build kernels amd intel bochs kunit
+	@$(bochs)
+	@scripts/test/run.py --vendor both --kernel 6.1,kasan storm
 
 # The list at the top, up to the first empty line.
 help:

@@ -178,7 +178,9 @@ def main():
                     print(vendor, kernel, suite.__name__[len("suite_"):], scenario.name)
                 continue
             for name, suite in zip(args.suites, suites):
-                if not args.filter and not args.once and not any(suite is one for one, _ in chosen):
+                if not args.filter and not args.once and \
+                        not any(suite is one for one, _ in chosen) and \
+                        not any(features.unfit(one, kernel) for one in suite.SCENARIOS):
                     runner.fail(vendor, kernel, f"suite {name}", "it has nothing to run here")
             runner.run(vendor, kernel, chosen)
     if args.list:

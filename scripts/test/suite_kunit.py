@@ -85,7 +85,7 @@ loads() {
     while [ $n -lt $last ]; do
         n=$((n + step)) tried=$((tried + 1))
         # The vital ones come first; of the others, every so-manieth.
-        [ $tried -lt 12 ] || step=$(((last - first) / 20 + 1))
+        [ $tried -lt 12 ] || step=%s
         load $n /lab/kvmmem.ko
         case $error in
         0) rmmod kvmmem; loaded=$((loaded + 1)) ;;
@@ -113,6 +113,9 @@ section left left
 load_kvmmem
 section proc cat /proc/kvmmem
 """
+LOADS_SOME = FAILED_LOADS % "$(((last - first) / 20 + 1))"
+# Every eighth, from another of the first eight in each run: some 300 loads.
+LOADS_EIGHTH = FAILED_LOADS.replace("n=$first", "n=$((first + $(date +%%s) %% 8))") % 8
 
 # What the kernel itself reports, with a stack, when a cache cannot be made.
 NO_CACHE = r"(?s)\S*kmem_cache_create\S*\(kvmmem_\w+\) failed with error -(?:12|22)\n.*?</TASK>"
@@ -124,6 +127,7 @@ def check_failed_reads(out):
     assert len(seen) >= 8, f"only {len(seen)} files: {out['reads']}"
     for one in seen:
         assert one["tried"] > 0, f"{one['file']}: no allocation"
+        equal(f"{one['file']}: there are more", one["more"], 0)
         equal(f"{one['file']}: errors other than ENOMEM", one["other"], 0)
     assert any(one["nomem"] for one in seen), f"no reading failed: {out['reads']}"
     proc = procfile.ProcFile(out["proc"])
@@ -141,11 +145,11 @@ tenant hold 2 held >tenant.out & guest=$!
 wait_for grep -q ^tenant tenant.out
 cat /sys/kernel/debug/kvmmem/registry >/dev/null
 reads() {
-    local file n left tried nomem other
+    local file n left tried nomem other more
     for file in /proc/kvmmem /sys/kernel/debug/kvmmem/vms/*/* /sys/kernel/debug/kvmmem/[a-u]*; do
         [ -f $file ] || continue
-        n=1 tried=0 nomem=0 other=0
-        while [ $n -le 60 ]; do
+        n=1 tried=0 nomem=0 other=0 more=1
+        while [ $n -le 1000 ]; do
             set -- $(failnth $n read $file)
             left=${2#left=}
             case ${1#error=} in
@@ -154,10 +158,10 @@ reads() {
             *) other=$((other + 1)) ;;
             esac
             # When none is left to fail there were fewer.
-            [ $left -eq 0 ] || break
+            [ $left -eq 0 ] || { more=0; break; }
             tried=$((tried + 1)) n=$((n + 1))
         done
-        echo "read file=$file tried=$tried nomem=$nomem other=$other"
+        echo "read file=$file tried=$tried nomem=$nomem other=$other more=$more"
     done
 }
 section reads reads
@@ -304,8 +308,10 @@ insmod /lab/kvmmem-kunit.ko max_vms=64
 section ktap dmesg
 rmmod kvmmem-kunit
 """, check_kunit, kernels=KERNELS, vendors=("amd",), limit=120),
-    Scenario("failed_loads", FAILED_LOADS, check_failed_loads,
+    Scenario("failed_loads", LOADS_SOME, check_failed_loads,
              kernels=KERNELS, vendors=("amd",), limit=600, expected=NO_CACHE),
+    Scenario("loads_failing", LOADS_EIGHTH, check_failed_loads, kernels=(debugkernel.NAME,),
+             vendors=("amd",), limit=1500, expected=NO_CACHE),
     Scenario("failed_reads", FAILED_READS, check_failed_reads,
              kernels=KERNELS, vendors=("amd",), limit=300),
     Scenario("failed_births", FAILED_BIRTHS, check_failed_births,

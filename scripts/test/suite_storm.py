@@ -43,7 +43,6 @@ class Storm:
     winds: tuple                        # the same; "guest": a guest that never rests
     figure: int                         # acts of a full storm; on a slow kernel a tenth
     seconds: int                        # that it may take, by the emulated clock
-    vendors: tuple = ("amd",)
 
 
 STORMS = (
@@ -55,8 +54,7 @@ STORMS = (
     Storm("notifier", "load pause_ms=60",
           ("guest", "vms kids=2 live_ms=20 rest_ms=5", "kill", "fork", "toggle only=3"), 300, 1500),
     Storm("load", "load", ("guest", "guest", "read", "toggle", "vms kids=1"), 1000, 4500),
-    Storm("reload", "reload", ("read", "toggle", "vms kids=1 rest_ms=400"), 200, 2400,
-          ("amd", "intel")),
+    Storm("reload", "reload", ("read", "toggle", "vms kids=1 rest_ms=400"), 200, 2400),
     Storm("vms", "vms kids=4 live_ms=20 rest_ms=5", ("read", "toggle", "kill"), 2000, 1200),
     # More at once than the reserve holds; each vCPU is entered, so what is missed shows.
     Storm("rush", "vms kids=1 vcpus=2 live_ms=0 rest_ms=0 run=1", (), 1000, 900),
@@ -164,12 +162,15 @@ def check(storm, figure):
                 check_exact(out, when)
         suite_life.check_registry_empty(out)
         equal("slabs", out["slabs"], "")
-        if storm.name == "memory":
+        # A gust has a few acts only, on a kernel that is slow.
+        if storm.name == "memory" and figure >= 100:
             before, after = out.values("unmoved"), out.values("moved")
+            equal("what is moved", sorted(after), ["pgmigrate_success", "pswpout"])
             for what, number in after.items():
                 assert number > before[what], f"{what} was {before[what]} and is {number}"
-        if "leaks" in out:
-            equal("leaks of kvmmem", leaks.kvmmems(out["leaks"]), [])
+        # Debian's kernels have no kmemleak.
+        if "leaks" in out and out["leaks"].strip():
+            leaks.check(out)
     return judge
 
 
@@ -181,16 +182,19 @@ def script(storm, bounds, whole=True, look=True):
         AFTER, "section leaks find_leaks" if look else ""])
 
 
-def scenario(storm, part, kernels):
+def scenario(storm, part, kernels, vendors=("amd",)):
     """A storm, or a part of it, on some kernels."""
     figure = storm.figure // part
     return Scenario(f"storm_{storm.name}",
                     script(storm, f"count={figure} seconds={storm.seconds}"),
                     check(storm, figure), limit=storm.seconds + 120, kernels=kernels,
-                    vendors=storm.vendors, host=HOST)
+                    vendors=vendors, host=HOST)
 
 
 SCENARIOS = [scenario(one, part, kernels)
              for kernels, part in ((features.KERNELS, 1), (debugkernel.NAMES, 10))
              for one in STORMS]
+# The other vendor's module; a processor that is slower to emulate.
+SCENARIOS += [scenario(one, part, kernels, ("intel",)) for one in STORMS if one.name == "reload"
+              for kernels, part in ((features.KERNELS, 1), (debugkernel.NAMES, 20))]
 SCENARIOS.append(suite_time.busy("storm_busy", 180, kernels=features.KERNELS))

@@ -289,10 +289,14 @@ host_reset() {
 	rm -rf /tmp/*
 } 2>/dev/null
 
-# On a kernel with kmemleak: two scans, since it spares what is young.
+# On a kernel with kmemleak: two scans, since it spares what is young, and what has
+# changed since the first. Says "looked" if it has.
 find_leaks() {
 	[ -f /sys/kernel/debug/kmemleak ] || return 0
-	sleep 6
-	echo scan >/sys/kernel/debug/kmemleak
+	for scan in 1 2; do
+		sleep 6
+		echo scan >/sys/kernel/debug/kmemleak || return
+	done
 	cat /sys/kernel/debug/kmemleak
+	echo looked
 }
