@@ -33,9 +33,9 @@
 #define RETRY_BUSY	(HZ / 10)
 #define RETRY_FAILED	HZ
 
-/* How long a write to the parameter waits for those who settle and those who join. */
-#define SWITCH_TRIES	10
-#define SWITCH_NAP_MS	10
+/* How long somebody waits for each of those who look, settle and join. */
+#define WAIT_TRIES	10
+#define WAIT_NAP_MS	10
 
 /* How long VMs are looked at in a second: one, and all together. */
 #define LOOK_US		(100 * USEC_PER_MSEC)
@@ -397,10 +397,21 @@ static void joiner_run(struct work_struct *work)
 
 static void notifier_wait_for(struct work_struct *work)
 {
-	unsigned int tries = SWITCH_TRIES;
+	unsigned int tries = WAIT_TRIES;
 
 	while (tries-- && work_busy(work))
-		msleep(SWITCH_NAP_MS);
+		msleep(WAIT_NAP_MS);
+}
+
+/**
+ * kvmmem_notifier_settle - as a rule VMs that have ended are let go of when this returns
+ *
+ * Whoever makes that long is not waited for. Context: may sleep, some 200 ms.
+ */
+void kvmmem_notifier_settle(void)
+{
+	notifier_wait_for(&worker.work);
+	notifier_wait_for(&settler);
 }
 
 /* As a rule all are counted when this returns. Whoever makes that long is not waited for. */

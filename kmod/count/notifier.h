@@ -9,5 +9,6 @@ void kvmmem_notifier_init(void);
 void kvmmem_notifier_start(void);
 void kvmmem_notifier_leave(void);
 void kvmmem_notifier_stop(void);
+void kvmmem_notifier_settle(void);
 
 #endif /* _KVMMEM_NOTIFIER_H */

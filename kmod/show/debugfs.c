@@ -13,6 +13,7 @@
 
 #include "attach/hooks.h"
 #include "count/fault.h"
+#include "count/notifier.h"
 #include "count/tlb.h"
 #include "count/tlb_hooks.h"
 #include "registry/records.h"
@@ -238,6 +239,7 @@ static int registry_show(struct seq_file *seq, void *unused)
 	struct kvmmem_records_usage vm, vcpu;
 
 	kvmmem_watch_settle();
+	kvmmem_notifier_settle();
 	kvmmem_reaper_settle();
 	kvmmem_records_usage(&vm, &vcpu);
 	kvmmem_table_header(seq, &registry_table);
