@@ -214,7 +214,7 @@ echo host >/proc/sys/kernel/hostname
 load_kvmmem
 """ + suite_life.GUEST + """
 unload_kvmmem
-""", check_registrations, limit=240, host=HOST),
+""", check_registrations, kernels=("6.12", "kasan"), limit=400, host=HOST),
     # A VM's end wakes the worker; it knows whether it shall count, and waits for its turn.
     Scenario("window_switch", """
 load_kvm; load_kvmmem
