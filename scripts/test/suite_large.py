@@ -93,9 +93,8 @@ def scenario(name, script, check, **fields):
     return Scenario(f"large_{name}", HELPERS + script, check, vendors=("amd",), **fields)
 
 
-def files(most_ms, kernels):
-    """A VM with many descriptors; how much longer loading may take for them."""
-    return scenario("files", """
+# How long loading takes.
+COST = """
 load_kvm
 cost() {
     local before=$(now_ms)
@@ -103,7 +102,12 @@ cost() {
     echo $(($(now_ms) - before))
 }
 unload_kvmmem 2>/dev/null || true
-section warm sh -c :
+"""
+
+
+def files(most_ms, kernels):
+    """A VM with many descriptors; how much longer loading may take for them."""
+    return scenario("files", COST + """section warm sh -c :
 load_kvmmem; unload_kvmmem
 # The least of three: the clock has steps of 10 ms, and the kernel has work of its own.
 for i in 1 2 3; do section few cost; unload_kvmmem; done
@@ -118,15 +122,7 @@ tenant_off dups
 
 def sharers(most_ms, kernels):
     """Processes that share a large table of files; how much longer loading may take."""
-    return scenario("sharers", """
-load_kvm
-cost() {
-    local before=$(now_ms)
-    load_kvmmem
-    echo $(($(now_ms) - before))
-}
-unload_kvmmem 2>/dev/null || true
-load_kvmmem; unload_kvmmem
+    return scenario("sharers", COST + """load_kvmmem; unload_kvmmem
 for i in 1 2; do section few cost; unload_kvmmem; done
 tenant_on sharers sharers 20000 200 sharers.fifo
 section many cost; unload_kvmmem

@@ -99,6 +99,17 @@ def check_switched(out):
     assert row["calls"] is not None, row
 
 
+def check_settled(out):
+    """While the settler waits nobody else does: for new VMs, for the switch; the old come back."""
+    assert int(out["took"]) < 1500, f"off and on took {out['took']} ms"
+    calls = {name: {row["vm"]: row["calls"] for row in procfile.ProcFile(out[name]).all("inval")}
+             for name in ("during", "after")}
+    old = out.records("old", "tenant ")[0]["id"]
+    new = out.records("new", "tenant ")[0]["id"]
+    equal("calls while the settler waits", calls["during"], {old: None, new: 0})
+    equal("calls afterwards", calls["after"], {old: 0, new: 0})
+
+
 def check_slots(out):
     """What was counted too late is not taken for the slots of now."""
     for name, mem_kb in (("other", 1028), ("next", 1028)):
@@ -239,6 +250,30 @@ echo >&9
 wait $vm
 unload_kvmmem
 """, check_switched, limit=60, host=HOST),
+    # A process with much memory ends, and the settler waits for it.
+    Scenario("window_settler", suite_tenant.HELPERS + """
+load_kvm; load_kvmmem
+known() { [ $(awk '$1 == "inval" && $3 != "-"' /proc/kvmmem | wc -l) = $1 ]; }
+tenant_on old hold 1 old.fifo
+wait_for known 1
+echo settler >/proc/sys/kernel/hostname
+before=$(now_ms)
+echo 0 >/sys/module/kvmmem/parameters/invalidations
+echo 1 >/sys/module/kvmmem/parameters/invalidations
+section took echo $(($(now_ms) - before))
+tenant_on new hold 1 new.fifo
+wait_for known 1
+section during cat /proc/kvmmem
+wait_for known 2
+section after cat /proc/kvmmem
+# And once more, while kvmmem goes.
+echo 0 >/sys/module/kvmmem/parameters/invalidations
+unload_kvmmem
+echo host >/proc/sys/kernel/hostname
+tenant_off new
+tenant_off old
+load_kvmmem; unload_kvmmem
+""", check_settled, limit=60, host=HOST),
     # Two processes share a table of huge pages, and one has it taken away and freed. They
     # run on one processor and the reader on the other, so that nobody asks that one to flush
     # its TLB, for which it would have to let interrupts in.

@@ -127,6 +127,14 @@ static inline int window_fatal_signal(struct task_struct *task, const char *file
 	__READ_ONCE(x);							\
 })
 
+/* The settler waits for who may still look. */
+#define mmu_notifier_synchronize()					\
+do {									\
+	if (window_is("settler"))					\
+		msleep(2 * WINDOW_MS);					\
+	(mmu_notifier_synchronize)();					\
+} while (0)
+
 #define tracepoint_synchronize_unregister()				\
 do {									\
 	if (strstr(__FILE__, "attach/hooks.c"))				\
