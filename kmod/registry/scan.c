@@ -36,7 +36,8 @@
 
 /*
  * Any number of processes can share a table of files, each of which is looked through for
- * it: of large ones for so many. What is missed so is met at its first event.
+ * it: of large ones for so many. What is missed so is met at its first event; if its
+ * maker was among those left out, one of the others passes for it.
  */
 #define SCAN_LARGE	1024
 #define SCAN_TIMES	4

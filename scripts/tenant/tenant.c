@@ -7,6 +7,7 @@
  *	dups FILES VCPUS FIFO	the same with so many descriptors of the VM
  *	sharers FILES PROCESSES FIFO	the same, and so many processes that share the descriptors
  *	slots SLOTS MIB FIFO	a VM whose slots all show the same memory, in 4K pages
+ *	thin SLOTS FIFO		the same of one page
  *	grow FIFO		a VM that gets 1 MiB more when FIFO is opened the first time
  *	churn SLOTS FIFO	a VM of so many slots, one of which comes and goes all the while
  *	files FIFO		a VM in files of which little is there, far apart, some in swap
@@ -258,6 +259,19 @@ static void slots(char **argv)
 	hold(argv[2]);
 }
 
+static void thin(char **argv)
+{
+	unsigned int nr = number(argv[0]), i;
+	int kvm = open_kvm(NULL), vcpu, vm;
+	void *memory = pages(PAGE);
+
+	vm = make_vm(kvm, pages(PAGE), 1, &vcpu).fd;
+	for (i = 1; i <= nr; i++)
+		add_slot(vm, i, i * 2 * PAGE, memory, PAGE);
+	printf("tenant id=%d-%d mem_kb=%lu\n", getpid(), vm, (nr + 1) * PAGE >> 10);
+	hold(argv[1]);
+}
+
 static void grow(char **argv)
 {
 	int kvm = open_kvm(NULL), vcpu, vm;
@@ -447,6 +461,7 @@ int main(int argc, char **argv)
 		{ "dups", 3, NULL, dups },
 		{ "sharers", 3, NULL, sharers },
 		{ "slots", 3, NULL, slots },
+		{ "thin", 2, NULL, thin },
 		{ "grow", 1, NULL, grow },
 		{ "churn", 2, NULL, churn },
 		{ "files", 1, NULL, files },

@@ -196,6 +196,7 @@ _NEEDS = {
     "large_files": "icount",
     "large_sharers": "icount",
     "large_slots": "icount",
+    "large_first": "many-slots icount",
     "large_readers": "many-slots icount",
     "tool_waiting": "icount",
     "time_witness": "no-icount",

@@ -73,6 +73,23 @@ def check_readers(out):
         f"{spent} of {wall} ms were spent: {times}"
 
 
+MANY = range(8)
+
+
+def check_first(out):
+    """VMs of very many slots are counted by and by, and unknown until then."""
+    mem = [procfile.ProcFile(text).all("vm") for text in out.all("reading")]
+    equal("rows", {len(rows) for rows in mem}, {len(MANY)})
+    unknown = [sum(row["mem_kb"] is None for row in rows) for rows in mem]
+    assert unknown[0] > 0, "all were counted at once: it is no trial"
+    equal("unknown in the end", unknown[-1], 0)
+    for text, rows in zip(out.all("reading"), mem):
+        whole = None if any(row["mem_kb"] is None for row in rows) else \
+            sum(row["mem_kb"] for row in rows)
+        equal("guest_kb", procfile.ProcFile(text).host["guest_kb"], whole)
+        assert {row["mem_kb"] for row in rows} <= {None, 32001 * 4}, rows
+
+
 def check_churn(out):
     """VMs of many slots, one of which comes and goes: a reading counts few of them."""
     for name in ("one", "two", "three"):
@@ -184,6 +201,15 @@ section wall echo $(($(now_ms) - begun))
 tenant_off slots
 """, check_readers, kernels=MANY_SLOTS, limit=200,
              host={"icount": True, "memory_mb": 768}),
+    scenario("first", f"""
+load_kvm; load_kvmmem backing_max_age_ms=3600000 invalidations=0
+for i in {' '.join(map(str, MANY))}; do tenant_on vm$i thin 32000 vm$i.fifo; done
+for i in 1 2 3 4 5 6 7 8; do
+    section reading proc
+    sleep 0.5
+done
+for i in {' '.join(map(str, MANY))}; do tenant_off vm$i; done
+""", check_first, kernels=MANY_SLOTS, limit=200, host={"icount": True, "memory_mb": 3072}),
     scenario("churn", """
 load_kvm; load_kvmmem backing_max_age_ms=3600000
 reads() {
