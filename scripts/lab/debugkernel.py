@@ -12,8 +12,10 @@ _MEMORY_MB = dict.fromkeys(NAMES[1:], 1024)
 # KASAN: not the first report alone.
 _CMDLINE = dict.fromkeys(("kasan", "builtin", "newest"), "kasan_multi_shot")
 # KCSAN: of so many accesses one is watched, for so many microseconds. By default it is
-# one of 4000, for 80, which finds nothing in an emulated host. That takes nine tenths of
-# the time, so one processor, where only interrupts come between, is watched less.
+# one of 4000, for 80, which finds nothing in an emulated host. A watch keeps interrupts
+# off, so that alone a processor sees no race: there are two, and where a scenario wants
+# one the second is for who reads meanwhile. That takes nine tenths of the time, so that
+# these are watched less.
 _KCSAN = "kcsan.skip_watch={} kcsan.udelay_task=200"
 _WATCH, _WATCH_ALONE = 500, 4000
 # Noting who allocated what takes a third of the time: only for those who ask for it.
@@ -40,8 +42,9 @@ class DebugKernel:
             cmdline += " " + _KCSAN.format(_WATCH if wanted.cpus > 1 else _WATCH_ALONE)
         if self.name != NAME and "kmemleak" not in cmdline:
             cmdline = f"{cmdline} {_NO_LEAKS}"
-        memory = max(wanted.memory_mb, _MEMORY_MB.get(self.name, 0))
-        return dataclasses.replace(wanted, cmdline=cmdline, memory_mb=memory)
+        return dataclasses.replace(
+            wanted, cmdline=cmdline, cpus=max(wanted.cpus, 2 if self.name == "kcsan" else 1),
+            memory_mb=max(wanted.memory_mb, _MEMORY_MB.get(self.name, 0)))
 
     @property
     def release(self):

@@ -35,5 +35,5 @@ tries=0
 until seen || [ $tries = 60 ]; do tries=$((tries + 1)); sleep 1; done
 rmmod race
 section reports sh -c "dmesg | grep 'BUG: KCSAN' || true"
-""", check, limit=120, kernels=("kcsan",), host={"cpus": 2}),
+""", check, limit=120, kernels=("kcsan",)),
 ]
