@@ -82,10 +82,12 @@ COLUMNS = [
     Column(DIRTY, "SPLIT", "dirty", "split_2m", "count"),
     Column(DIRTY, "BACK", "dirty", "recovered_2m", "count"),
     Column(NUMA, "NODES", "self", "nodes", "text"),
-    Column(OLDER, "UNSYNC", "older", "unsync", "count"),
+    Column(OLDER, "UNSYNC", "older", "unsync", "number"),
     Column(OLDER, "ZAPPED", "older", "zapped", "count"),
     Column(OLDER, "RMAP", "older", "rmap_kb", "size"),
 ]
+# Numbers that go up and down, by their names in the file.
+STATES = {("time", "stuck"), ("numa", "node"), ("numa", "vcpu_pct"), ("dirty", "since_ms")}
 # Forms of what only grows; of all others it is the value now that counts.
 GROWING = ("count", "busy", "grown")
 COUNTERS = [c for c in COLUMNS if c.form in GROWING]
@@ -105,8 +107,8 @@ KINDS = ("vm", *SINGLE, *SEVERAL)
 OPTIONAL = ("outcome", "time", "inval", "inval_kb", "dirty", "older", "numa")
 OPTIONAL_COLUMNS = {("vm", "device_kb"), ("vm", "private_kb"), ("vpid", "range"),
                     ("inval", "discard")}
-# What tells rows of one VM and type apart.
-KEYS = {"vpid": ("vcpu", "vpid"), "numa": ("node",)}
+# What tells rows of one VM and type apart; a vCPU's tags are summed before (interval.py).
+KEYS = {"vpid": ("vcpu",), "numa": ("node",)}
 
 # Anything else than a number is an error in what is shown as one, and in these.
 SIZES = ("4k", "2m", "1g")
@@ -141,5 +143,6 @@ def made(kind, name):
     if known:
         return known
     form = "size" if name.endswith("_kb") and kind != "inval_kb" else \
-        "grown" if kind == "inval_kb" else "count"
+        "grown" if kind == "inval_kb" else \
+        "number" if (kind, name) in STATES or name.endswith("_ns") else "count"
     return Column("", f"{kind}.{name}", kind, name, form)

@@ -5,6 +5,7 @@ import textwrap
 
 from . import rules
 from .columns import CAUSES, INITIATORS, made
+from .interval import of_vcpus
 from .units import RATES, safe, show, show_count, show_size
 
 LAYERS = (("host", "host"), ("ept", "KVM"))
@@ -34,8 +35,12 @@ def _rates(change, kind, names):
         column = made(kind, name)
         value = change.value(column) if change.rated else change.vm.value(column)
         if value is not None:
-            found.append((name, show(RATES[column.form] if change.rated else column.form, value)))
+            found.append((name, show(_form(column, change), value)))
     return found
+
+
+def _form(column, change):
+    return RATES.get(column.form, column.form) if change.rated else column.form
 
 
 def _line(title, pairs):
@@ -160,31 +165,26 @@ def _flushes(change):
     yield "TLB flushes"
     if flush:
         yield _line("", flush)
-    vcpus = {}
-    for row in rows:
-        vcpus.setdefault(row.get("vcpu"), []).append(row)
-    if not vcpus:
+    before = {row.get("vcpu"): row for row in of_vcpus(change.old.rows["vpid"])} \
+        if change.old else {}
+    if not rows:
         return
     yield "  " + "vCPU".rjust(6) + "".join(f"{name:>9}" for name in (*CAUSES, "single"))
-    for vcpu, mine in vcpus.items():
+    for row in of_vcpus(rows):
+        vcpu = row.get("vcpu")
         text = f"  {vcpu if vcpu is not None else '-':>6}"
         for name in (*CAUSES, "single"):
-            text += f"{_of_vcpu(change, vcpu, mine, name):>9}"
+            text += f"{_of_vcpu(change, row, before.get(vcpu, {}), name):>9}"
         yield text
 
 
-def _of_vcpu(change, vcpu, mine, name):
+def _of_vcpu(change, row, before, name):
     """A cause's flushes of one vCPU, over all of its tags."""
-    values = [row.get(name) for row in mine]
-    if None in values:
+    if row.get(name) is None:
         return "-"
     if not change.rated:
-        return show("count", sum(values))
-    before = {row.get("vpid"): row.get(name) or 0
-              for row in (change.old.rows["vpid"] if change.old else ())
-              if row.get("vcpu") == vcpu}
-    grown = sum(row[name] - before.get(row.get("vpid"), 0) for row in mine)
-    return show("rate", max(0, grown) / change.seconds)
+        return show("count", row[name])
+    return show("rate", max(0, row[name] - (before.get(name) or 0)) / change.seconds)
 
 
 def _invalidations(change, width):

@@ -79,6 +79,7 @@ def show_exact(value):
 
 
 FORMS = {"text": safe, "plain": str, "size": show_size, "count": show_count,
+         "number": show_count,
          "rate": show_rate, "percent": show_percent, "age": show_age, "busy": show_time,
          "grown": show_size, "lost": show_lost, "size rate": show_size_rate,
          "exact": show_exact}

@@ -91,6 +91,23 @@ class Csv(Stat):
         self.assertEqual([self.grew(step["4121-11"], "vpid_remote") for step in steps],
                          [17, None, None, 2])
 
+    def test_a_tag_that_is_not_kept_any_more(self):
+        def text(*tags, unsync=0):
+            return full(kinds=("vm", "vpid", "older"), headers={"older": ["vm", "unsync"]},
+                        older=[row("4121-11", unsync=unsync)],
+                        vpid=[row("4121-11", vcpu=0, vpid=tag, entries=entries, remote=remote)
+                              for tag, entries, remote in tags])
+
+        # What it counted goes to the row of the others; its number may come again. How
+        # many tables are not in step may fall.
+        steps = self.csv_steps(
+            text((1, 10, 1), (2, 5000, 70), ("-", 40, 0), unsync=40),
+            text((1, 12, 1), (3, 1, 0), ("-", 5040, 71), unsync=12),
+            text((2, 3, 1), (3, 1, 0), ("-", 5052, 72), unsync=30))
+        self.assertEqual([(self.grew(step["4121-11"], "vpid_entries"),
+                           self.grew(step["4121-11"], "vpid_remote")) for step in steps],
+                         [(3, 1), (3, 1)])
+
     def test_unknown_that_becomes_known_is_no_rate(self):
         steps = self.csv_steps(one_vm("-"), one_vm(5), one_vm(6), one_vm("-"))
         self.assertEqual([self.grew(step["4121-11"]) for step in steps], [None, 1, None])
