@@ -47,7 +47,8 @@ VM = (
     _one("vm_vcpus", "gauge", "vm.vcpus", "vCPUs that are online."),
     _one("vm_size_bytes", "gauge", "vm.mem_kb", "Size of the VM's memory slots.", "bytes"),
     _parts("vm_memory_bytes", "gauge", "state", "made", ("resident", "swapped", "absent"),
-           "The VM's memory slots by where their content is; the sum is vm_size.", "bytes"),
+           "The VM's memory slots by where their content is; with vm_private the sum is vm_size.",
+           "bytes"),
     _one("vm_ksm_bytes", "gauge", "vm.ksm_kb", "Resident memory that KSM has merged.", "bytes"),
     _one("vm_device_bytes", "gauge", "vm.device_kb",
          "Device memory in the VM's slots, which is not in vm_size.", "bytes"),
@@ -198,7 +199,8 @@ def made_of_vm(vm):
     if None not in (size, resident, swapped):
         # The walk is older than the size: a slot may be gone by now.
         row = {"resident": resident * 1024, "swapped": swapped * 1024,
-               "absent": max(0, size - resident - swapped) * 1024}
+               "absent": max(0, size - resident - swapped -
+                             (vm.one("vm", "private_kb") or 0)) * 1024}
     mode = vm.one("dirty", "mode")
     if mode is not None:
         row |= {one: int(one == mode) for one in ("off", "log", "ring")}
@@ -251,4 +253,5 @@ def pools(host):
             kb = int(size[1])
             name = POOLS.get(kb, f"{kb}k")
             yield (name, "free"), free * kb * 1024
-            yield (name, "used"), (total - free) * kb * 1024
+            # The pool may have grown between the two.
+            yield (name, "used"), max(0, total - free) * kb * 1024

@@ -9,6 +9,7 @@ from case import (BACKING, DB_FAULTS, FLUSHES, HUGE, TAGS, WEB, WEB_FAULTS, Tool
 from kvmmem_cli import rules, store
 
 NEW = {kind: columns.split() for kind, columns in {
+    "vm": "id pid comm vcpus mode mem_kb resident_kb swap_kb ksm_kb device_kb",
     "time": "vm served total_us kvm_us asleep_us user_us p50_ns p99_ns max_ns async stuck",
     "inval": "vm calls vmm reclaim ksm thp migrate numa_scan in_run fork protect other refaults",
     "dirty": "vm mode since_ms write_faults split_2m ring_full pml_full dirty_kb time_us "
@@ -123,6 +124,11 @@ class Explain(Tool):
         self.assertEqual(self.explain(slot={"gap_unknown_kb": 30720},
                                       dirty=[row(ID, mode="log", since_ms=60000)]), {})
         self.assertEqual(self.explain(slot={"gap_unknown_kb": 3072}), {})
+        # More than is huge in the host, as that is so in KVM's tables, too.
+        self.assertEqual(self.explain(slot={"gap_unknown_kb": 30720},
+                                      backing=[{**BACKING[0], "ept_4k_kb": 8388608}]), {})
+        self.assertEqual(self.explain(slot={"gap_unknown_kb": 30720},
+                                      vm=[{**WEB, "device_kb": 8388608}]), {})
 
     def test_thp(self):
         for thp in ("never", "madvise"):

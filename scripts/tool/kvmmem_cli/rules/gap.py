@@ -16,8 +16,12 @@ def check(seen):
     layers = {layer: seen.need(seen.vm.backing(layer), f"backing.{layer}_*_kb, which is '-' here")
               for layer in ("host", "ept")}
     mapped = sum(layers["ept"].values())
-    # What is small in the host is so in KVM's tables, too.
-    small = layers["ept"]["4k"] - layers["host"]["4k"]
+    huge = {layer: sizes["2m"] + sizes["1g"] for layer, sizes in layers.items()}
+    # What is small in the host is so in KVM's tables, too. And there is more in those than
+    # the host's have of the slots: devices, guest_memfds, a nested guest's memory.
+    small = min(layers["ept"]["4k"] - layers["host"]["4k"] -
+                sum(seen.vm.one("vm", name) or 0 for name in ("device_kb", "private_kb")),
+                huge["host"] - huge["ept"])
     if small < LEAST or small <= THRESHOLD * mapped or \
             seen.vm.one("dirty", "mode") not in (None, "off"):
         return
