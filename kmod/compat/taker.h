@@ -8,6 +8,7 @@
 
 #include <linux/kvm.h>
 #include <linux/mmu_notifier.h>
+#include <linux/oom.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/unistd.h>
@@ -31,6 +32,15 @@ enum kvmmem_thread {
 
 /* No system call, or one whose number says nothing. */
 #define KVMMEM_NO_SYSCALL	(-1L)
+
+/*
+ * Is KSM told to give each its own pages back, in this thread, by a write? While it does
+ * so it is the first to go when memory is short (mm/ksm.c, run_store).
+ */
+static inline bool kvmmem_taker_unmerges(void)
+{
+	return oom_task_origin(current);
+}
 
 /**
  * struct kvmmem_taker - who takes memory away, and what

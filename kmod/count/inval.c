@@ -236,7 +236,8 @@ u64 kvmmem_inval_refaults(struct kvmmem_vm *vm)
 	struct kvmmem_vcpu *rec;
 	u64 sum = 0;
 
-	if (!inval_known(vm) || !kvmmem_fault_on() || vm->mode == KVMMEM_MODE_SHADOW)
+	if (!inval_known(vm) || !kvmmem_fault_on() || vm->mode == KVMMEM_MODE_SHADOW ||
+	    vm->is_tdx)
 		return KVMMEM_UNKNOWN;
 	kvmmem_vm_for_each_vcpu(rec, vm)
 		sum += READ_ONCE(rec->refaults);

@@ -31,6 +31,7 @@ static DECLARE_WORK(reaper, reaper_run);
 
 static void reaper_trace(const struct kvmmem_vm *vm, const struct kvmmem_total *total)
 {
+	struct kvmmem_total known = *total;
 	u64 flushes = 0;
 	unsigned int i;
 
@@ -38,7 +39,8 @@ static void reaper_trace(const struct kvmmem_vm *vm, const struct kvmmem_total *
 		return;
 	for (i = 0; i < KVMMEM_NR_CAUSES; i++)
 		flushes += total->tags.flushes[i];
-	trace_vm_end(vm, total, flushes, kvmmem_tsc_to_ns(total->ticks, kvmmem_tsc_mult(tsc_khz)));
+	kvmmem_fault_mask(&known.faults, vm->mode, !READ_ONCE(vm->hides_mmio));
+	trace_vm_end(vm, &known, flushes, kvmmem_tsc_to_ns(total->ticks, kvmmem_tsc_mult(tsc_khz)));
 }
 
 static void reaper_run(struct work_struct *work)

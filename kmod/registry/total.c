@@ -7,6 +7,7 @@
  * list and that sum. Whoever moves a record from the one to the other holds the
  * mutex meanwhile, so a reader finds each VM exactly once, and nothing ever falls.
  */
+#include <linux/bits.h>
 #include <linux/mutex.h>
 #include <linux/rculist.h>
 #include <linux/sched.h>
@@ -88,6 +89,9 @@ static void total_add_vm(struct kvmmem_total *total, struct kvmmem_vm *vm)
 	}
 	if (READ_ONCE(vm->hides_mmio))	/* its MMIO does not come by faults, see mmio.c */
 		total->faults.mmio = mmio;
+	else
+		total->shows_mmio = true;
+	total->modes |= BIT(READ_ONCE(vm->mode));
 	if (READ_ONCE(vm->kvm)) {
 		total->vms++;
 	} else {

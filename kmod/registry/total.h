@@ -12,6 +12,8 @@
  * @vms: VMs that live
  * @vms_ended: VMs that have ended
  * @vcpus_ended: their vCPUs
+ * @modes: a bit for each enum kvmmem_mode that one of them had
+ * @shows_mmio: one of them does not hide its MMIO
  * @faults: of all, as counted
  * @tags: of all vCPUs and tags; @tag and @moves mean nothing
  * @range: flushes of address ranges
@@ -22,6 +24,8 @@ struct kvmmem_total {
 	u64 vms;
 	u64 vms_ended;
 	u64 vcpus_ended;
+	unsigned int modes;
+	bool shows_mmio;
 	struct kvmmem_fault_sum faults;
 	struct kvmmem_tag tags;
 	u64 range;

@@ -2,6 +2,7 @@
 /*
  * /proc/kvmmem: the row of all VMs since load.
  */
+#include <linux/bits.h>
 #include <linux/string.h>
 
 #include "count/fault.h"
@@ -34,6 +35,7 @@ KVMMEM_TABLE(total_table, "total",
 int kvmmem_proc_total(struct seq_file *seq)
 {
 	bool faults = kvmmem_fault_on(), flushes = kvmmem_tlb_on(), timed = kvmmem_latency_on();
+	const unsigned int shadow = BIT(KVMMEM_MODE_SHADOW);
 	struct kvmmem_total total;
 	struct kvmmem_row row;
 	u64 all, causes[KVMMEM_NR_CAUSES];
@@ -44,7 +46,11 @@ int kvmmem_proc_total(struct seq_file *seq)
 		memset(&total.faults, 0xff, sizeof(total.faults));
 	if (!flushes)
 		memset(&total.tags, 0xff, sizeof(total.tags));
-	if (!kvmmem_mmio_on())
+	else if ((total.modes & ~BIT(KVMMEM_MODE_UNKNOWN)) == shadow)
+		kvmmem_fault_mask(&total.faults, KVMMEM_MODE_SHADOW, true);
+	/* As long as there was no VM nothing is unknown of any. */
+	if (!(kvmmem_mmio_on() || (total.modes & shadow)) ||
+	    !(total.shows_mmio || !(total.vms + total.vms_ended)))
 		total.faults.mmio = KVMMEM_UNKNOWN;
 	all = flushes ? kvmmem_tag_flushes(&total.tags) : KVMMEM_UNKNOWN;
 	kvmmem_table_header(seq, &total_table);

@@ -274,6 +274,9 @@ SCENARIOS = [
     taken("memcg", "shell", booked("reclaim", 200), before=swap_on() + MEMCG,
           shell="echo 2097152 >/cg/guest/memory.high; echo max >/cg/guest/memory.high"),
     taken("ksm", "ksm", booked("ksm", 1000), shell=KSM, limit=60),
+    # Pages are merged, and given back.
+    taken("unmerge", "ksm", booked("ksm", 3000), limit=60,
+          shell=KSM + "echo 2 >/sys/kernel/mm/ksm/run; echo 0 >/sys/kernel/mm/ksm/run"),
     taken("khugepaged", "khugepaged", booked("thp", 2), shell=KHUGEPAGED, limit=60),
     taken("collapse", "collapse", booked("thp", 2), kernels=COLLAPSE),
     taken("split", "shell-huge", booked("thp", 2),
