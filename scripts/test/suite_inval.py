@@ -424,6 +424,8 @@ wait_for grep -q ^tenant slots.out
 unknown() { grep -q "^inval .* -" /proc/kvmmem; }
 wait_for unknown
 section many cat /proc/kvmmem
+# At first nobody is asked yet.
+wait_for grep -q "^hook *mmu-notifier .*some-vm-in" /sys/kernel/debug/kvmmem/hooks
 section hooks cat /sys/kernel/debug/kvmmem/hooks
 : >slots.fifo
 wait $pid

@@ -12,6 +12,7 @@ import re
 import hostmodule
 import image as images
 import kmod
+import leaks
 import procfile
 import suite_input
 import suite_life
@@ -73,6 +74,28 @@ def check_written(out):
         found = re.findall(rf".*{errno_text}", out["said"])
         assert found, f"nobody was told '{errno_text}': {out['said'][-500:]}"
     equal("kvmmem is loaded", int(out["modules"]), 0)
+
+
+def check_leaving(out):
+    """Whoever had a parameter open was told that there is nothing to write to any more."""
+    assert out["said"].count("No such device") > 20, out["said"][-500:]
+    equal("kvmmem is loaded", int(out["modules"]), 0)
+
+
+def check_watch(out):
+    """The old VM's directory was there, the new one's was not yet; nothing is left."""
+    old = out.records("old", "tenant ")[0]["id"]
+    equal("directories", out["told"].split(), [old])
+    equal("left behind", out["left"], "")
+
+
+def check_leak(out):
+    """kmemleak, and who reads what it says, see what is lost: both as they name it."""
+    for name in ("there", "gone"):
+        found = leaks.kvmmems(out[name])
+        equal(f"lost while kvmmem is {name}", len(found), 2)
+        equal(f"{name}: kvmmem has its name", {"[kvmmem" in one for one in found},
+              {name == "there"})
 
 
 def check_registrations(out):
@@ -188,6 +211,70 @@ section modules sh -c 'grep -c "^kvmmem " /proc/modules || true'
 echo host >/proc/sys/kernel/hostname
 for i in 1 2 3; do load_kvmmem; unload_kvmmem; done
 """, check_written, limit=60, host=HOST),
+    # Likewise while kvmmem leaves, to files that were opened before.
+    Scenario("window_leaving_writes", """
+load_kvm
+loads() {
+    load_kvmmem
+    kvmguest --pages 64 --forever >/dev/null & guest=$!
+    wait_for grep -q "^vm " /proc/kvmmem
+    rm -f gone
+    for one in /sys/module/kvmmem/parameters/*; do
+        [ ! -w $one ] || sh -c '
+            exec 9>'$one'
+            while [ ! -e gone ]; do
+                for value in 0 1; do echo $value >&9 || :; done
+                sleep 0.02
+            done' 2>>said & writers="$writers $!"
+    done
+    sleep 0.3
+    echo leaving >/proc/sys/kernel/hostname
+    rmmod kvmmem
+    : >gone
+    echo host >/proc/sys/kernel/hostname
+    wait $writers
+    writers=
+    kill $guest
+    wait $guest || :
+}
+loads; loads
+section said cat said
+section modules sh -c 'grep -c "^kvmmem " /proc/modules || true'
+load_kvmmem; unload_kvmmem
+""", check_leaving, limit=60, host=HOST),
+    # The watcher is told of a birth when it is to be told of none any more.
+    Scenario("window_watch", suite_tenant.HELPERS + """
+load_kvm; load_kvmmem
+tenant_on old hold 1 old.fifo
+waits() { [ "$(ls /sys/kernel/debug/kvmmem/vms | wc -l)" = $1 ]; }
+wait_for waits 1
+echo watch >/proc/sys/kernel/hostname
+tenant_on new hold 1 new.fifo
+sleep 0.5
+section told ls /sys/kernel/debug/kvmmem/vms
+rmmod kvmmem &
+leaves=$!
+tenant_on last hold 1 last.fifo
+tenant_off new
+wait $leaves
+echo host >/proc/sys/kernel/hostname
+section left sh -c 'ls -d /sys/kernel/debug/kvmmem /proc/kvmmem 2>/dev/null || true'
+tenant_off last
+tenant_off old
+load_kvmmem; unload_kvmmem
+""", check_watch, limit=60, host=HOST),
+    # Something is lost on purpose, while kvmmem is there and when it has gone.
+    Scenario("window_leak", """
+load_kvm
+echo leak >/proc/sys/kernel/hostname
+load_kvmmem
+echo host >/proc/sys/kernel/hostname
+section there find_leaks
+unload_kvmmem
+section gone find_leaks
+echo clear >/sys/kernel/debug/kmemleak
+""", check_leak, kernels=("kasan",), limit=200,
+             host={"cpus": 2, "cmdline": f"oops=panic {leaks.ON}"}),
     # Whatever is registered, one after the other, cannot be, until nothing is left. What
     # the kernel says of a load that fails is said by insmod.
     Scenario("window_registrations", """

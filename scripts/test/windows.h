@@ -21,6 +21,7 @@
 #include <linux/proc_fs.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 #include <linux/utsname.h>
@@ -46,13 +47,44 @@ do {									\
 	(kernel_param_lock)(module);					\
 } while (0)
 
+/* Something that nobody remembers, for kmemleak to find. */
+static __always_inline void window_leak(void)
+{
+	void *lost;
+
+	if (!window_is("leak"))
+		return;
+	lost = kmalloc(200, GFP_KERNEL);
+	OPTIMIZER_HIDE_VAR(lost);
+}
+
 /* Nothing is left of what failed to load, and its parameters are there. */
 #define kernel_param_unlock(module)					\
 do {									\
 	(kernel_param_unlock)(module);					\
+	window_leak();							\
 	if (window_is("failing"))					\
 		msleep(WINDOW_MS / 4);					\
 } while (0)
+
+/* The records are freed, and the parameters are there. */
+#define kmem_cache_destroy(cache)					\
+do {									\
+	(kmem_cache_destroy)(cache);					\
+	if (window_is("leaving"))					\
+		msleep(WINDOW_MS);					\
+} while (0)
+
+/* The watcher is being told of births. */
+static inline int window_cond_resched(const char *file)
+{
+	if (strstr(file, "registry/watch.c") && window_is("watch"))
+		msleep(WINDOW_MS);
+	return cond_resched();
+}
+
+#undef cond_resched
+#define cond_resched()	window_cond_resched(__FILE__)
 
 /* The host is called register-N: the Nth thing that is registered cannot be. */
 unsigned int window_registered __weak;	/* one for all files */
