@@ -29,6 +29,8 @@ _RACE = re.compile(r"[^\n]*={20,}\n[^\n]*BUG: KCSAN.*?(?:={20,}(?:\n|$)|\Z)", re
 # Nor is this one, whoever reads the clock: there are two copies, and a reader that met a
 # change reads again.
 _CLOCK = "KCSAN: data-race in ktime_get_mono_fast_ns / timekeeping_update"
+# Where somebody was, and not whose work he was doing.
+_OURS = re.compile(r"\+0x\w+/0x\w+ \[kvmmem")
 # What an interrupt does is not done by those whom it has interrupted.
 _INTERRUPTED = re.compile(r"(asm_(?:sysvec|common_interrupt)[^\n]*\n)(?:[^\n]*\+0x[^\n]*\n)*")
 
@@ -136,7 +138,7 @@ class Result:
 
 def _our_race(race):
     """A report of KCSAN if it is about kvmmem, or nothing."""
-    ours = "[kvmmem" in _INTERRUPTED.sub(r"\1", race[0]) and _CLOCK not in race[0]
+    ours = _OURS.search(_INTERRUPTED.sub(r"\1", race[0])) and _CLOCK not in race[0]
     return race[0] if ours else ""
 
 

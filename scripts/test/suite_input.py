@@ -116,7 +116,7 @@ def quiet(check):
 
 # The loader's own word on modules from outside the tree comes once a boot.
 LOG = r"""
-section log sh -c 'dmesg | grep -i kvmmem | grep -v "out-of-tree\|unknown parameter\|module verification\|invalid for parameter" || true'
+section log sh -c 'dmesg | grep -i kvmmem | grep -v "out-of-tree\|unknown parameter\|module verification\|invalid for parameter\|-kvmmem-\|Workqueue:" || true'
 """
 
 def check_events(out):
