@@ -4,7 +4,7 @@
  *
  *	births VMS VCPUS [UID]	VMs one after the other, each vCPU run once
  *	hold VCPUS FIFO [UID]	one such VM, until somebody opens FIFO for writing
- *	dups FILES VCPUS FIFO	the same with so many descriptors of the VM
+ *	dups FILES VCPUS FIFO	the same with so many descriptors of the VM and its vCPUs
  *	sharers FILES PROCESSES FIFO	the same, and so many processes that share the descriptors
  *	slots SLOTS MIB FIFO	a VM whose slots all show the same memory, in 4K pages
  *	thin SLOTS FIFO		the same of one page
@@ -214,7 +214,7 @@ static void dups(char **argv)
 	struct vm vm = make_vm(kvm, pages(PAGE), vcpus, fds);
 
 	for (i = 0; i < files; i++)
-		must(dup(vm.fd), "dup");
+		must(dup(i % 2 ? vm.fd : fds[i / 2 % vcpus]), "dup");
 	printf("tenant id=%d-%d files=%u\n", getpid(), vm.fd, files);
 	hold(argv[2]);
 }

@@ -31,7 +31,7 @@ def check_chroot(out):
 
 def check_namespace(out):
     """Root of a namespace of its own reads nothing, and a VM made there is counted."""
-    for name in ("proc", "debugfs", "parameter"):
+    for name in ("proc", "own", "debugfs", "parameter"):
         assert re.search(r"[Pp]ermission denied|not permitted", out[name]), out[name]
     assert "uid=0" in out["who"], out["who"]
     row, = proc(out, "outside").all("vm")
@@ -102,6 +102,8 @@ echo other:x:1000:1000::/:/bin/sh >/etc/passwd
 inside() { su other -c "unshare -U -r $*" || :; }
 section who inside id
 section proc inside cat /proc/kvmmem
+# Whose file it is, and who is root of another namespace only.
+section own sh -c 'unshare -U -r cat /proc/kvmmem || true'
 section debugfs inside cat /sys/kernel/debug/kvmmem/registry
 section parameter inside tee /sys/module/kvmmem/parameters/flush_accounting
 mkfifo inner.fifo

@@ -66,7 +66,12 @@ def check_births(out):
     """However fast VMs come and go, each has its record."""
     said = tenant(out, "births")
     same("vCPUs that ran", said["ran"], 2 * said["vms"])
-    equal("lost", proc(out, "after").host["lost"], 0)
+    text = proc(out, "after")
+    equal("lost", text.host["lost"], 0)
+    ended = text.find("total")
+    same("VMs and vCPUs that ended", (ended["vms_ended"], ended["vcpus_ended"]),
+         (said["vms"], 2 * said["vms"]))
+    assert ended["entries"] >= said["ran"], ended
     check_registry_empty(out)
 
 
@@ -129,6 +134,8 @@ def check_lock(out):
     assert int(out["took"]) < 300, f"a reading took {out['took']} ms"
     other = proc(out, "during").find("vm", id=tenant(out, "other")["id"])
     equal("resident_kb of the other VM", other["resident_kb"], other["mem_kb"])
+    age = proc(out, "during").find("backing", vm=other["id"])["age_ms"]
+    assert age < 1000, f"the other VM was last walked {age} ms ago"
 
 
 def check_lock_load(out):
