@@ -269,6 +269,7 @@ static struct dentry *debugfs_make_dir(const char *name, struct dentry *parent)
 static bool debugfs_vm_born(struct kvmmem_vm *vm)
 {
 	struct dentry *other = debugfs_lookup(vm->id, vms);
+	bool made;
 
 	/*
 	 * A VM of the same id is not quite gone yet: its death will wake us. Trying to make
@@ -279,13 +280,18 @@ static bool debugfs_vm_born(struct kvmmem_vm *vm)
 		return false;
 	}
 	vm->dir = debugfs_make_dir(vm->id, vms);
-	debugfs_create_file("faults", 0400, vm->dir, vm, &faults_fops);
-	debugfs_create_file("tlb", 0400, vm->dir, vm, &tlb_fops);
-	kvmmem_debugfs_time(vm, vm->dir);
-	kvmmem_debugfs_backing(vm, vm->dir);
-	kvmmem_debugfs_translate(vm, vm->dir);
-	kvmmem_debugfs_align(vm, vm->dir);
-	return true;
+	made = kvmmem_debugfs_made(vm->dir) &&
+	       kvmmem_debugfs_made(debugfs_create_file("faults", 0400, vm->dir, vm,
+						       &faults_fops)) &&
+	       kvmmem_debugfs_made(debugfs_create_file("tlb", 0400, vm->dir, vm, &tlb_fops)) &&
+	       kvmmem_debugfs_time(vm, vm->dir) &&
+	       kvmmem_debugfs_backing(vm, vm->dir) &&
+	       kvmmem_debugfs_translate(vm, vm->dir) &&
+	       kvmmem_debugfs_align(vm, vm->dir);
+	/* The whole, or nothing: it is tried again at the next birth or death of any VM. */
+	if (!made)
+		debugfs_remove_recursive(vm->dir);
+	return made;
 }
 
 static void debugfs_vm_died(struct kvmmem_vm *vm)

@@ -16,6 +16,7 @@
 #include "decode/paging.h"
 #include "memory/align.h"
 #include "show/debugfs_align.h"
+#include "show/file.h"
 #include "show/table.h"
 
 KVMMEM_TABLE(align_table, "align",
@@ -227,8 +228,11 @@ static const struct file_operations alignment_fops = {
  * kvmmem_debugfs_align - add the file to a VM's directory
  * @vm: the record; it stays as long as the directory
  * @dir: the directory
+ *
+ * Return: false if there is no memory.
  */
-void kvmmem_debugfs_align(struct kvmmem_vm *vm, struct dentry *dir)
+bool kvmmem_debugfs_align(struct kvmmem_vm *vm, struct dentry *dir)
 {
-	debugfs_create_file("alignment", 0400, dir, vm, &alignment_fops);
+	return kvmmem_debugfs_made(debugfs_create_file("alignment", 0400, dir, vm,
+						       &alignment_fops));
 }

@@ -15,6 +15,7 @@
 #include "memory/backing.h"
 #include "memory/join.h"
 #include "show/debugfs_backing.h"
+#include "show/file.h"
 #include "show/slotname.h"
 #include "show/table.h"
 
@@ -355,8 +356,10 @@ static const struct file_operations backing_fops = {
  * kvmmem_debugfs_backing - add the file to a VM's directory
  * @vm: the record; it stays as long as the directory
  * @dir: the directory
+ *
+ * Return: false if there is no memory.
  */
-void kvmmem_debugfs_backing(struct kvmmem_vm *vm, struct dentry *dir)
+bool kvmmem_debugfs_backing(struct kvmmem_vm *vm, struct dentry *dir)
 {
-	debugfs_create_file("backing", 0400, dir, vm, &backing_fops);
+	return kvmmem_debugfs_made(debugfs_create_file("backing", 0400, dir, vm, &backing_fops));
 }

@@ -172,9 +172,11 @@ KVMMEM_SHOW_FILE(stuck);
  * kvmmem_debugfs_time - add the files to a VM's directory
  * @vm: the record; it stays as long as the directory
  * @dir: the directory
+ *
+ * Return: false if there is no memory.
  */
-void kvmmem_debugfs_time(struct kvmmem_vm *vm, struct dentry *dir)
+bool kvmmem_debugfs_time(struct kvmmem_vm *vm, struct dentry *dir)
 {
-	debugfs_create_file("latency", 0400, dir, vm, &latency_fops);
-	debugfs_create_file("stuck", 0400, dir, vm, &stuck_fops);
+	return kvmmem_debugfs_made(debugfs_create_file("latency", 0400, dir, vm, &latency_fops)) &&
+	       kvmmem_debugfs_made(debugfs_create_file("stuck", 0400, dir, vm, &stuck_fops));
 }

@@ -24,6 +24,7 @@
 #include "memory/hostwalk.h"
 #include "memory/translate.h"
 #include "show/debugfs_translate.h"
+#include "show/file.h"
 #include "show/slotname.h"
 #include "show/table.h"
 
@@ -491,8 +492,9 @@ static const struct file_operations translate_fops = {
  * kvmmem_debugfs_translate - add the file to a VM's directory
  * @vm: the record; it stays as long as the directory
  * @dir: the directory
+ * Return: false if there is no memory.
  */
-void kvmmem_debugfs_translate(struct kvmmem_vm *vm, struct dentry *dir)
+bool kvmmem_debugfs_translate(struct kvmmem_vm *vm, struct dentry *dir)
 {
-	debugfs_create_file("translate", 0600, dir, vm, &translate_fops);
+	return kvmmem_debugfs_made(debugfs_create_file("translate", 0600, dir, vm, &translate_fops));
 }

@@ -5,6 +5,6 @@
 struct dentry;
 struct kvmmem_vm;
 
-void kvmmem_debugfs_translate(struct kvmmem_vm *vm, struct dentry *dir);
+bool kvmmem_debugfs_translate(struct kvmmem_vm *vm, struct dentry *dir);
 
 #endif /* _KVMMEM_DEBUGFS_TRANSLATE_H */

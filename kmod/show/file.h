@@ -5,9 +5,17 @@
 #ifndef _KVMMEM_FILE_H
 #define _KVMMEM_FILE_H
 
+#include <linux/dcache.h>
+#include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
+
+/* Was there memory for a file or a directory? In a kernel without debugfs none is needed. */
+static inline bool kvmmem_debugfs_made(const struct dentry *dentry)
+{
+	return !IS_ERR(dentry) || PTR_ERR(dentry) != -ENOMEM;
+}
 
 /*
  * Like DEFINE_SHOW_ATTRIBUTE(), and refuses to be opened for writing: root's

@@ -10,6 +10,7 @@ import debugkernel
 import image
 import kmod
 import procfile
+import suite_life
 from host import Scenario
 from suite_lab import equal
 
@@ -217,6 +218,67 @@ wait $guest
 unload_kvmmem
 """
 
+def check_births_failing(out):
+    """Whatever is allocated for a VM may fail; when nothing does any more, all is there."""
+    for one in out.records("births", "round "):
+        assert one["failed"] > 10, out["births"]
+    equal("rounds", len(out.records("births", "round ")), 4)
+    held = out.records("held", "tenant ")[0]["id"]
+    text = procfile.ProcFile(out["proc"])
+    equal("vcpus", text.find("vm", id=held)["vcpus"], 2)
+    assert text.find("inval", vm=held)["calls"] is not None, "it is not followed"
+    assert held in out["directories"].split(), out["directories"]
+    guest = out.values("guest")
+    row = procfile.ProcFile(out["counted"]).find("fault", vm=guest["id"])
+    equal("violations of the last guest", row["ept_violations"], guest["violations"])
+    equal("slabs", out["slabs"], "")
+    suite_life.check_registry_empty(out)
+
+
+# Of allocations those that kvmmem asks for, wherever: in hooks, workers, for directories.
+BIRTHS_FAILING = r"""
+load_kvm
+load_kvmmem
+cd /sys/kernel/debug/failslab
+echo 0 >verbose
+echo N >ignore-gfp-wait
+text=$(cat /sys/module/kvmmem/sections/.text)
+echo $text >require-start
+printf '0x%x' $((text + $(cat /sys/module/kvmmem/coresize))) >require-end
+echo 32 >stacktrace-depth
+cd /tmp
+round() {
+    echo 1000000 >/sys/kernel/debug/failslab/times
+    echo $1 >/sys/kernel/debug/failslab/probability
+    for i in 1 2 3 4 5 6 7 8; do
+        tenant births 1 2 >/dev/null
+        tenant births 1 70 >/dev/null
+        cat /proc/kvmmem >/dev/null || :
+    done
+    [ $1 != 50 ] || { tenant hold 2 held >tenant.out & tenant=$!; sleep 1; }
+    echo 0 >/sys/kernel/debug/failslab/probability
+    echo "round probability=$1 failed=$((1000000 - $(cat /sys/kernel/debug/failslab/times)))"
+}
+mkfifo held
+rounds() { for percent in 100 50 20 5; do round $percent; done; }
+section births rounds
+# The next birth asks for what was refused.
+""" + suite_life.GUEST + r"""
+known() { awk '$1 == "inval" && $3 != "-" { n++ } END { exit !n }' /proc/kvmmem; }
+wait_for known
+section held cat tenant.out
+section proc cat /proc/kvmmem
+section directories ls /sys/kernel/debug/kvmmem/vms
+: >held
+ended() { ! grep -q "^vm " /proc/kvmmem; }
+wait_for ended
+section registry cat /sys/kernel/debug/kvmmem/registry
+# What was lost shall not be seen by the next one.
+unload_kvmmem
+section slabs sh -c 'grep ^kvmmem /proc/slabinfo || true'
+"""
+
+
 # Those that are held over loops. That of the budget is not; it is taken so often that
 # an interrupt comes while it is held in each round. So is a VM's for its alignment, once
 # for each piece of memory; suite_sections.py times that.
@@ -316,6 +378,8 @@ rmmod kvmmem-kunit
              kernels=KERNELS, vendors=("amd",), limit=300),
     Scenario("failed_births", FAILED_BIRTHS, check_failed_births,
              kernels=KERNELS, vendors=("amd",), limit=120),
+    Scenario("births_failing", BIRTHS_FAILING, check_births_failing,
+             kernels=KERNELS, vendors=("amd",), limit=200),
     Scenario("held_locks", HELD_LOCKS, check_locks, kernels=(debugkernel.NAME,),
              vendors=("amd",), limit=300, host={"icount": True, "memory_mb": 768}),
 ]
