@@ -112,6 +112,9 @@ for wind in $winds; do
 done
 section winds sh -c 'cat wind.*'
 section guest cat guest.out
+# Who was just reading the VM's memory may be the last to let go of it.
+ended() { ! grep -q "^vm " /proc/kvmmem; }
+wait_for ended
 section registry cat /sys/kernel/debug/kvmmem/registry
 section after cat /proc/kvmmem
 unload_kvmmem
