@@ -3,6 +3,7 @@
 
 import re
 
+import procfile
 import suite_tenant
 from host import Scenario
 from suite_lab import equal
@@ -27,6 +28,9 @@ def check_chroot(out):
     for key in ("thp", "ept", "vpid", "swap_total_kb", "ksm"):
         equal(f"{key} in a chroot", inside[key], outside[key])
     assert outside["thp"] in ("always", "madvise", "never"), outside["thp"]
+    hooks = [[(row["name"], row["state"], row["why_not"])
+              for row in procfile.table(out[f"hooks {where}"])] for where in ("outside", "inside")]
+    equal("hooks of who loads it in a chroot", hooks[1], hooks[0])
 
 
 def check_namespace(out):
@@ -77,18 +81,25 @@ section wide tenant read 0 /proc/kvmmem
 unload_kvmmem
 """, check_rights),
     scenario("chroot", """
-load_kvm; keep_kvmmem
+load_kvm; load_kvmmem
 jail=/tmp/jail
 mkdir -p $jail/proc $jail/bin
 mount -t proc proc $jail/proc
 cp /bin/busybox $jail/bin/
 for file in kernel/mm/transparent_hugepage/enabled kernel/mm/ksm/run \\
-            module/kvm_amd/parameters/npt module/kvm_intel/parameters/ept; do
+            module/kvm_amd/parameters/npt module/kvm_intel/parameters/ept \\
+            kernel/btf/vmlinux kernel/btf/kvm kernel/btf/kvm_amd kernel/btf/kvm_intel; do
     mkdir -p $jail/sys/${file%/*}
     mkfifo $jail/sys/$file
 done
 section outside proc
 section inside timeout 10 chroot $jail /bin/busybox cat /proc/kvmmem
+# Who loads it there does not decide either what the kernel's types are.
+section "hooks outside" hooks
+unload_kvmmem
+cp /lab/kvmmem.ko $jail/
+timeout 20 chroot $jail /bin/busybox insmod /kvmmem.ko
+section "hooks inside" hooks
 umount $jail/proc
 rm -r $jail
 """, check_chroot),

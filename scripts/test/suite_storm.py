@@ -159,6 +159,7 @@ def check(storm, figure):
         winds = out.records("winds", "storm ")
         equal("winds", len(winds), len([one for one in storm.winds if one != "guest"]))
         assert all(one["did"] for one in winds), f"a wind did nothing: {out['winds']}"
+        assert all(one.get("accepted", 1) for one in (*act, *winds)), "nothing was accepted"
         # Of readers that are killed some have read something before.
         assert all(one.get("reads", 1) for one in (*act, *winds)), out["winds"]
         assert "ended with" not in out["winds"], out["winds"]
