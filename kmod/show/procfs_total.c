@@ -24,6 +24,16 @@ KVMMEM_TABLE(total_table, "total",
 	     { "nested", 6 }, { "tag", 6 }, { "other", 6 }, { "single", 6 }, { "range", 6 },
 	     { "served", 9 }, { "time_us", 10 });
 
+#define SHADOW	BIT(KVMMEM_MODE_SHADOW)
+
+/* Is MMIO counted, and of any VM? While there was no VM, none is missing. */
+static bool total_has_mmio(const struct kvmmem_total *total)
+{
+	if (!kvmmem_mmio_on() && !(total->modes & SHADOW))
+		return false;
+	return total->shows_mmio || !(total->vms + total->vms_ended);
+}
+
 /**
  * kvmmem_proc_total - print the header and the row
  * @seq: where to
@@ -35,7 +45,6 @@ KVMMEM_TABLE(total_table, "total",
 int kvmmem_proc_total(struct seq_file *seq)
 {
 	bool faults = kvmmem_fault_on(), flushes = kvmmem_tlb_on(), timed = kvmmem_latency_on();
-	const unsigned int shadow = BIT(KVMMEM_MODE_SHADOW);
 	struct kvmmem_total total;
 	struct kvmmem_row row;
 	u64 all, causes[KVMMEM_NR_CAUSES];
@@ -46,11 +55,9 @@ int kvmmem_proc_total(struct seq_file *seq)
 		memset(&total.faults, 0xff, sizeof(total.faults));
 	if (!flushes)
 		memset(&total.tags, 0xff, sizeof(total.tags));
-	else if ((total.modes & ~BIT(KVMMEM_MODE_UNKNOWN)) == shadow)
+	if ((total.modes & ~BIT(KVMMEM_MODE_UNKNOWN)) == SHADOW)
 		kvmmem_fault_mask(&total.faults, KVMMEM_MODE_SHADOW, true);
-	/* As long as there was no VM nothing is unknown of any. */
-	if (!(kvmmem_mmio_on() || (total.modes & shadow)) ||
-	    !(total.shows_mmio || !(total.vms + total.vms_ended)))
+	if (!total_has_mmio(&total))
 		total.faults.mmio = KVMMEM_UNKNOWN;
 	all = flushes ? kvmmem_tag_flushes(&total.tags) : KVMMEM_UNKNOWN;
 	kvmmem_table_header(seq, &total_table);

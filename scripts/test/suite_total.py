@@ -102,6 +102,9 @@ def check_shadow(out):
         equal(f"{column}, of which there are none to count", (row[column], ended[column]),
               (None, None))
     assert row["mmio"] is not None, row
+    for column in FAULTS:
+        equal(f"{column} without accounting", total(ProcFile(out["untagged"]))[column],
+              row[column])
 
 
 def check_growing(out):
@@ -175,6 +178,8 @@ load_kvmmem
 kvmguest --pages 64 --then 'section now cat /proc/kvmmem'
 section ended ended
 section over cat /proc/kvmmem
+echo 0 >/sys/module/kvmmem/parameters/flush_accounting
+section untagged cat /proc/kvmmem
 """, check_shadow, limit=60),
     Scenario("total_grows", ENDED + """
 load_kvm
