@@ -12,12 +12,11 @@ _MEMORY_MB = dict.fromkeys(NAMES[1:], 1024)
 # KASAN: not the first report alone.
 _CMDLINE = dict.fromkeys(("kasan", "builtin", "newest"), "kasan_multi_shot")
 # KCSAN: of so many accesses one is watched, for so many microseconds. By default it is
-# one of 4000, for 80, which finds nothing in an emulated host. A watch keeps interrupts
-# off, so that alone a processor sees no race: there are two, and where a scenario wants
-# one the second is for who reads meanwhile. That takes nine tenths of the time, so that
-# these are watched less.
-_KCSAN = "kcsan.skip_watch={} kcsan.udelay_task=200"
-_WATCH, _WATCH_ALONE = 500, 4000
+# one of 4000, for 80, which finds nothing in an emulated host; more than this takes nine
+# tenths of the time. A watch keeps interrupts off, so that a processor that is alone sees
+# no race: there are two, and where a scenario wants one the second is for who reads
+# meanwhile.
+_KCSAN = "kcsan.skip_watch=2000 kcsan.udelay_task=200"
 # Noting who allocated what takes a third of the time: only for those who ask for it.
 _NO_LEAKS = "kmemleak=off"
 _BUILDER = pathlib.Path(__file__).resolve().parents[1] / "kunit/kernel.sh"
@@ -39,7 +38,7 @@ class DebugKernel:
         """A machine for this kernel, that has what is wanted of it."""
         cmdline = f"{wanted.cmdline} {_CMDLINE.get(self.name, '')}".strip()
         if self.name == "kcsan":
-            cmdline += " " + _KCSAN.format(_WATCH if wanted.cpus > 1 else _WATCH_ALONE)
+            cmdline += f" {_KCSAN}"
         if self.name != NAME and "kmemleak" not in cmdline:
             cmdline = f"{cmdline} {_NO_LEAKS}"
         return dataclasses.replace(
