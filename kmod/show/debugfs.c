@@ -280,10 +280,9 @@ static bool debugfs_vm_born(struct kvmmem_vm *vm)
 		return false;
 	}
 	vm->dir = debugfs_make_dir(vm->id, vms);
-	made = kvmmem_debugfs_made(vm->dir) &&
-	       kvmmem_debugfs_made(debugfs_create_file("faults", 0400, vm->dir, vm,
-						       &faults_fops)) &&
-	       kvmmem_debugfs_made(debugfs_create_file("tlb", 0400, vm->dir, vm, &tlb_fops)) &&
+	made = kvmmem_file_made(vm->dir) &&
+	       kvmmem_file_made(debugfs_create_file("faults", 0400, vm->dir, vm, &faults_fops)) &&
+	       kvmmem_file_made(debugfs_create_file("tlb", 0400, vm->dir, vm, &tlb_fops)) &&
 	       kvmmem_debugfs_time(vm, vm->dir) &&
 	       kvmmem_debugfs_backing(vm, vm->dir) &&
 	       kvmmem_debugfs_translate(vm, vm->dir) &&

@@ -233,6 +233,5 @@ static const struct file_operations alignment_fops = {
  */
 bool kvmmem_debugfs_align(struct kvmmem_vm *vm, struct dentry *dir)
 {
-	return kvmmem_debugfs_made(debugfs_create_file("alignment", 0400, dir, vm,
-						       &alignment_fops));
+	return kvmmem_file_made(debugfs_create_file("alignment", 0400, dir, vm, &alignment_fops));
 }

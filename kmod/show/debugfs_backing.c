@@ -361,5 +361,5 @@ static const struct file_operations backing_fops = {
  */
 bool kvmmem_debugfs_backing(struct kvmmem_vm *vm, struct dentry *dir)
 {
-	return kvmmem_debugfs_made(debugfs_create_file("backing", 0400, dir, vm, &backing_fops));
+	return kvmmem_file_made(debugfs_create_file("backing", 0400, dir, vm, &backing_fops));
 }

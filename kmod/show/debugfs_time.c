@@ -177,6 +177,6 @@ KVMMEM_SHOW_FILE(stuck);
  */
 bool kvmmem_debugfs_time(struct kvmmem_vm *vm, struct dentry *dir)
 {
-	return kvmmem_debugfs_made(debugfs_create_file("latency", 0400, dir, vm, &latency_fops)) &&
-	       kvmmem_debugfs_made(debugfs_create_file("stuck", 0400, dir, vm, &stuck_fops));
+	return kvmmem_file_made(debugfs_create_file("latency", 0400, dir, vm, &latency_fops)) &&
+	       kvmmem_file_made(debugfs_create_file("stuck", 0400, dir, vm, &stuck_fops));
 }

@@ -496,5 +496,5 @@ static const struct file_operations translate_fops = {
  */
 bool kvmmem_debugfs_translate(struct kvmmem_vm *vm, struct dentry *dir)
 {
-	return kvmmem_debugfs_made(debugfs_create_file("translate", 0600, dir, vm, &translate_fops));
+	return kvmmem_file_made(debugfs_create_file("translate", 0600, dir, vm, &translate_fops));
 }

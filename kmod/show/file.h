@@ -12,7 +12,7 @@
 #include <linux/seq_file.h>
 
 /* Was there memory for a file or a directory? In a kernel without debugfs none is needed. */
-static inline bool kvmmem_debugfs_made(const struct dentry *dentry)
+static inline bool kvmmem_file_made(const struct dentry *dentry)
 {
 	return !IS_ERR(dentry) || PTR_ERR(dentry) != -ENOMEM;
 }
