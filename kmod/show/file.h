@@ -11,7 +11,12 @@
 #include <linux/module.h>
 #include <linux/seq_file.h>
 
-/* Was there memory for a file or a directory? In a kernel without debugfs none is needed. */
+/**
+ * kvmmem_file_made - was there memory for a file or a directory?
+ * @dentry: from debugfs
+ *
+ * Return: true if so; and in a kernel without debugfs, where trying again would not help.
+ */
 static inline bool kvmmem_file_made(const struct dentry *dentry)
 {
 	return !IS_ERR(dentry) || PTR_ERR(dentry) != -ENOMEM;

@@ -102,6 +102,8 @@ def check_shadow(out):
         equal(f"{column}, of which there are none to count", (row[column], ended[column]),
               (None, None))
     assert row["mmio"] is not None, row
+    event = out.values("event")
+    equal("the event", (event["ept_violations"], event["shadow"]), (-1, ended["shadow"]))
     for column in FAULTS:
         equal(f"{column} without accounting", total(ProcFile(out["untagged"]))[column],
               row[column])
@@ -175,9 +177,12 @@ section over cat /proc/kvmmem
     Scenario("total_shadow", ENDED + """
 load_kvm_shadow
 load_kvmmem
+echo 1 >/sys/kernel/tracing/events/kvmmem/vm_end/enable
 kvmguest --pages 64 --then 'section now cat /proc/kvmmem'
 section ended ended
 section over cat /proc/kvmmem
+section event grep vm_end: /sys/kernel/tracing/trace
+echo 0 >/sys/kernel/tracing/events/kvmmem/vm_end/enable
 echo 0 >/sys/module/kvmmem/parameters/flush_accounting
 section untagged cat /proc/kvmmem
 """, check_shadow, limit=60),
