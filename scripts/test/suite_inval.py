@@ -106,12 +106,22 @@ def booked(who, least, kib=0, **more):
     return check
 
 
-# Whether compaction moves a guest's pages depends on where they lie: if none has moved,
-# another guest, which finds other memory free.
+# Whether compaction moves a guest's pages depends on where they lie. So there are pieces of
+# two files in turn; one file goes before the guest comes, and the other before compaction.
+# If none has moved another guest may have more luck.
+PIECES = """
+pieces() {
+    local i=0
+    while [ $i -lt 8 ]; do
+        for file in /tmp/hog.1 /tmp/hog.2; do head -c 1048576 /dev/zero >>$file; done
+        i=$((i + 1))
+    done
+    rm /tmp/hog.1
+}
+pieces"""
 MOVED = """
     ! grep -Eq '^inval +[^ ]+ +[1-9]' guest.out || break
-    dd if=/dev/zero of=/tmp/hog.$attempt bs=1M count=24 2>/dev/null
-    rm -f /tmp/hog.$((attempt - 1))"""
+    pieces"""
 
 
 def taken(name, act, check, before="", shell="", options="", enough="    break", **how):
@@ -282,7 +292,8 @@ SCENARIOS = [
     taken("split", "shell-huge", booked("thp", 2),
           shell="echo 1 >/sys/kernel/debug/split_huge_pages"),
     taken("compaction", "shell", booked("migrate", 1),
-          shell="echo 1 >/proc/sys/vm/compact_memory", enough=MOVED),
+          before=PIECES, shell="rm /tmp/hog.2; echo 1 >/proc/sys/vm/compact_memory",
+          enough=MOVED, limit=100),
     taken("mbind", "mbind", booked("migrate", 100), vendors=("amd",), host=NODES),
     taken("migrate_pages", "migrate", booked("migrate", 100), vendors=("amd",), host=NODES),
     taken("numa", "run", check_numa, shell=BALANCING, vendors=("amd",), host=NODES, limit=60),
