@@ -178,7 +178,7 @@ class Top(Tool):
     def test_what_is_wrong(self):
         """By a mark, and in words where there is room."""
         self.put(full(host={"thp": "never"}, backing=[
-            {**BACKING[0], "host_4k_kb": 20480, "host_2m_kb": 2048}, BACKING[1]]))
+            {**BACKING[0], "host_4k_kb": 24576, "host_2m_kb": 16384}, BACKING[1]]))
         self.command_line(4121, "qemu", "-name", "web")
         self.start(120, 24, "--sort", "name")
         self.wait(r"(?m)^ qemu-system-x86 .*[^s]$(.*\n)*!web .*  gap, small pages$")
