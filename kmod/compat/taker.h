@@ -24,7 +24,7 @@
 /* Which of the kernel's threads. Nobody in user space can name one. */
 enum kvmmem_thread {
 	KVMMEM_THREAD_USER,	/* none: one of a process */
-	KVMMEM_THREAD_KSM,
+	KVMMEM_THREAD_KSM,	/* or one that does its work */
 	KVMMEM_THREAD_KHUGEPAGED,
 	KVMMEM_THREAD_KCOMPACTD,
 	KVMMEM_THREAD_KERNEL,	/* any other */
@@ -32,15 +32,6 @@ enum kvmmem_thread {
 
 /* No system call, or one whose number says nothing. */
 #define KVMMEM_NO_SYSCALL	(-1L)
-
-/*
- * Is KSM told to give each its own pages back, in this thread, by a write? While it does
- * so it is the first to go when memory is short (mm/ksm.c, run_store).
- */
-static inline bool kvmmem_taker_unmerges(void)
-{
-	return oom_task_origin(current);
-}
 
 /**
  * struct kvmmem_taker - who takes memory away, and what
@@ -120,6 +111,13 @@ static __always_inline void kvmmem_taker_now(const struct mmu_notifier_range *ra
 	taker->arg[0] = regs->si;
 	taker->arg[1] = regs->dx;
 	taker->arg[2] = regs->r10;
+	/*
+	 * Whoever has KSM give each its own pages back, by a write to ksm/run, does it
+	 * himself, and is meanwhile the first to go when memory is short (mm/ksm.c,
+	 * run_store).
+	 */
+	if (unlikely(taker->syscall == __NR_write) && oom_task_origin(task))
+		taker->thread = KVMMEM_THREAD_KSM;
 }
 
 #endif /* _KVMMEM_COMPAT_TAKER_H */

@@ -112,9 +112,7 @@ enum kvmmem_inval kvmmem_decode_call(long syscall, unsigned long arg1, unsigned 
 	case __NR_clone3:
 		return own ? KVMMEM_INVAL_FORK : KVMMEM_INVAL_OTHER;
 	case __NR_write:
-		/* To a file of the kernel's: ksm/run, compact_memory, split_huge_pages. */
-		if (kvmmem_taker_unmerges())
-			return KVMMEM_INVAL_KSM;
+		/* To a file of the kernel's: compact_memory, split_huge_pages. */
 		if (own)
 			return KVMMEM_INVAL_OTHER;
 		return pages < HUGE_PAGES ? KVMMEM_INVAL_MIGRATE : KVMMEM_INVAL_THP;
