@@ -107,7 +107,7 @@ KINDS = ("vm", *SINGLE, *SEVERAL)
 OPTIONAL = ("outcome", "time", "inval", "inval_kb", "dirty", "older", "numa")
 OPTIONAL_COLUMNS = {("vm", "device_kb"), ("vm", "private_kb"), ("vpid", "range"),
                     ("inval", "discard")}
-# What tells rows of one VM and type apart; a vCPU's tags are summed before (interval.py).
+# What tells rows of one VM and type apart; a vCPU's tags are summed before (snapshot.py).
 KEYS = {"vpid": ("vcpu",), "numa": ("node",)}
 
 # Anything else than a number is an error in what is shown as one, and in these.

@@ -13,25 +13,6 @@ GROWS = {kind: [c.name for c in COUNTERS if c.kind == kind]
 GROWS["vpid"] = ["entries"]
 
 
-def of_vcpus(rows):
-    """Rows of tags, summed by vCPU.
-
-    Of more tags than the module keeps, the row "-" takes what the others counted: alone
-    a row is not comparable with what it was.
-    """
-    found = {}
-    for row in rows:
-        mine = found.setdefault(row.get("vcpu"), row)
-        if mine is not row:
-            found[row.get("vcpu")] = {**{name: _sum(value, row.get(name))
-                                         for name, value in mine.items()}, "vcpu": row.get("vcpu")}
-    return list(found.values())
-
-
-def _sum(one, other):
-    return one + other if isinstance(one, int) and isinstance(other, int) else None
-
-
 def _pairs(kind, new, old):
     """Rows of a type, each with what it was, or with {} if it is new.
 
@@ -39,7 +20,7 @@ def _pairs(kind, new, old):
     """
     now, before = new.rows[kind], old.rows[kind] if old else []
     if kind == "vpid":
-        now, before = of_vcpus(now), of_vcpus(before)
+        now, before = new.tags, old.tags if old else []
     keys = KEYS.get(kind)
     if not keys:
         return list(itertools.zip_longest(now, before[:len(now)], fillvalue={}))

@@ -223,13 +223,8 @@ def rows_of_vcpus(vm):
     for kind in ("fault", "service"):
         for row in vm.detail.get(kind, ()):
             found[row.get("vcpu")][kind] = row
-    tags = collections.defaultdict(list)
-    for row in vm.rows["vpid"]:
-        tags[row.get("vcpu")].append(row)
-    for vcpu, rows in tags.items():
-        values = {column: [row.get(column) for row in rows] for column in ("entries", *CAUSES)}
-        found[vcpu]["vpid"] = {column: None if None in some else sum(some)
-                               for column, some in values.items()}
+    for row in vm.tags:
+        found[row.get("vcpu")]["vpid"] = row
     return found
 
 

@@ -5,7 +5,6 @@ import textwrap
 
 from . import rules
 from .columns import CAUSES, INITIATORS, made
-from .interval import of_vcpus
 from .units import RATES, safe, show, show_count, show_size
 
 LAYERS = (("host", "host"), ("ept", "KVM"))
@@ -159,18 +158,17 @@ def _of_each(vm):
 
 def _flushes(change):
     flush = _rates(change, "flush", ("requests", "remote", "vcpu"))
-    rows = change.vm.rows["vpid"]
+    rows = change.vm.tags
     if not flush and not rows:
         return
     yield "TLB flushes"
     if flush:
         yield _line("", flush)
-    before = {row.get("vcpu"): row for row in of_vcpus(change.old.rows["vpid"])} \
-        if change.old else {}
     if not rows:
         return
+    before = {row.get("vcpu"): row for row in change.old.tags} if change.old else {}
     yield "  " + "vCPU".rjust(6) + "".join(f"{name:>9}" for name in (*CAUSES, "single"))
-    for row in of_vcpus(rows):
+    for row in rows:
         vcpu = row.get("vcpu")
         text = f"  {vcpu if vcpu is not None else '-':>6}"
         for name in (*CAUSES, "single"):

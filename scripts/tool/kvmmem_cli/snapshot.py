@@ -9,6 +9,10 @@ from .errors import Failure
 from .units import safe
 
 
+def _sum(one, other):
+    return one + other if isinstance(one, int) and isinstance(other, int) else None
+
+
 class Vm:
     """One VM: its rows by kind, and the name that people know it by."""
 
@@ -43,6 +47,22 @@ class Vm:
         """What the only row of that kind has, or None."""
         rows = self.rows[kind]
         return rows[0].get(name) if rows else None
+
+    @functools.cached_property
+    def tags(self):
+        """The vpid rows, summed by vCPU.
+
+        Of more tags than the module keeps, the row "-" takes what the others counted: alone
+        a row is not comparable with what it was.
+        """
+        found = {}
+        for row in self.rows["vpid"]:
+            vcpu = row.get("vcpu")
+            mine = found.get(vcpu)
+            found[vcpu] = row if mine is None else {
+                **{name: _sum(value, row.get(name)) for name, value in mine.items()},
+                "vcpu": vcpu}
+        return list(found.values())
 
     def backing(self, layer):
         """KiB by page size at @layer, or None where one is unknown."""
