@@ -235,7 +235,10 @@ def check_slots(out):
 
 def check_cost(out):
     """Instructions that a call of the notifier takes, with all that is done in it."""
-    spent = {name: out.values(name)["ns"] / 20000 for name in ("counted", "uncounted")}
+    # The least of three: the kernel has work of its own.
+    spent = {name: min(one["ns"] for one in out.records(name, "cost ")) / 20000
+             for name in ("counted", "uncounted")}
+    equal("measured", {len(out.all(name)) for name in spent}, {3})
     cost = spent["counted"] - spent["uncounted"]
     assert 20 < cost < CALL_COST, f"{cost} instructions: {spent}"
 
@@ -309,9 +312,9 @@ echo 1 >/proc/sys/vm/compact_memory
     Scenario("inval_cost", """
 load_kvm
 load_kvmmem
-section counted takeguest cost 'sleep 1; :'
+for i in 1 2 3; do section counted takeguest cost 'sleep 1; :'; done
 echo 0 >/sys/module/kvmmem/parameters/invalidations
-section uncounted takeguest cost 'sleep 1; :'
+for i in 1 2 3; do section uncounted takeguest cost 'sleep 1; :'; done
 """, check_cost, vendors=("amd",), host={"icount": True}, limit=60),
     Scenario("inval_two_vms", """
 load_kvm

@@ -245,7 +245,6 @@ echo N >ignore-gfp-wait
 text=$(cat /sys/module/kvmmem/sections/.text)
 echo $text >require-start
 printf '0x%x' $((text + $(cat /sys/module/kvmmem/coresize))) >require-end
-echo 32 >stacktrace-depth
 cd /tmp
 round() {
     echo 1000000 >/sys/kernel/debug/failslab/times
@@ -255,13 +254,15 @@ round() {
         tenant births 1 70 >/dev/null
         cat /proc/kvmmem >/dev/null || :
     done
-    [ $1 != 50 ] || { tenant hold 2 held >tenant.out & tenant=$!; sleep 1; }
+    [ $1 != 50 ] || { tenant hold 2 held >tenant.out & sleep 1; }
     echo 0 >/sys/kernel/debug/failslab/probability
     echo "round probability=$1 failed=$((1000000 - $(cat /sys/kernel/debug/failslab/times)))"
 }
 mkfifo held
 rounds() { for percent in 100 50 20 5; do round $percent; done; }
 section births rounds
+echo 0 >/sys/kernel/debug/failslab/require-start
+echo 0xffffffffffffffff >/sys/kernel/debug/failslab/require-end
 # The next birth asks for what was refused.
 """ + suite_life.GUEST + r"""
 known() { awk '$1 == "inval" && $3 != "-" { n++ } END { exit !n }' /proc/kvmmem; }

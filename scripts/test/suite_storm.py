@@ -162,16 +162,16 @@ def check(storm, figure):
         away = storm.name == "reload" and figure < 100
         assert all(one["did"] or (away and one["failed"]) for one in winds), \
             f"a wind did nothing: {out['winds']}"
-        assert figure < 100 or all(one.get("accepted", 1) for one in (*act, *winds)), "nothing was accepted"
-        # Of readers that are killed some have read something before.
-        assert figure < 100 or all(one.get("reads", 1) for one in (*act, *winds)), out["winds"]
+        # Of writes some are accepted, and of readers that are killed some have read something.
+        # A gust has a few acts only, on a kernel that is slow.
+        for word in ("accepted", "reads") if figure >= 100 else ():
+            assert all(one.get(word, 1) for one in (*act, *winds)), f"{word}: {out['winds']}"
         assert "ended with" not in out["winds"], out["winds"]
         for when in ("before", "after"):
             if f"guest {when}" in out or when == "after":
                 check_exact(out, when)
         suite_life.check_registry_empty(out)
         equal("slabs", out["slabs"], "")
-        # A gust has a few acts only, on a kernel that is slow.
         if storm.name == "memory" and figure >= 100:
             before, after = out.values("unmoved"), out.values("moved")
             equal("what is moved", len(after), 4)
