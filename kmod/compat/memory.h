@@ -445,24 +445,4 @@ static inline hpa_t kvmmem_tdp_root(const struct kvm_vcpu *vcpu, int *level)
 #endif
 }
 
-/**
- * kvmmem_mmap_write_trylock - lock an address space for writing, or do not
- * @mm: which
- *
- * Return: true if it is locked, for mmap_write_unlock().
- */
-static inline bool kvmmem_mmap_write_trylock(struct mm_struct *mm)
-{
-#ifdef KVMMEM_HAVE_MMAP_WRITE_TRYLOCK
-	return mmap_write_trylock(mm);
-#else
-	if (!down_write_trylock(&mm->mmap_lock))
-		return false;
-#ifdef KVMMEM_HAVE_MM_LOCK_SEQCOUNT
-	mm_lock_seqcount_begin(mm);	/* as mmap_write_lock() */
-#endif
-	return true;
-#endif
-}
-
 #endif /* _KVMMEM_COMPAT_MEMORY_H */

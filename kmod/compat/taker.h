@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Who takes memory away from a process: what the kernel shows of it while the MMU
- * notifiers of the process are called, in the thread that does it.
+ * notifiers of the process, KVM's among them, are called, in the thread that does it.
  */
 #ifndef _KVMMEM_COMPAT_TAKER_H
 #define _KVMMEM_COMPAT_TAKER_H
 
 #include <linux/kvm.h>
+#include <linux/kvm_host.h>
 #include <linux/mmu_notifier.h>
 #include <linux/oom.h>
 #include <linux/sched.h>
@@ -118,6 +119,17 @@ static __always_inline void kvmmem_taker_now(const struct mmu_notifier_range *ra
 	 */
 	if (unlikely(taker->syscall == __NR_write) && oom_task_origin(task))
 		taker->thread = KVMMEM_THREAD_KSM;
+}
+
+/**
+ * kvmmem_vm_notified - the VM whose notifier is called
+ * @notifier: what KVM's invalidate_range_start is called with
+ *
+ * Return: the VM, which lives as long as the call lasts.
+ */
+static __always_inline const struct kvm *kvmmem_vm_notified(const struct mmu_notifier *notifier)
+{
+	return container_of(notifier, struct kvm, mmu_notifier);
 }
 
 #endif /* _KVMMEM_COMPAT_TAKER_H */

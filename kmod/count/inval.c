@@ -4,7 +4,7 @@
  * neither sleep nor fail, and of a vCPU that brings it back.
  */
 #include <linux/jiffies.h>
-#include <linux/rculist.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "compat/taker.h"
@@ -12,6 +12,7 @@
 #include "count/huge.h"
 #include "count/inval.h"
 #include "decode/value.h"
+#include "registry/records.h"
 #include "registry/tally.h"
 #include "registry/trace.h"
 
@@ -68,10 +69,10 @@ static noinline void inval_observed(const struct kvmmem_vm *vm, enum kvmmem_inva
 			 pages << PAGE_SHIFT);
 }
 
-static __always_inline void inval_count(struct kvmmem_inval_counts *counts,
-					const struct mmu_notifier_range *range)
+static void inval_count(struct kvmmem_inval_counts *counts,
+			const struct mmu_notifier_range *range)
 {
-	const struct kvmmem_ranges *ranges = rcu_dereference_raw(counts->ranges);
+	const struct kvmmem_ranges *ranges = rcu_dereference(counts->vm->ranges);
 	unsigned long start = range->start, end = range->end;
 	const struct kvmmem_range *first;
 	enum kvmmem_inval who;
@@ -94,18 +95,24 @@ static __always_inline void inval_count(struct kvmmem_inval_counts *counts,
 }
 
 /**
- * kvmmem_inval_range - a range of a process's memory is taken away
- * @vms: counters of its VMs
- * @range: what the notifier is told
+ * kvmmem_inval_range - a range of the memory of a VM's process is taken away
+ * @kvm: the VM
+ * @range: what KVM's notifier is told
  *
- * Context: a notifier's invalidate_range_start; any thread.
+ * Context: KVM's invalidate_range_start; any thread, several at once.
  */
-void kvmmem_inval_range(const struct list_head *vms, const struct mmu_notifier_range *range)
+void kvmmem_inval_range(const struct kvm *kvm, const struct mmu_notifier_range *range)
 {
 	struct kvmmem_inval_counts *counts;
+	struct kvmmem_vm *vm;
 
-	list_for_each_entry_rcu(counts, vms, sibling, true)
+	rcu_read_lock();
+	vm = kvmmem_record_find(kvm);
+	/* Pairs with kvmmem_inval_make(). */
+	counts = vm ? smp_load_acquire(&vm->inval) : NULL;
+	if (counts)
 		inval_count(counts, range);
+	rcu_read_unlock();
 }
 
 /* Was nothing taken away lately after all? */
@@ -171,8 +178,6 @@ struct kvmmem_inval_counts *kvmmem_inval_make(struct kvmmem_vm *vm)
 	if (!counts)
 		return NULL;
 	counts->vm = vm;
-	INIT_LIST_HEAD(&counts->node);
-	INIT_LIST_HEAD(&counts->asking);
 	counts->lately.bits[0] = counts->bits;
 	counts->lately.bits[1] = counts->bits + KVMMEM_SKETCH_LONGS;
 	counts->lately.begun = jiffies - 4 * KVMMEM_SKETCH_TICKS;
@@ -186,7 +191,7 @@ static struct kvmmem_inval_counts *inval_known(struct kvmmem_vm *vm)
 	/* Pairs with kvmmem_inval_make(). */
 	struct kvmmem_inval_counts *counts = smp_load_acquire(&vm->inval);
 
-	return counts && rcu_access_pointer(counts->ranges) ? counts : NULL;
+	return counts && rcu_access_pointer(vm->ranges) ? counts : NULL;
 }
 
 /**

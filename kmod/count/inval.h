@@ -28,16 +28,8 @@ struct kvmmem_pace {
 /**
  * struct kvmmem_inval_counts - what was taken away from a VM
  * @vm: its record
- * @node: in the list of those that are counted; the worker's
- * @sibling: in the list of those of its process, SRCU of the kernel's notifiers
- * @asking: in the list of those that are to join their process's notifier; the
- *	notifiers' mutex
- * @listener: that notifier; NULL: it is not counted now; the notifiers' mutex
- * @joined: 0, or why it has not joined, an errno; the notifiers' mutex
- * @retired: callbacks may still use it, and it is counted no more; the notifiers' mutex
- * @looked: its slots have been looked at; the worker's
- * @pace: how long it has been looked at lately; the worker's
- * @ranges: where its memory lies; NULL: not known; likewise
+ * @looked: its slots have been looked at; the notifier's mutex
+ * @pace: how long it has been looked at lately; likewise
  * @lately: what was taken away just now
  * @by: by enum kvmmem_inval
  * @by.calls: how many
@@ -50,15 +42,8 @@ struct kvmmem_pace {
  */
 struct kvmmem_inval_counts {
 	struct kvmmem_vm *vm;
-	struct list_head node;
-	struct list_head sibling;
-	struct list_head asking;
-	struct kvmmem_listener *listener;
-	int joined;
-	bool retired;
 	bool looked;
 	struct kvmmem_pace pace;
-	struct kvmmem_ranges __rcu *ranges;
 	struct kvmmem_sketch lately;
 	struct {
 		atomic64_t calls;
@@ -80,7 +65,7 @@ struct kvmmem_inval_sum {
 };
 
 struct kvmmem_inval_counts *kvmmem_inval_make(struct kvmmem_vm *vm);
-void kvmmem_inval_range(const struct list_head *vms, const struct mmu_notifier_range *range);
+void kvmmem_inval_range(const struct kvm *kvm, const struct mmu_notifier_range *range);
 void kvmmem_inval_came_back(struct kvmmem_vcpu *rec, u64 gfn);
 void kvmmem_inval_gone(struct kvmmem_vcpu *rec);
 bool kvmmem_inval_of_vm(struct kvmmem_vm *vm, bool pages, struct kvmmem_inval_sum *sum);

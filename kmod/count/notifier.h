@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Hearing of what is taken away from guests, by MMU notifiers.
+ * Hearing of what is taken away from guests, at the entry of KVM's MMU notifier.
  */
 #ifndef _KVMMEM_NOTIFIER_H
 #define _KVMMEM_NOTIFIER_H

@@ -312,6 +312,7 @@ static noinline void records_free_vm(struct kvmmem_vm *vm)
 	kfree(vm->walk);
 	kfree(vm->nodes);
 	kfree(vm->inval);
+	kvfree(rcu_access_pointer(vm->ranges));
 	free_percpu(vm->tallies);
 	put_pid(vm->pid);
 	kvmmem_pool_put(&vm_pool, vm);
@@ -472,11 +473,9 @@ int kvmmem_records_init(void)
 	if (err)
 		goto err_free;
 	err = kvmmem_pool_init(&vcpu_pool, "kvmmem_vcpu", sizeof(struct kvmmem_vcpu));
-	if (err)
-		goto err_pool;
-	return 0;
+	if (!err)
+		return 0;
 
-err_pool:
 	kvmmem_pool_destroy(&vm_pool);
 err_free:
 	kvmmem_users_exit();

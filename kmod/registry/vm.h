@@ -31,11 +31,13 @@
 #include "decode/spte.h"
 #include "kvmmem.h"
 #include "registry/dirty.h"
+#include "registry/question.h"
 #include "registry/service.h"
 
 struct kvm;
 struct kvm_vcpu;
 struct kvmmem_inval_counts;
+struct kvmmem_ranges;
 struct mm_struct;
 
 /**
@@ -60,32 +62,6 @@ struct kvmmem_backing {
 	u64 private_kb;
 	u64 rmap_kb;
 	u64 generation;
-};
-
-/**
- * enum kvmmem_address - what an address is one of
- * @KVMMEM_ADDRESS_NONE: nobody has asked yet
- * @KVMMEM_ADDRESS_GVA: the guest's virtual ones
- * @KVMMEM_ADDRESS_GPA: the guest's physical ones
- * @KVMMEM_ADDRESS_HVA: those of the VM's process
- */
-enum kvmmem_address {
-	KVMMEM_ADDRESS_NONE,
-	KVMMEM_ADDRESS_GVA,
-	KVMMEM_ADDRESS_GPA,
-	KVMMEM_ADDRESS_HVA,
-};
-
-/**
- * struct kvmmem_question - an address whose translation is asked for
- * @what: what it is one of
- * @vcpu: KVM's vcpu_id, for guest-virtual ones
- * @address: the address
- */
-struct kvmmem_question {
-	enum kvmmem_address what;
-	u32 vcpu;
-	u64 address;
 };
 
 /**
@@ -144,7 +120,8 @@ struct kvmmem_question {
  * @taken: some of its memory was taken away lately; read at each fault, so it is in a
  *	line that is hardly ever written
  * @slots_changed: its memory slots have changed since they were looked at
- * @inval: who took its memory away, of count/notifier.c; NULL until it is counted
+ * @inval: who took its memory away, of count/inval.c; NULL until it is counted
+ * @ranges: where its memory lies, of count/notifier.c; NULL: not known; RCU
  * @tallies: its own counts by processor (tally.h); NULL until somebody wants them
  * @flows: huge mappings, by enum kvmmem_flow
  * @huge_seen: KVM's counts of 2M and 1G mappings as far as they are in @flows
@@ -177,6 +154,7 @@ struct kvmmem_vm {
 	bool taken;
 	bool slots_changed;
 	struct kvmmem_inval_counts *inval;
+	struct kvmmem_ranges __rcu *ranges;
 	u64 __percpu *tallies;
 	pid_t tgid;
 	pid_t id_pid;

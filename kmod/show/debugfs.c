@@ -98,7 +98,7 @@ static int tlb_show(struct seq_file *seq, void *unused)
 }
 
 KVMMEM_TABLE(hooks_table, "hook",
-	     { "name", -28 }, { "state", -9 }, { "events", 14 },
+	     { "name", -39 }, { "state", -9 }, { "events", 14 },
 	     { "why_not", -24 }, { "purpose", -24 });
 
 static void hook_row(const struct kvmmem_hook *hook, void *data)

@@ -16,7 +16,7 @@
 
 #define MAX_VCPUS	64
 #define MAX_SLOTS	400
-#define MAX_VMS		64
+#define MAX_VMS		96
 #define MAX_ACCESSES	8
 
 #define EXIT_USAGE	2

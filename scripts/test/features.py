@@ -55,7 +55,7 @@ def hooks(kernel, vendor):
               "kvm_arch_" + create: ATTACHED,
               "kvm_arch_vcpu_postcreate": ATTACHED,
               "kvm_arch_commit_memory_region": ATTACHED,
-              "mmu-notifier": ATTACHED,
+              "kvm_mmu_notifier_invalidate_range_start": ATTACHED,
               "kvm_page_fault": tracepoint,
               "kvm_pv_tlb_flush": tracepoint,
               "kvm_fast_mmio": tracepoint,

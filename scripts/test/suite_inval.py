@@ -19,6 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 INITIATORS = ("vmm", "reclaim", "ksm", "thp", "migrate", "numa_scan", "in_run", "fork", "protect",
               "other")
 KB = 1024
+HOOK = "kvm_mmu_notifier_invalidate_range_start"
 
 
 def prepare(image, kernel, vendor):
@@ -176,48 +177,48 @@ def check_together(out):
 
 
 def check_two(out):
-    """Two VMs of one process: what was dropped in each is booked on each."""
-    proc = ProcFile(out["proc"])
-    rows, sizes = proc.rows["inval"], proc.rows["inval_kb"]
-    equal("rows", [len(rows), len(sizes)], [2, 2])
-    for row, size in zip(rows, sizes):
-        equal("vmm", row["vmm"], row["calls"])
-        assert row["discard"] >= 2, row
-        equal("KiB", size["discard"], row["discard"] * 64 * 4)
+    """VMs of one process: what was dropped in each is booked on each."""
+    for name, nr, pages, least in (("two", 2, 64, 2), ("many", 70, 16, 0)):
+        proc = ProcFile(out[name])
+        rows, sizes = proc.all("inval"), proc.all("inval_kb")
+        equal("rows", [len(rows), len(sizes)], [nr, nr])
+        for row, size in zip(rows, sizes):
+            equal("vmm", row["vmm"], row["calls"])
+            assert row["discard"] >= least, row
+            equal("KiB", size["discard"], row["discard"] * pages * 4)
+        # Of many some are done before they are known.
+        assert len([row for row in rows if row["discard"]]) > nr // 2, rows
 
 
 def check_switch(out):
-    """Off: unknown, and no notifier; on again: counting goes on where it was."""
+    """Off: unknown, and no hook; on again: counting goes on where it was."""
     rows = {name: ProcFile(out[name]).rows["inval"][0] for name in ("on", "off", "again")}
     equal("while off", {row for key, row in rows["off"].items() if key != "vm"}, {None})
     equal("again", rows["again"], rows["on"])
     assert rows["on"]["calls"], "nothing was counted"
     for name, state in (("on", "attached"), ("off", "off"), ("again", "attached")):
-        hook = next(row for row in table(out[f"hooks {name}"]) if row["name"] == "mmu-notifier")
+        hook = next(row for row in table(out[f"hooks {name}"]) if row["name"] == HOOK)
         equal(f"hook when {name}", hook["state"], state)
 
 
 def check_held(out):
-    """Who holds a lock of what a VM's process has mapped keeps that VM from being counted.
-
-    Nobody else waits but who comes later, since the kernel takes all locks of one process
-    at a time; and it is counted as soon as it can be."""
-    held = out["id"].strip()
-    equal("VMs", len(ProcFile(out["held"]).rows["inval"]), 2)
-    for name, mine, others in (("held", None, 0), ("again", None, None), ("free", 0, 0)):
-        for row in ProcFile(out[name]).rows["inval"]:
-            equal(f"{name}: calls of {row['vm']}", row["calls"],
-                  mine if row["vm"] == held else others)
-    for name in ("off", "on"):
-        assert int(out[name]) < 500, f"switching {name} took {out[name]} ms"
-    equal("kvmmem is loaded", int(out["modules"]), 0)
+    """Who keeps the kernel from registering notifiers keeps nobody's VM from being counted,
+    takes nobody's mmap lock, and kvmmem neither waits nor has others wait."""
+    for name in ("held", "on"):
+        rows = ProcFile(out[name]).rows["inval"]
+        equal(f"{name}: calls", [row["calls"] for row in rows], [0, 0])
+    for who in ("mine", "others"):
+        assert "Rss:" in out[who], f"{who}: {out[who]}"
+    for name in ("load", "off", "on", "unload"):
+        assert int(out[f"{name} took"]) < 2000, f"{name} took {out[f'{name} took']} ms"
+    equal("who makes a VM meanwhile waits", out["state"].strip(), "D")
 
 
 def check_ends(out):
-    """A VM and its process end while the kernel takes all locks of that process."""
+    """A VM and its process end while the kernel would have to wait for their locks."""
     for how in ("vm", "process", "both"):
         row, = ProcFile(out[f"held {how}"]).rows["inval"]
-        equal(f"{how}: calls", row["calls"], None)
+        equal(f"{how}: calls", row["calls"], 0)
         after = ProcFile(out[f"after {how}"])
         equal(f"{how}: VMs afterwards", after.all("vm"), [])
         equal(f"{how}: ended", after.find("total")["vms_ended"], 1)
@@ -229,12 +230,12 @@ def check_slots(out):
     """Too many slots are not counted, and it is said why; few of the same VM are."""
     row, = ProcFile(out["many"]).rows["inval"]
     equal("calls", row["calls"], None)
-    hook = next(row for row in table(out["hooks"]) if row["name"] == "mmu-notifier")
+    hook = next(row for row in table(out["hooks"]) if row["name"] == HOOK)
     equal("why_not", hook["why_not"], "some-vm-in-too-many-slots")
 
 
 def check_cost(out):
-    """Instructions that a call of the notifier takes, with all that is done in it."""
+    """Instructions that the hook takes in a call of KVM's notifier, with all that is done."""
     # The least of three: the kernel has work of its own.
     spent = {name: min(one["ns"] for one in out.records(name, "cost ")) / 20000
              for name in ("counted", "uncounted")}
@@ -243,7 +244,7 @@ def check_cost(out):
     assert 20 < cost < CALL_COST, f"{cost} instructions: {spent}"
 
 
-CALL_COST = 200                         # it is 187 on 6.1
+CALL_COST = 280                         # it is 240 on 6.1, 270 on 7.3
 MEMCG = """
 [ -e /cg/cgroup.procs ] || { mkdir -p /cg; mount -t cgroup2 none /cg; }
 echo +memory >/cg/cgroup.subtree_control
@@ -319,7 +320,8 @@ for i in 1 2 3; do section uncounted takeguest cost 'sleep 1; :'; done
     Scenario("inval_two_vms", """
 load_kvm
 keep_kvmmem
-kvmguest --pages 64 --vms 2 --rounds 2 --drop --seconds 1 --then 'section proc cat /proc/kvmmem'
+kvmguest --pages 64 --vms 2 --rounds 2 --drop --seconds 1 --then 'section two cat /proc/kvmmem'
+kvmguest --pages 16 --vms 70 --rounds 2 --drop --seconds 1 --then 'section many cat /proc/kvmmem'
 """, check_two),
     Scenario("inval_switch", """
 cat >/tmp/phase.sh <<'SCRIPT'
@@ -346,52 +348,53 @@ load_kvm
 load_kvmmem
 takeguest dontneed 'sh -e /tmp/phase.sh'
 """, check_switch),
-    # Taking the locks of all mappings is long, as if the guest's memory were being taken away.
+    # Somebody holds a lock of a file, as who lets a fault wait for his own FUSE server may,
+    # and makes a VM in a process that has mapped it: that waits for all locks of the process,
+    # and whoever else registers a notifier on the host waits for it.
     Scenario("inval_held", r"""
 cat >/tmp/held.sh <<'SCRIPT'
 . /lab/lib.sh
-known() { ! grep -q '^inval  *[^ ]*  *-' /proc/kvmmem; }
+known() { [ $(awk '$1 == "inval" && $3 != "-"' /proc/kvmmem | wc -l) = 2 ]; }
 now_ms() { awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime; }
-switch() {
-    before=$(now_ms)
-    echo $1 >/sys/module/kvmmem/parameters/invalidations
-    echo $(($(now_ms) - before)) >$2
+# timed NAME COMMAND...
+timed() {
+    local name=$1 before=$(now_ms)
+    shift
+    "$@"
+    section "$name took" echo $(($(now_ms) - before))
 }
-section id echo $KVMGUEST_ID
+switch() { echo $1 >/sys/module/kvmmem/parameters/invalidations; }
+locked() { timeout 5 cat /proc/$1/smaps_rollup || echo "mmap lock of $1 is taken"; }
 insmod /lab/holdlock.ko path=/tmp/memory
-load_kvmmem
+mkfifo stuck.fifo
+lastvm stuck.fifo /tmp/memory &
+stuck=$!
+waits() { grep -q '^State:.D' /proc/$stuck/status; }
+wait_for waits
+timed load load_kvmmem
 sleep 0.5
+section mine locked ${KVMGUEST_ID%-*}
+section others locked $OTHER
 section held cat /proc/kvmmem
-(switch 0 off; switch 1 on) &
-switches=$!
-sleep 2
-section again cat /proc/kvmmem
+timed off switch 0
+timed on switch 1
+section on cat /proc/kvmmem
+timed unload unload_kvmmem
+section state sh -c "sed -n 's/^State:.\(.\).*/\1/p' /proc/$stuck/status"
 rmmod holdlock
-wait $switches
-section off cat off
-section on cat on
-wait_for known
-section free cat /proc/kvmmem
-insmod /lab/holdlock.ko path=/tmp/memory
-unload_kvmmem
-load_kvmmem
-sleep 0.5
-rmmod kvmmem &
-last=$!
-sleep 0.5
-rmmod holdlock
-wait $last
-section modules sh -c 'grep -c "^kvmmem " /proc/modules || :'
+exec 7>stuck.fifo
+echo >&7; echo >&7
+wait $stuck
 SCRIPT
 truncate -s 1M /tmp/memory
 load_kvm
 mkfifo other.fifo
 kvmguest --pages 32 --hold other.fifo >other.out &
-other=$!
+export OTHER=$!
 wait_for grep -q ^result other.out
 kvmguest --pages 64 --backing file:/tmp/memory --then 'sh -e /tmp/held.sh'
 echo >other.fifo
-wait $other
+wait $OTHER
 """, check_held),
     Scenario("inval_ends", r"""
 truncate -s 1M /tmp/memory
@@ -439,7 +442,7 @@ unknown() { grep -q "^inval .* -" /proc/kvmmem; }
 wait_for unknown
 section many cat /proc/kvmmem
 # At first nobody is asked yet.
-wait_for grep -q "^hook *mmu-notifier .*some-vm-in" /sys/kernel/debug/kvmmem/hooks
+wait_for grep -q "^hook .*_range_start .*some-vm-in" /sys/kernel/debug/kvmmem/hooks
 section hooks cat /sys/kernel/debug/kvmmem/hooks
 : >slots.fifo
 wait $pid

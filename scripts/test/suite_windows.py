@@ -122,17 +122,6 @@ def check_switched(out):
     assert row["calls"] is not None, row
 
 
-def check_settled(out):
-    """While the settler waits nobody else does: for new VMs, for the switch; the old come back."""
-    assert int(out["took"]) < 1500, f"off and on took {out['took']} ms"
-    calls = {name: {row["vm"]: row["calls"] for row in procfile.ProcFile(out[name]).all("inval")}
-             for name in ("during", "after")}
-    old = out.records("old", "tenant ")[0]["id"]
-    new = out.records("new", "tenant ")[0]["id"]
-    equal("calls while the settler waits", calls["during"], {old: None, new: 0})
-    equal("calls afterwards", calls["after"], {old: 0, new: 0})
-
-
 def check_slots(out):
     """What was counted too late is not taken for the slots of now."""
     for name, mem_kb in (("other", 1028), ("next", 1028)):
@@ -327,8 +316,7 @@ kvmguest --pages 8 --then "
     echo >&9
     sleep 1
     echo 0 >$parameter
-    # The settler waits, too, twice.
-    sleep 5
+    sleep 1
     section off cat /proc/kvmmem
     echo host >/proc/sys/kernel/hostname
     echo 1 >$parameter
@@ -337,30 +325,6 @@ echo >&9
 wait $vm
 unload_kvmmem
 """, check_switched, limit=60, host=HOST),
-    # A process with much memory ends, and the settler waits for it.
-    Scenario("window_settler", suite_tenant.HELPERS + """
-load_kvm; load_kvmmem
-known() { [ $(awk '$1 == "inval" && $3 != "-"' /proc/kvmmem | wc -l) = $1 ]; }
-tenant_on old hold 1 old.fifo
-wait_for known 1
-echo settler >/proc/sys/kernel/hostname
-before=$(now_ms)
-echo 0 >/sys/module/kvmmem/parameters/invalidations
-echo 1 >/sys/module/kvmmem/parameters/invalidations
-section took echo $(($(now_ms) - before))
-tenant_on new hold 1 new.fifo
-wait_for known 1
-section during cat /proc/kvmmem
-wait_for known 2
-section after cat /proc/kvmmem
-# And once more, while kvmmem goes.
-echo 0 >/sys/module/kvmmem/parameters/invalidations
-unload_kvmmem
-echo host >/proc/sys/kernel/hostname
-tenant_off new
-tenant_off old
-load_kvmmem; unload_kvmmem
-""", check_settled, limit=60, host=HOST),
     # Two processes share a table of huge pages, and one has it taken away and freed. They
     # run on one processor and the reader on the other, so that nobody asks that one to flush
     # its TLB, for which it would have to let interrupts in.
@@ -446,26 +410,28 @@ load_kvm; load_kvmmem
 section born bornguest {TIMES}
 unload_kvmmem
 """, check_born, limit=60, host=HOST),
-    # A VM ends when nobody hears of deaths any more, while the notifier's worker comes back
-    # to it each tenth of a second, since somebody has its process's lock.
-    Scenario("window_last_vm", """
+    # A VM ends when nobody hears of deaths any more, while the notifier's worker, which was
+    # kicked for another, is about to look.
+    Scenario("window_last_vm", suite_tenant.HELPERS + """
 load_kvm
 mkfifo fifo
 lastvm fifo &
 vm=$!
 exec 9>fifo
-insmod /lab/holdlock.ko pid=$vm
 load_kvmmem
-wait_for grep -q "^vm " /proc/kvmmem
+known() { [ $(awk '$1 == "inval" && $3 != "-"' /proc/kvmmem | wc -l) = $1 ]; }
+wait_for known 1
+echo notifier >/proc/sys/kernel/hostname
+tenant_on new hold 1 new.fifo
 rmmod kvmmem &
 gone() { ! grep -q kvm_arch_destroy_vm /sys/kernel/tracing/enabled_functions; }
 wait_for gone
 echo >&9
 ended() { ! ls /sys/kernel/debug/kvm | grep -q "^$vm-"; }
 wait_for ended
+tenant_off new
 wait $!
 section modules sh -c 'grep -c "^kvmmem " /proc/modules || true'
-rmmod holdlock
 echo >&9
 wait $vm
 """, check_last, limit=60, host=HOST),

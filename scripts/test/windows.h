@@ -8,10 +8,8 @@
 
 #include <linux/compiler.h>
 #include <linux/delay.h>
-#include <linux/err.h>
 #include <linux/ftrace.h>
 #include <linux/kernel.h>
-#include <linux/mmu_notifier.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
@@ -105,8 +103,6 @@ static inline bool window_refuses(void)
 #define register_ftrace_function(ops)	window_register((register_ftrace_function)(ops))
 #define tracepoint_probe_register(tp, probe, data)			\
 	window_register((tracepoint_probe_register)(tp, probe, data))
-#define mmu_notifier_get_locked(ops, mm)				\
-	(window_refuses() ? ERR_PTR(-ENOMEM) : (mmu_notifier_get_locked)(ops, mm))
 #undef proc_create
 #define proc_create(name, mode, parent, ops)				\
 	(window_refuses() ? NULL : (proc_create)(name, mode, parent, ops))
@@ -158,14 +154,6 @@ static inline int window_fatal_signal(struct task_struct *task, const char *file
 	compiletime_assert_rwonce_type(x);				\
 	__READ_ONCE(x);							\
 })
-
-/* The settler waits for who may still look. */
-#define mmu_notifier_synchronize()					\
-do {									\
-	if (window_is("settler"))					\
-		msleep(2 * WINDOW_MS);					\
-	(mmu_notifier_synchronize)();					\
-} while (0)
 
 #define tracepoint_synchronize_unregister()				\
 do {									\

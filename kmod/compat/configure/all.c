@@ -22,8 +22,6 @@
 #include "guest_state_protected.h"
 #include "hyperv_enabled.h"
 #include "memslot_iterator.h"
-#include "mm_lock_seqcount.h"
-#include "mmap_write_trylock.h"
 #include "never.h"
 #include "open_root_path.h"
 #include "pf_taken.h"
