@@ -103,8 +103,7 @@ struct kvmmem_hook_group {
  * @probes: for a tracepoint: a probe for each prototype that it has on one kernel
  *	or another, the likeliest on this one first; ends with an empty one
  * @func: for a function: what is called at its entry. The kernel may call it with
- *	preemption on. With neither @probes nor @func it is attached by its owner, as
- *	long as its state is ATTACHED, which is while KVM is there.
+ *	preemption on.
  * @group: for a function: with which others it is hooked
  * @node: list of all hooks; hooks_mutex, as everything below
  * @tp: the tracepoint while KVM is there

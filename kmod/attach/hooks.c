@@ -45,17 +45,8 @@ static void hooks_detach(struct kvmmem_hook *hook)
 {
 	if (hook->group)
 		kvmmem_functions_detach(hook->group, &hooks);
-	else if (hook->probes)
-		kvmmem_tracepoint_detach(hook);
 	else
-		kvmmem_hook_let_go(hook);
-}
-
-/* Of those that kvmmem's other parts attach: may they? */
-static void hooks_allow(struct kvmmem_hook *hook)
-{
-	if (!hook->probes && !hook->func && hook->state == KVMMEM_HOOK_WAITING)
-		kvmmem_hook_settle(hook, 0);
+		kvmmem_tracepoint_detach(hook);
 }
 
 static void hooks_tracepoint_found(struct tracepoint *tp, void *unused)
@@ -80,7 +71,6 @@ static void hooks_tracepoints_done(const struct module *mod)
 	kvm_present = true;
 	kvm_module = mod;
 	list_for_each_entry(hook, &hooks, node) {
-		hooks_allow(hook);
 		if (!strcmp(hook->module, "kvm") &&
 		    hook->state == KVMMEM_HOOK_WAITING)
 			WRITE_ONCE(hook->state, KVMMEM_HOOK_ABSENT);
@@ -262,10 +252,8 @@ void kvmmem_hook_switch(struct kvmmem_hook *hook, bool on)
 		WRITE_ONCE(hook->state, KVMMEM_HOOK_WAITING);
 		if (hook->tp)
 			kvmmem_tracepoint_attach(hook);
-		else if (kvm_present && hook->probes)
-			WRITE_ONCE(hook->state, KVMMEM_HOOK_ABSENT);
 		else if (kvm_present)
-			hooks_allow(hook);
+			WRITE_ONCE(hook->state, KVMMEM_HOOK_ABSENT);
 	}
 	mutex_unlock(&hooks_mutex);
 }

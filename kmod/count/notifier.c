@@ -11,6 +11,7 @@
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
@@ -20,11 +21,13 @@
 
 #include "attach/hooks.h"
 #include "compat/taker.h"
+#include "compat/workqueue.h"
 #include "count/inval.h"
 #include "count/notifier.h"
 #include "decode/param.h"
 #include "decode/ranges.h"
 #include "registry/info.h"
+#include "registry/life.h"
 #include "registry/records.h"
 #include "registry/watch.h"
 
@@ -42,7 +45,8 @@ static bool leaving;			/* notifier_mutex */
 static bool invalidations = true;
 
 static void notifier_run(struct work_struct *work);
-static DECLARE_DELAYED_WORK(worker, notifier_run);
+static DECLARE_DELAYED_WORK(worker, notifier_run);	/* by kicks */
+static DECLARE_DELAYED_WORK(again, notifier_run);	/* for what could not be done */
 
 static KVMMEM_FTRACE_FUNC(notifier_on_start)
 {
@@ -62,17 +66,32 @@ static struct kvmmem_hook notifier_hook = {
 	.group = &notifier_group,
 };
 
-static void notifier_show_ranges(struct kvmmem_vm *vm, struct kvmmem_ranges *ranges)
+/**
+ * struct notifier_round - once through all VMs
+ * @old: what is to be freed when nobody reads it any more
+ * @note: what could not be done, for 'hooks'
+ * @later: in how many ticks to come again; 0: when there is something to do
+ */
+struct notifier_round {
+	struct kvmmem_ranges *old;
+	const char *note;
+	unsigned long later;
+};
+
+static void notifier_show_ranges(struct kvmmem_vm *vm, struct kvmmem_ranges *ranges,
+				 struct notifier_round *round)
 {
 	struct kvmmem_ranges *old;
 
 	old = rcu_replace_pointer(vm->ranges, ranges, lockdep_is_held(&notifier_mutex));
-	if (old)
-		kvfree_rcu(old, rcu);
+	if (old) {
+		old->next = round->old;
+		round->old = old;
+	}
 }
 
 /* Note where a VM's memory lies, by going through all of its slots; an errno. */
-static int notifier_look(struct kvmmem_vm *vm)
+static int notifier_look(struct kvmmem_vm *vm, struct notifier_round *round)
 {
 	struct kvmmem_ranges *ranges;
 	int err;
@@ -88,7 +107,7 @@ static int notifier_look(struct kvmmem_vm *vm)
 		return 0;
 	}
 	vm->inval->looked = err != -ENOMEM;
-	notifier_show_ranges(vm, err ? NULL : ranges);
+	notifier_show_ranges(vm, err ? NULL : ranges, round);
 	return err;
 }
 
@@ -105,7 +124,7 @@ static bool notifier_may_look(struct kvmmem_pace *pace, unsigned int most_us)
  * See to it that what is taken away from a VM is counted; an errno. Who changes one of
  * thousands of slots all the while is not looked at all the while.
  */
-static int notifier_tend(struct kvmmem_vm *vm)
+static int notifier_tend(struct kvmmem_vm *vm, struct notifier_round *round)
 {
 	struct kvmmem_inval_counts *counts = vm->inval ?: kvmmem_inval_make(vm);
 	u64 begun, took;
@@ -113,101 +132,99 @@ static int notifier_tend(struct kvmmem_vm *vm)
 
 	if (!counts)
 		return -ENOMEM;
+	if (counts->looked && !rcu_access_pointer(vm->ranges))
+		round->note = "some-vm-in-too-many-slots";
 	if (counts->looked && !READ_ONCE(vm->slots_changed))
-		return rcu_access_pointer(vm->ranges) ? 0 : -E2BIG;
+		return 0;
 	if (!notifier_may_look(&counts->pace, LOOK_US) || !notifier_may_look(&looks, LOOKS_US))
 		return -EBUSY;
 	begun = ktime_get_ns();
-	err = notifier_look(vm);
+	err = notifier_look(vm, round);
 	took = div_u64(ktime_get_ns() - begun, NSEC_PER_USEC);
 	counts->pace.us += min_t(u64, took, LOOK_US);
 	looks.us += min_t(u64, took, LOOK_US);
-	turn = vm->slot + 1;
+	WRITE_ONCE(turn, vm->slot + 1);
 	return err;
 }
 
-/* Tend the VMs in slots @from to @to - 1; in how many ticks to come again, or @later. */
-static unsigned long notifier_tend_some(unsigned int from, unsigned int to, const char **note,
-					unsigned long later)
+/* Nobody counts, so nothing is known. */
+static void notifier_forget(struct kvmmem_vm *vm, struct notifier_round *round)
+{
+	if (!vm->inval)
+		return;
+	vm->inval->looked = false;
+	notifier_show_ranges(vm, NULL, round);
+}
+
+/* One VM, if it is one that has (not) been looked at before. */
+static void notifier_see(struct kvmmem_vm *vm, bool looked, struct notifier_round *round)
+{
+	int err;
+
+	if ((vm->inval && vm->inval->looked) != looked)
+		return;
+	/* Whoever comes later sees what was switched later. */
+	if (leaving || !kvmmem_hook_attached(&notifier_hook) || !kvmmem_slots_heard()) {
+		notifier_forget(vm, round);
+		return;
+	}
+	err = notifier_tend(vm, round);
+	if (err == -EBUSY) {
+		round->later = min_not_zero(round->later, (unsigned long)RETRY_BUSY);
+	} else if (err == -E2BIG) {
+		round->note = "some-vm-in-too-many-slots";
+	} else if (err) {
+		round->note = "some-vm-refused";
+		round->later = min_not_zero(round->later, (unsigned long)RETRY_FAILED);
+	}
+}
+
+/* Those of the VMs in slots @from to @to - 1. Others come in between. */
+static void notifier_see_some(unsigned int from, unsigned int to, bool looked,
+			      struct notifier_round *round)
 {
 	struct kvmmem_vm *vm;
 	unsigned int slot;
 
 	for (slot = kvmmem_vm_next(from); slot < to; slot = kvmmem_vm_next(slot + 1)) {
+		mutex_lock(&notifier_mutex);
 		vm = kvmmem_vm_get(slot);
-		if (!vm)
-			continue;
-		switch (notifier_tend(vm)) {
-		case 0:
-			break;
-		case -EBUSY:
-			later = later ?: RETRY_BUSY;
-			break;
-		case -E2BIG:
-			*note = "some-vm-in-too-many-slots";
-			break;
-		default:
-			*note = "some-vm-refused";
-			later = RETRY_FAILED;
+		if (vm) {
+			notifier_see(vm, looked, round);
+			kvmmem_vm_put(vm);
 		}
-		kvmmem_vm_put(vm);
+		mutex_unlock(&notifier_mutex);
 		cond_resched();
 	}
-	return later;
-}
-
-/* Those for whom there was no time come first in the next run. */
-static unsigned long notifier_tend_all(void)
-{
-	unsigned int first = turn < kvmmem_vm_slots() ? turn : 0;
-	const char *note = NULL;
-	unsigned long later;
-
-	later = notifier_tend_some(first, kvmmem_vm_slots(), &note, 0);
-	later = notifier_tend_some(0, first, &note, later);
-	notifier_hook.note = note;
-	return later;
-}
-
-/* Nobody counts, so nothing is known. */
-static void notifier_forget_all(void)
-{
-	struct kvmmem_vm *vm;
-	unsigned int slot;
-
-	for (slot = kvmmem_vm_next(0); slot < kvmmem_vm_slots(); slot = kvmmem_vm_next(slot + 1)) {
-		vm = kvmmem_vm_get(slot);
-		if (!vm)
-			continue;
-		if (vm->inval) {
-			vm->inval->looked = false;
-			notifier_show_ranges(vm, NULL);
-		}
-		kvmmem_vm_put(vm);
-		cond_resched();
-	}
-	notifier_hook.note = NULL;
 }
 
 static void notifier_run(struct work_struct *work)
 {
-	unsigned long later = 0;
+	unsigned int slots = kvmmem_vm_slots(), first = READ_ONCE(turn);
+	struct kvmmem_ranges *range, *next;
+	struct notifier_round round = {};
 
-	mutex_lock(&notifier_mutex);
-	/* Whoever comes later sees what was written later. */
-	if (!leaving && kvmmem_hook_attached(&notifier_hook))
-		later = notifier_tend_all();
-	else
-		notifier_forget_all();
-	mutex_unlock(&notifier_mutex);
-	if (later)
-		schedule_delayed_work(&worker, later);
+	/* New ones first; of the others those for whom there was no time come first. */
+	first = first < slots ? first : 0;
+	notifier_see_some(0, slots, false, &round);
+	notifier_see_some(first, slots, true, &round);
+	notifier_see_some(0, first, true, &round);
+	WRITE_ONCE(notifier_hook.note, round.note);
+
+	if (round.old)
+		synchronize_rcu();
+	for (range = round.old; range; range = next) {
+		next = range->next;
+		kvfree(range);
+	}
+	if (round.later)
+		queue_delayed_work(kvmmem_unbound_workqueue(), &again, round.later);
 }
 
 /* Not at once: births come in crowds, and a VM's slots right after it. */
 static void notifier_kick(void)
 {
-	schedule_delayed_work(&worker, 1);
+	queue_delayed_work(kvmmem_unbound_workqueue(), &worker, 1);
 }
 
 /**
@@ -217,7 +234,7 @@ static void notifier_kick(void)
  */
 void kvmmem_notifier_settle(void)
 {
-	mutex_lock(&notifier_mutex);	/* the worker has references only with it */
+	mutex_lock(&notifier_mutex);	/* whoever looks has references only with it */
 	mutex_unlock(&notifier_mutex);
 }
 
@@ -272,7 +289,8 @@ void kvmmem_notifier_start(void)
  * kvmmem_notifier_leave - look no more, before the hooks stop
  *
  * From when they do nobody hears any more that a VM is gone. When it returns, whatever
- * the worker is kicked for, it asks KVM nothing about a VM. Context: may sleep.
+ * the worker is kicked for, it asks KVM nothing about a VM, and nothing is known of any.
+ * Context: may sleep.
  */
 void kvmmem_notifier_leave(void)
 {
@@ -291,5 +309,6 @@ void kvmmem_notifier_leave(void)
 void kvmmem_notifier_stop(void)
 {
 	kvmmem_watch_kick_too(NULL);
-	cancel_delayed_work_sync(&worker);
+	cancel_delayed_work_sync(&worker);	/* which may come again */
+	cancel_delayed_work_sync(&again);
 }

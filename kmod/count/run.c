@@ -67,9 +67,9 @@ void kvmmem_run_want(enum kvmmem_run_need need, bool on, const char *why_not)
 {
 	run_wanted[need] = on;
 	if (need == KVMMEM_RUN_TIME)
-		time_hook->note = why_not;
+		WRITE_ONCE(time_hook->note, why_not);
 	else if (!on)
-		tag_hook->note = NULL;
+		WRITE_ONCE(tag_hook->note, NULL);
 	kvmmem_hook_switch(tag_hook, run_wanted[KVMMEM_RUN_TAG] || run_wanted[KVMMEM_RUN_TIME]);
 	kvmmem_hook_switch(time_hook, run_wanted[KVMMEM_RUN_TIME]);
 }
@@ -96,5 +96,5 @@ bool kvmmem_run_attached(enum kvmmem_run_need need)
  */
 void kvmmem_run_note(const char *note)
 {
-	tag_hook->note = note;
+	WRITE_ONCE(tag_hook->note, note);
 }

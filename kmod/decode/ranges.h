@@ -26,13 +26,13 @@ struct kvmmem_range {
 
 /**
  * struct kvmmem_ranges - all of a VM's
- * @rcu: to be freed
+ * @next: to be freed together
  * @largest: a copy of the largest, which is nearly always the one that is meant
  * @nr: how many
  * @at: the ranges, in order, none across another
  */
 struct kvmmem_ranges {
-	struct rcu_head rcu;
+	struct kvmmem_ranges *next;
 	struct kvmmem_range largest;
 	unsigned int nr;
 	struct kvmmem_range at[];

@@ -60,7 +60,7 @@ void __kvmmem_tally(const struct kvmmem_vm *vm, unsigned int which, u64 n);
  * @which: enum kvmmem_tally
  * @n: how many
  *
- * Context: a hook or a notifier, in the thread that does it.
+ * Context: a hook, in the thread that does it.
  */
 static __always_inline void kvmmem_tally(const struct kvmmem_vm *vm, unsigned int which, u64 n)
 {

@@ -110,13 +110,13 @@ static void hook_row(const struct kvmmem_hook *hook, void *data)
 
 	switch (hook->state) {
 	case KVMMEM_HOOK_ATTACHED:
-		why_not = hook->note;
+		why_not = READ_ONCE(hook->note);
 		if (!why_not)
 			why_not = hook->probes && !hook->checked ? "prototype-unchecked" : "-";
 		break;
 	case KVMMEM_HOOK_OFF:
 		state = "off";
-		why_not = hook->note ?: "by-parameter";
+		why_not = READ_ONCE(hook->note) ?: "by-parameter";
 		break;
 	case KVMMEM_HOOK_WAITING:
 		state = "waiting";

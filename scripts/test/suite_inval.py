@@ -210,7 +210,7 @@ def check_held(out):
     for who in ("mine", "others"):
         assert "Rss:" in out[who], f"{who}: {out[who]}"
     for name in ("load", "off", "on", "unload"):
-        assert int(out[f"{name} took"]) < 2000, f"{name} took {out[f'{name} took']} ms"
+        assert int(out[f"{name} took"]) < 10000, f"{name} took {out[f'{name} took']} ms"
     equal("who makes a VM meanwhile waits", out["state"].strip(), "D")
 
 

@@ -50,7 +50,7 @@ STORMS = (
     Storm("births", "load", ("vms kids=3",), 300, 900),
     # A parameter's set function may run when all it walks is freed.
     Storm("toggle", "load pause_ms=80", ("toggle", "toggle"), 300, 900),
-    # Processes die while their notifiers come and go.
+    # Processes die while kvmmem comes to their notifiers and goes.
     Storm("notifier", "load pause_ms=60",
           ("guest", "vms kids=2 live_ms=20 rest_ms=5", "kill", "fork", "toggle only=3"), 300, 1500),
     Storm("load", "load", ("guest", "guest", "read", "toggle", "vms kids=1"), 1000, 4500),
