@@ -302,7 +302,10 @@ SCENARIOS = [
     taken("migrate_pages", "migrate", booked("migrate", 100), vendors=("amd",), host=NODES),
     taken("numa", "run", check_numa, shell=BALANCING, vendors=("amd",), host=NODES, limit=60),
     taken("refault", "refault", check_refaults(512, 512 + 8)),
-    taken("refault_scattered", "refault-scattered", check_refaults(128, 128 + 16)),
+    # Where it takes longer than what was taken is remembered, once more.
+    taken("refault_scattered", "refault-scattered", check_refaults(128, 128 + 16), enough="""
+    ! awk '$1 == "inval" { if ($2 == "vm") for (i = 3; i <= NF; i++) at[$i] = i
+                           else n = $at["refaults"] } END { exit n < 128 }' guest.out || break"""),
     taken("refault_late", "refault-late", check_refaults(0, 0)),
     taken("together", "everything", check_together, before=swap_on() + MEMCG, shell="""
 echo 2097152 >/cg/guest/memory.high
