@@ -410,26 +410,24 @@ load_kvm; load_kvmmem
 section born bornguest {TIMES}
 unload_kvmmem
 """, check_born, limit=60, host=HOST),
-    # A VM ends when nobody hears of deaths any more, while the notifier's worker, which was
-    # kicked for another, is about to look.
-    Scenario("window_last_vm", suite_tenant.HELPERS + """
+    # A VM ends when nobody hears of deaths any more. The notifier's worker is looking at it
+    # when rmmod begins.
+    Scenario("window_last_vm", """
 load_kvm
+load_kvmmem
+echo look >/proc/sys/kernel/hostname
 mkfifo fifo
 lastvm fifo &
 vm=$!
 exec 9>fifo
-load_kvmmem
-known() { [ $(awk '$1 == "inval" && $3 != "-"' /proc/kvmmem | wc -l) = $1 ]; }
-wait_for known 1
-echo notifier >/proc/sys/kernel/hostname
-tenant_on new hold 1 new.fifo
+wait_for grep -q "^vm " /proc/kvmmem
+sleep 0.5
 rmmod kvmmem &
 gone() { ! grep -q kvm_arch_destroy_vm /sys/kernel/tracing/enabled_functions; }
 wait_for gone
 echo >&9
 ended() { ! ls /sys/kernel/debug/kvm | grep -q "^$vm-"; }
 wait_for ended
-tenant_off new
 wait $!
 section modules sh -c 'grep -c "^kvmmem " /proc/modules || true'
 echo >&9

@@ -125,6 +125,15 @@ static inline void window_mutex_lock(struct mutex *lock, const char *file)
 	mutex_lock(lock);
 }
 
+/* It looks at a VM. */
+#undef smp_mb
+#define smp_mb()							\
+do {									\
+	if (strstr(__FILE__, "count/notifier.c") && window_is("look"))	\
+		msleep(3 * WINDOW_MS);					\
+	__smp_mb();							\
+} while (0)
+
 /* A reader has counted a VM's slots, and has not noted it. */
 static inline int window_fatal_signal(struct task_struct *task, const char *file)
 {
