@@ -9,6 +9,7 @@
 #include <linux/debugfs.h>
 #include <linux/fs.h>
 #include <linux/rculist.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 
 #include "attach/hooks.h"
@@ -61,6 +62,7 @@ static int faults_show(struct seq_file *seq, void *unused)
 		kvmmem_row_u64(&row, sum.mmio);
 		kvmmem_row_u64(&row, sum.shadow);
 		kvmmem_row_end(&row);
+		cond_resched();
 	}
 	return 0;
 }
@@ -93,6 +95,7 @@ static int tlb_show(struct seq_file *seq, void *unused)
 			kvmmem_row_u64s(&row, values, KVMMEM_TAG_VALUES);
 			kvmmem_row_end(&row);
 		}
+		cond_resched();
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
  * A VM's files of debugfs that tell time: latency, and stuck.
  */
 #include <linux/debugfs.h>
+#include <linux/sched.h>
 
 #include "count/async.h"
 #include "count/latency.h"
@@ -130,8 +131,10 @@ static int latency_show(struct seq_file *seq, void *unused)
 	kvmmem_table_header(seq, &size_table);
 	latency_sizes(seq, &sum);
 	kvmmem_table_header(seq, &service_table);
-	kvmmem_vm_for_each_vcpu(rec, vm)
+	kvmmem_vm_for_each_vcpu(rec, vm) {
 		latency_service_row(seq, rec);
+		cond_resched();
+	}
 	return 0;
 }
 
@@ -161,6 +164,7 @@ static int stuck_show(struct seq_file *seq, void *unused)
 		kvmmem_row_u64(&row, state.repeats);
 		kvmmem_row_u64(&row, state.since_ms);
 		kvmmem_row_end(&row);
+		cond_resched();
 	}
 	return 0;
 }

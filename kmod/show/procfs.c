@@ -12,6 +12,7 @@
 #include <linux/module.h>
 #include <linux/proc_fs.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
@@ -244,6 +245,7 @@ static int vpid_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 			kvmmem_tag_values(values + 1, &tags[i], range[i], vm->is_tdx);
 			kvmmem_table_row(seq, &vpid_table, vm->padded_id, vm->id_len, values);
 		}
+		cond_resched();
 	}
 	return 0;
 }

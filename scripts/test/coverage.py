@@ -10,7 +10,8 @@ last line is that of a test: a file passes with --least percent of its lines.
     coverage.py --vendor intel --sum FILE faults tlb nested
     coverage.py --vendor amd --kernel newest --sum FILE memory
 
-is the sum of all: --sum adds what is in FILE, and leaves the sum there.
+is the sum of all: --sum adds what is in FILE, and leaves the sum there. Of several the
+first is written, so that they can run side by side.
 """
 
 import argparse
@@ -123,7 +124,7 @@ def sources():
 
 def earlier(path):
     """What runs with the same sources have left in a file."""
-    if not path or not path.exists():
+    if not path.exists():
         return []
     left = json.loads(path.read_text())
     if left["sources"] != sources():
@@ -153,7 +154,7 @@ def main():
     parser.add_argument("--vendor", default="both", choices=("amd", "intel", "both"))
     parser.add_argument("--filter", default="", metavar="TEXT")
     parser.add_argument("--least", type=int, default=90, metavar="PERCENT")
-    parser.add_argument("--sum", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--sum", type=pathlib.Path, metavar="FILE", action="append", default=[])
     args = parser.parse_args()
     runner = Runner()
     suites = [importlib.import_module(f"suite_{name}") for name in args.suites]
@@ -162,9 +163,9 @@ def main():
                    run.selected(suites, vendor, args.kernel, args.filter))
     built = build(run.get_kernel(args.kernel))
     total = add_up([*(lines_of(built, found) for found in runner.found),
-                    *earlier(args.sum)])
+                    *(lines for path in args.sum for lines in earlier(path))])
     if args.sum:
-        args.sum.write_text(json.dumps({"sources": sources(), "lines": total}))
+        args.sum[0].write_text(json.dumps({"sources": sources(), "lines": total}))
     passed, failed = runner.passed, runner.failed
     for file, counts in sorted(total.items()):
         missed = [number for number, count in counts.items() if not count]
