@@ -70,7 +70,7 @@ void kvmmem_tracepoint_detach(struct kvmmem_hook *hook)
 {
 	if (hook->state == KVMMEM_HOOK_ATTACHED) {
 		tracepoint_probe_unregister(hook->tp, hook->probe->func, hook);
-		tracepoint_synchronize_unregister();
+		kvmmem_probes_synchronize();
 	}
 	kvmmem_hook_let_go(hook);
 }

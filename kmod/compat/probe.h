@@ -12,8 +12,28 @@
 #define _KVMMEM_COMPAT_PROBE_H
 
 #include <linux/preempt.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/srcu.h>
+#include <linux/tracepoint.h>
 #include <linux/version.h>
+
+/**
+ * kvmmem_probes_synchronize - wait for all probes that are running
+ *
+ * For what tracepoint_synchronize_unregister() is; but from 6.13 on that waits for probes of
+ * system calls, too, and for all that is traced like them (RCU Tasks Trace): they may wait for
+ * a page of the caller's, which comes when he likes. None of KVM's tracepoints is one of those.
+ *
+ * Context: may sleep. What RCU protected before has no reader any more either.
+ */
+static inline void kvmmem_probes_synchronize(void)
+{
+#ifdef KVMMEM_HAVE_TRACEPOINT_SRCU
+	synchronize_srcu(&tracepoint_srcu);
+#endif
+	synchronize_rcu();
+}
 
 /* Longest text of a prototype, with its NUL. */
 #define KVMMEM_PROTO_LEN	80

@@ -14,6 +14,7 @@
 #include <linux/tracepoint.h>
 #include <asm/tsc.h>
 
+#include "compat/probe.h"
 #include "count/async.h"
 #include "count/away.h"
 #include "count/dirty.h"
@@ -189,10 +190,10 @@ static void latency_switch_off(void)
 	kvmmem_async_switch(false);
 	kvmmem_run_want(KVMMEM_RUN_TIME, false, NULL);
 	/* The fault probe, and one on kvm_exit that is needed for tags, go on. */
-	tracepoint_synchronize_unregister();
+	kvmmem_probes_synchronize();
 	kvmmem_vm_for_all(latency_forget);
 	/* A fault probe that was marking a fault's beginning may have put it back. */
-	tracepoint_synchronize_unregister();
+	kvmmem_probes_synchronize();
 	kvmmem_vm_for_all(latency_forget);
 }
 

@@ -77,7 +77,7 @@ static void tlb_switch(bool on)
 	static_branch_disable(&kvmmem_tlb_key);
 	kvmmem_run_want(KVMMEM_RUN_TAG, false, NULL);
 	/* The run probes go on for service time. */
-	tracepoint_synchronize_unregister();
+	kvmmem_probes_synchronize();
 	kvmmem_vm_for_all(kvmmem_tlb_untrack);
 }
 

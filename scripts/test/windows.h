@@ -17,6 +17,7 @@
 #include <linux/pgtable.h>
 #include <linux/printk.h>
 #include <linux/proc_fs.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -164,11 +165,11 @@ static inline int window_fatal_signal(struct task_struct *task, const char *file
 	__READ_ONCE(x);							\
 })
 
-#define tracepoint_synchronize_unregister()				\
+#define synchronize_rcu()						\
 do {									\
-	if (strstr(__FILE__, "attach/hooks.c"))				\
+	if (strstr(__BASE_FILE__, "attach/hooks.c"))			\
 		msleep(HOOKS_OFF_MS);					\
-	(tracepoint_synchronize_unregister)();				\
+	(synchronize_rcu)();						\
 } while (0)
 
 #endif

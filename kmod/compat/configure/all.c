@@ -10,6 +10,7 @@
 #include <linux/mmap_lock.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
+#include <linux/tracepoint.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
@@ -32,6 +33,7 @@
 #include "stat_generic.h"
 #include "stat_pages.h"
 #include "swp_offset_pfn.h"
+#include "tracepoint_srcu.h"
 #include "unbound_workqueue.h"
 #include "used_mmu_pages.h"
 #include "vm_debugfs.h"
