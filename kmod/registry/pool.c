@@ -3,6 +3,9 @@
 
 #include "registry/pool.h"
 
+/* The dead wait for a grace period, in which many come and go where few are allowed. */
+#define POOL_MORE	1024
+
 static void pool_refill(struct work_struct *work)
 {
 	kvmmem_pool_fill(container_of(work, struct kvmmem_pool, refill));
@@ -13,16 +16,19 @@ static void pool_refill(struct work_struct *work)
  * @pool: zeroed
  * @name: of its slab cache
  * @size: of an object, in bytes
+ * @max: so many are in use at most; as many again may wait to be freed, and some more
  *
  * Context: may sleep.
  *
  * Return: 0 or -ENOMEM.
  */
-int kvmmem_pool_init(struct kvmmem_pool *pool, const char *name, size_t size)
+int kvmmem_pool_init(struct kvmmem_pool *pool, const char *name, size_t size,
+		     unsigned int max)
 {
 	pool->cache = kmem_cache_create(name, size, 0, SLAB_HWCACHE_ALIGN, NULL);
 	if (!pool->cache)
 		return -ENOMEM;
+	pool->most = 2 * max + POOL_MORE;
 	atomic_set(&pool->live, 0);
 	atomic_set(&pool->ready, 0);
 	INIT_WORK(&pool->refill, pool_refill);
@@ -91,13 +97,15 @@ void kvmmem_pool_fill(struct kvmmem_pool *pool)
  *
  * Context: any.
  *
- * Return: the object, or NULL when the reserve is empty.
+ * Return: the object, or NULL when the reserve is empty or very many are out.
  */
 void *kvmmem_pool_get(struct kvmmem_pool *pool)
 {
 	void *found = NULL;
 	int i;
 
+	if (atomic_read(&pool->live) >= pool->most)
+		return NULL;
 	for (i = 0; !found && i < KVMMEM_POOL_SLOTS; i++) {
 		void *object = READ_ONCE(pool->slots[i]);
 

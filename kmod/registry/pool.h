@@ -16,6 +16,7 @@
 /**
  * struct kvmmem_pool - a reserve
  * @cache: where objects come from
+ * @most: of these, no more are given
  * @live: objects taken and not yet given back
  * @ready: objects in the reserve, or a little more while it is being filled
  * @refill: fills it
@@ -23,13 +24,15 @@
  */
 struct kvmmem_pool {
 	struct kmem_cache *cache;
+	unsigned int most;
 	atomic_t live;
 	atomic_t ready;
 	struct work_struct refill;
 	void *slots[KVMMEM_POOL_SLOTS];
 };
 
-int kvmmem_pool_init(struct kvmmem_pool *pool, const char *name, size_t size);
+int kvmmem_pool_init(struct kvmmem_pool *pool, const char *name, size_t size,
+		     unsigned int max);
 void kvmmem_pool_destroy(struct kvmmem_pool *pool);
 void kvmmem_pool_fill(struct kvmmem_pool *pool);
 void *kvmmem_pool_get(struct kvmmem_pool *pool);

@@ -469,10 +469,10 @@ int kvmmem_records_init(void)
 	used = bitmap_zalloc(max_vms, GFP_KERNEL);
 	if (!table || !used || kvmmem_users_init(max_vms))
 		goto err_free;
-	err = kvmmem_pool_init(&vm_pool, "kvmmem_vm", sizeof(struct kvmmem_vm));
+	err = kvmmem_pool_init(&vm_pool, "kvmmem_vm", sizeof(struct kvmmem_vm), max_vms);
 	if (err)
 		goto err_free;
-	err = kvmmem_pool_init(&vcpu_pool, "kvmmem_vcpu", sizeof(struct kvmmem_vcpu));
+	err = kvmmem_pool_init(&vcpu_pool, "kvmmem_vcpu", sizeof(struct kvmmem_vcpu), max_vcpus);
 	if (!err)
 		return 0;
 
