@@ -15,6 +15,7 @@
 #include <linux/dcache.h>
 #include <linux/fdtable.h>
 #include <linux/fs.h>
+#include <linux/ktime.h>
 #include <linux/magic.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -162,12 +163,16 @@ static void scan_task(struct scan *scan)
 	} while (scan_chunk(scan) && !fatal_signal_pending(current));
 }
 
-/* The next processes after @task, with a reference each. Under RCU, @task alive. */
-static int scan_collect(struct task_struct *task, struct task_struct **tasks)
+/*
+ * The next processes after @task, with a reference each. Under RCU, @task alive. Those that
+ * have been made since we have @begun, which are the last ones, are heard by hooks.
+ */
+static int scan_collect(struct task_struct *task, u64 begun, struct task_struct **tasks)
 {
 	int n = 0;
 
-	while (n < SCAN_TASKS && (task = next_task(task)) != &init_task) {
+	while (n < SCAN_TASKS && (task = next_task(task)) != &init_task &&
+	       task->start_time <= begun) {
 		get_task_struct(task);
 		tasks[n++] = task;
 	}
@@ -182,6 +187,7 @@ static void scan_pass(const struct module *kvm, bool strangers)
 {
 	struct task_struct *tasks[SCAN_TASKS], *from = &init_task;
 	struct scan scan = { .kvm = kvm, .strangers = strangers };
+	u64 begun = ktime_get_ns();
 	int i, n, restarts = 0;
 
 	xa_init(&scan.large);
@@ -194,7 +200,7 @@ static void scan_pass(const struct module *kvm, bool strangers)
 			get_task_struct(from);
 			restarts++;
 		}
-		n = scan_collect(from, tasks);
+		n = scan_collect(from, begun, tasks);
 		rcu_read_unlock();
 		put_task_struct(from);
 		from = NULL;
