@@ -21,6 +21,7 @@
 #include "attach/hooks.h"
 #include "attach/proto.h"
 #include "attach/tracepoint.h"
+#include "compat/workqueue.h"
 
 static DEFINE_MUTEX(hooks_mutex);
 static LIST_HEAD(hooks);
@@ -116,7 +117,7 @@ static void hooks_retry_later(void)
 
 	list_for_each_entry(hook, &hooks, node)
 		if (hooks_refused_by_ftrace(hook)) {
-			schedule_delayed_work(&retry, RETRY);
+			queue_delayed_work(kvmmem_unbound_workqueue(), &retry, RETRY);
 			return;
 		}
 }
@@ -407,7 +408,7 @@ void kvmmem_hooks_stop(void)
 	/* Says GOING for kvm.ko once more: every hook is off already. */
 	unregister_tracepoint_module_notifier(&tracepoint_nb);
 	unregister_module_notifier(&module_nb);
-	tracepoint_synchronize_unregister();
+	kvmmem_probes_synchronize();
 	/* A COMING may have slipped in between the two. */
 	hooks_detach_all();
 	cancel_delayed_work_sync(&retry);

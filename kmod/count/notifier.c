@@ -31,6 +31,7 @@
 #include "registry/records.h"
 #include "registry/watch.h"
 
+#define ROUND		(HZ / 50)	/* all VMs are gone through in each */
 #define RETRY_BUSY	(HZ / 10)
 #define RETRY_FAILED	HZ
 
@@ -224,7 +225,7 @@ static void notifier_run(struct work_struct *work)
 /* Not at once: births come in crowds, and a VM's slots right after it. */
 static void notifier_kick(void)
 {
-	queue_delayed_work(kvmmem_unbound_workqueue(), &worker, 1);
+	queue_delayed_work(kvmmem_unbound_workqueue(), &worker, ROUND);
 }
 
 /**

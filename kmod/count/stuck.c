@@ -20,6 +20,7 @@
 #include <asm/tsc.h>
 
 #include "compat/guest.h"
+#include "compat/workqueue.h"
 #include "count/away.h"
 #include "count/fault.h"
 #include "count/run.h"
@@ -177,8 +178,8 @@ static DECLARE_DELAYED_WORK(stuck_work, stuck_watch);
 
 static void stuck_watch_later(void)
 {
-	schedule_delayed_work(&stuck_work,
-			      msecs_to_jiffies(clamp(READ_ONCE(stuck_ms), 1000U, 60000U)));
+	queue_delayed_work(kvmmem_unbound_workqueue(), &stuck_work,
+			   msecs_to_jiffies(clamp(READ_ONCE(stuck_ms), 1000U, 60000U)));
 }
 
 static void stuck_watch(struct work_struct *work)

@@ -38,7 +38,7 @@ struct kvmmem_vm *kvmmem_vm_birth(struct kvm *kvm, struct task_struct *task)
 	/* Some kernels' hook is called for each change of slots. */
 	if (vm && READ_ONCE(vm->told))
 		kvmmem_watch_kick_slots();
-	else
+	else if (vm)
 		kvmmem_watch_kick();
 	return vm;
 }
@@ -59,7 +59,7 @@ struct kvmmem_vcpu *kvmmem_vcpu_birth(struct kvm_vcpu *vcpu, struct task_struct 
 	if (!kvmmem_hook_attached(&destroy_hook))
 		return NULL;
 	rec = kvmmem_record_vcpu(vcpu, task);
-	if (rec)
+	if (rec && !READ_ONCE(rec->vm->told))
 		kvmmem_watch_kick();
 	return rec;
 }

@@ -17,6 +17,8 @@
 #include <linux/workqueue.h>
 #include <asm/tsc.h>
 
+#include "compat/probe.h"
+#include "compat/workqueue.h"
 #include "registry/ended.h"
 #include "registry/info.h"
 #include "registry/reaper.h"
@@ -53,8 +55,7 @@ static void reaper_run(struct work_struct *work)
 	if (!list)
 		return;
 	/* Hooks that found a record before it left the hash, and readers. */
-	tracepoint_synchronize_unregister();
-	synchronize_rcu();
+	kvmmem_probes_synchronize();
 	llist_for_each_entry_safe(vm, next, list, dead) {
 		kvmmem_total_ended(vm, &total);
 		kvmmem_ended_add(vm, &total);
@@ -80,7 +81,7 @@ void kvmmem_reaper_bury(struct kvmmem_vm *vm)
 	raw_spin_unlock(&vm->lock);
 	kvmmem_ended_note(vm);
 	llist_add(&vm->dead, &dead_vms);
-	schedule_work(&reaper);
+	queue_work(kvmmem_unbound_workqueue(), &reaper);
 }
 
 /**

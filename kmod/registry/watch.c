@@ -15,6 +15,7 @@
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 
+#include "compat/workqueue.h"
 #include "registry/info.h"
 #include "registry/records.h"
 #include "registry/watch.h"
@@ -96,7 +97,7 @@ void kvmmem_watch_kick_slots(void)
  */
 void kvmmem_watch_kick(void)
 {
-	schedule_work(&watch);
+	queue_work(kvmmem_unbound_workqueue(), &watch);
 	kvmmem_watch_kick_slots();
 }
 

@@ -152,6 +152,7 @@ static int stuck_show(struct seq_file *seq, void *unused)
 	kvmmem_vm_for_each_vcpu(rec, vm) {
 		struct kvmmem_row row;
 
+		cond_resched();
 		if (!kvmmem_stuck_of_vcpu(rec, &state))
 			continue;
 		if (state.gpa == KVMMEM_UNKNOWN)
@@ -164,7 +165,6 @@ static int stuck_show(struct seq_file *seq, void *unused)
 		kvmmem_row_u64(&row, state.repeats);
 		kvmmem_row_u64(&row, state.since_ms);
 		kvmmem_row_end(&row);
-		cond_resched();
 	}
 	return 0;
 }

@@ -345,8 +345,7 @@ static int proc_row(struct seq_file *seq, const struct section *section, unsigne
 	struct kvmmem_vm *vm;
 	int ret;
 
-	if (!(slot % 16))
-		cond_resched();
+	cond_resched();
 	vm = kvmmem_vm_get(slot);
 	if (!vm)
 		return 0;
