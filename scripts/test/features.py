@@ -198,6 +198,7 @@ _NEEDS = {
     "large_slots": "icount",
     "large_first": "many-slots icount",
     "large_readers": "many-slots icount",
+    "large_refused": "icount",
     "tool_waiting": "icount",
     "time_witness": "no-icount",
     "faults_plugged": "stale",
@@ -249,11 +250,21 @@ _LESS = "it has no memory cgroups, userfaultfd, soft-dirty bits and NUMA balanci
 _NO_CHIPS = "its KVM is built without interrupt controllers"
 _SLOW = "what has to be done within seconds is not there"
 _STAYS = "KVM is part of the kernel, and stays as it was started"
+_DEBIAN = "it is shown on Debian's kernels alone"
 _CHECKING = ("debug", "kasan", "kcsan", "builtin", "newest")
 _UNFIT = (
     (("kasan", "builtin", "newest"), r"life_many_vms", r"", _SLAB),
     (_CHECKING, r"(inval_)?cost(_of_nothing)?", r"", _COST),
     (("debug",), r"inval_(memcg|uffd|clear_refs|numa|together)", r"", _LESS),
+    (_CHECKING, r"large_(churn|first|refused)|dirty_logs", r"", _COST),
+    (("debug", "kcsan", "builtin", "newest"), r"large_readers", r"", _COST),
+    (_CHECKING, r"compat_(wrong_\w+|unreadable_btf)|dirty_giga_?(flows_)?eager|translate_giga|"
+     r"translate_failed|inval_collapse", r"", _DEBIAN),
+    (("debug", "kasan", "kcsan", "newest"), r"dirty_giga(_beside|_flows)?", r"", _DEBIAN),
+    (("debug", "kcsan", "builtin", "newest"), r"translate_moving", r"", _DEBIAN),
+    (("debug", "kasan", "kcsan", "builtin"), r"guest_memfd", r"",
+     "no slot can have a guest_memfd there"),
+    (("newest",), r"tenant_ftrace", r"", "ftrace cannot be switched off there"),
     (_CHECKING, r"device", r"", _DEVMEM),
     (_CHECKING, r"(rights|perf)_lockdown", r"", "it has no LSM lockdown"),
     (("kcsan",), r"inval_refault(_scattered)?|time_in_user_and_asleep|export", r"", _SLOW),

@@ -126,9 +126,13 @@ def selected(suites, vendor, kernel, wanted, once=False):
               and (not scenario.kernels or kernel in scenario.kernels)
               and any(word in scenario.name for word in wanted.split(","))
               and not (once and scenario.name in features.ONCE)]
-    for _, scenario in chosen:
-        if features.unfit(scenario, kernel):
-            print(f"# no {scenario.name} on {kernel}: {features.unfit(scenario, kernel)}")
+    names = {scenario.name for _, scenario in chosen}
+    for scenario in (one for suite in suites for one in suite.SCENARIOS):
+        reason = features.unfit(scenario, kernel)
+        if reason and vendor in scenario.vendors and \
+                any(word in scenario.name for word in wanted.split(",")) and \
+                (scenario.name not in names or not scenario.kernels or kernel in scenario.kernels):
+            print(f"# no {scenario.name} on {kernel}: {reason}")
     return [pair for pair in chosen if not features.unfit(pair[1], kernel)]
 
 

@@ -20,6 +20,7 @@ TREE = SCRIPTS.parent
 sys.path.insert(0, str(SCRIPTS / "lab"))
 
 # pylint: disable=wrong-import-position
+import debugkernel
 import features
 import kernels
 import kmod
@@ -145,7 +146,14 @@ def skips():
                 reason, right = features.skip(name, kernel, vendor)
                 if not right:
                     bad.append(f"{name} on {kernel} {vendor}: {reason}")
-    return "\n".join(bad)
+    # Kernels that look for mistakes: a scenario that is not for them has its reason there.
+    for kernel in debugkernel.NAMES:
+        here = {scenario.name for scenario in scenarios
+                if not scenario.kernels or kernel in scenario.kernels}
+        bad += [f"{scenario.name} on {kernel}: no reason is given in features.py"
+                for scenario in scenarios if scenario.name not in here
+                and not features.unfit(scenario, kernel)]
+    return "\n".join(dict.fromkeys(bad))
 
 
 def main():

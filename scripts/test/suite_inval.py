@@ -208,9 +208,12 @@ def check_held(out):
         rows = ProcFile(out[name]).rows["inval"]
         equal(f"{name}: calls", [row["calls"] for row in rows], [0, 0])
     for who in ("mine", "others"):
-        assert "Rss:" in out[who], f"{who}: {out[who]}"
+        for text in out.all(who):
+            assert "Rss:" in text, f"{who}: {text}"
+    # As long as with nobody in the way, but for the steps of the clock and a busy host.
     for name in ("load", "off", "on", "unload"):
-        assert int(out[f"{name} took"]) < 10000, f"{name} took {out[f'{name} took']} ms"
+        free, held = (int(text) for text in out.all(f"{name} took"))
+        assert held < 2 * free + 1000, f"{name} took {held} ms, and {free} ms before"
     equal("who makes a VM meanwhile waits", out["state"].strip(), "D")
 
 
@@ -368,6 +371,11 @@ timed() {
 }
 switch() { echo $1 >/sys/module/kvmmem/parameters/invalidations; }
 locked() { timeout 5 cat /proc/$1/smaps_rollup || echo "mmap lock of $1 is taken"; }
+timed load load_kvmmem
+wait_for known
+timed off switch 0
+timed on switch 1
+timed unload unload_kvmmem
 insmod /lab/holdlock.ko path=/tmp/memory
 mkfifo stuck.fifo
 lastvm stuck.fifo /tmp/memory &
@@ -376,11 +384,15 @@ waits() { grep -q '^State:.D' /proc/$stuck/status; }
 wait_for waits
 timed load load_kvmmem
 sleep 0.5
-section mine locked ${KVMGUEST_ID%-*}
-section others locked $OTHER
+locks() {
+    section mine locked ${KVMGUEST_ID%-*}
+    section others locked $OTHER
+}
+locks
 section held cat /proc/kvmmem
 timed off switch 0
 timed on switch 1
+locks
 section on cat /proc/kvmmem
 timed unload unload_kvmmem
 section state sh -c "sed -n 's/^State:.\(.\).*/\1/p' /proc/$stuck/status"

@@ -65,6 +65,7 @@ def check_failing(out):
     """Who looked at kvmmem while it failed to load has nothing in his hands when it is gone."""
     assert "Cannot allocate memory" in out["load"] or "Out of memory" in out["load"], out["load"]
     assert int(out["tried"]) > 10, out["tried"]
+    assert int(out["opened"]) > 10, f"a file was there {out['opened']} times"
 
 
 def check_written(out):
@@ -87,6 +88,12 @@ def check_watch(out):
     old = out.records("old", "tenant ")[0]["id"]
     equal("directories", out["told"].split(), [old])
     equal("left behind", out["left"], "")
+
+
+def check_announce(out):
+    """Who ended while the watcher was about to be told of it has no directory; the next has."""
+    new = out.records("new", "tenant ")[0]["id"]
+    equal("directories", (out["ended"].split(), out["dirs"].split()), ([], [new]))
 
 
 def check_leak(out):
@@ -168,12 +175,14 @@ unload_kvmmem
     Scenario("window_failing", """
 load_kvm
 echo failing >/proc/sys/kernel/hostname
-tried=0
+tried=0 opened=0
 insmod /lab/kvmmem.ko 2>load &
 loads=$!
 while kill -0 $loads 2>/dev/null; do
     tried=$((tried + 1))
-    [ ! -e /sys/kernel/debug/kvmmem/hooks ] || exec 9</sys/kernel/debug/kvmmem/hooks
+    for file in /proc/kvmmem /sys/kernel/debug/kvmmem/hooks; do
+        [ ! -e $file ] || { exec 9<$file; opened=$((opened + 1)); }
+    done
     sleep 0.05
 done
 # What was its memory is another's now.
@@ -181,6 +190,7 @@ for i in 1 2 3; do echo host >/proc/sys/kernel/hostname; load_kvmmem; unload_kvm
 exec 9<&-
 section load cat load
 section tried echo $tried
+section opened echo $opened
 """, check_failing, limit=60, host=HOST),
     # Parameters are written to while loading fails, and when it has.
     Scenario("window_failing_writes", """
@@ -252,6 +262,24 @@ tenant_off last
 tenant_off old
 load_kvmmem; unload_kvmmem
 """, check_watch, limit=60, host=HOST),
+    # A VM ends while the watcher is about to be told of its birth. KASAN sees its record used.
+    Scenario("window_announce", suite_tenant.HELPERS + """
+load_kvm; load_kvmmem
+echo watch >/proc/sys/kernel/hostname
+tenant_on old hold 1 old.fifo
+sleep 0.5
+tenant_off old
+gone() { ! grep -q "^vm " /proc/kvmmem; }
+wait_for gone
+sleep 3
+section ended ls /sys/kernel/debug/kvmmem/vms
+echo host >/proc/sys/kernel/hostname
+tenant_on new hold 1 new.fifo
+section registry registry
+section dirs ls /sys/kernel/debug/kvmmem/vms
+tenant_off new
+unload_kvmmem
+""", check_announce, limit=60, host=HOST),
     # Something is lost on purpose, while kvmmem is there and when it has gone.
     Scenario("window_leak", """
 load_kvm
@@ -316,7 +344,8 @@ kvmguest --pages 8 --then "
     echo >&9
     sleep 1
     echo 0 >$parameter
-    sleep 1
+    # It has its turn for each VM, twice.
+    sleep 8
     section off cat /proc/kvmmem
     echo host >/proc/sys/kernel/hostname
     echo 1 >$parameter

@@ -243,7 +243,7 @@ host_quiet() {
 	_set 2 /sys/kernel/mm/ksm/run
 }
 
-# wait_for CMD...: until it succeeds, for at most 10 seconds.
+# wait_for CMD...: until it succeeds, for at most 30 seconds.
 wait_for() {
 	local tries=0
 	until "$@" >/dev/null 2>&1; do
