@@ -31,7 +31,6 @@
 #include "registry/records.h"
 #include "registry/watch.h"
 
-#define ROUND		(HZ / 50)	/* all VMs are gone through in each */
 #define RETRY_BUSY	(HZ / 10)
 #define RETRY_FAILED	HZ
 
@@ -39,6 +38,11 @@
 #define LOOK_US		(100 * USEC_PER_MSEC)
 #define LOOKS_US	(250 * USEC_PER_MSEC)
 
+/* Between two rounds there is ten times as long as one took, but at most so many ticks. */
+#define PAUSE		10
+#define PAUSE_MOST	(HZ / 10)
+
+static unsigned long pause;		/* that is to follow the last round, in ticks */
 static DEFINE_MUTEX(notifier_mutex);
 static struct kvmmem_pace looks;	/* notifier_mutex */
 static unsigned int turn;		/* slot of the VM that is looked at next; notifier_mutex */
@@ -204,6 +208,7 @@ static void notifier_run(struct work_struct *work)
 	unsigned int slots = kvmmem_vm_slots(), first = READ_ONCE(turn);
 	struct kvmmem_ranges *range, *next;
 	struct notifier_round round = {};
+	u64 begun = ktime_get_ns(), ticks;
 
 	/* New ones first; of the others those for whom there was no time come first. */
 	first = first < slots ? first : 0;
@@ -211,6 +216,8 @@ static void notifier_run(struct work_struct *work)
 	notifier_see_some(first, slots, true, &round);
 	notifier_see_some(0, first, true, &round);
 	WRITE_ONCE(notifier_hook.note, round.note);
+	ticks = div_u64(PAUSE * (ktime_get_ns() - begun), NSEC_PER_SEC / HZ);
+	WRITE_ONCE(pause, min_t(u64, ticks, PAUSE_MOST));
 
 	if (round.old)
 		synchronize_rcu();
@@ -225,7 +232,7 @@ static void notifier_run(struct work_struct *work)
 /* Not at once: births come in crowds, and a VM's slots right after it. */
 static void notifier_kick(void)
 {
-	queue_delayed_work(kvmmem_unbound_workqueue(), &worker, ROUND);
+	queue_delayed_work(kvmmem_unbound_workqueue(), &worker, 1 + READ_ONCE(pause));
 }
 
 /**
