@@ -241,6 +241,17 @@ ONCE = ("block_device", "export", "flows_dropped", "inval_ends", "input_paramete
         "tenant_births", "tenant_dying", "tenant_wide", "tool", "walks_waiting")
 
 
+# The same for whole suites: of interfaces, of tenants, of who takes memory away; but for
+# these, in which the processor has a part.
+ONCE_SUITES = ("input", "tenant", "rights", "tool", "export", "perf", "pmu", "inval")
+ONCE_BUT = ("inval_together", "inval_refault", "pmu_stat", "tenant_wide", "tenant_users")
+
+
+def once(suite, scenario):
+    """Does make check run it on one vendor's host alone?"""
+    return scenario in ONCE or (suite in ONCE_SUITES and scenario not in ONCE_BUT)
+
+
 # What kernels that look for mistakes (scripts/lab/debugkernel.py) cannot be asked: a
 # scenario's name, or what its script does.
 _SLAB = "freed objects are held back, so that their use is seen; storms look at caches"

@@ -125,7 +125,7 @@ def selected(suites, vendor, kernel, wanted, once=False):
               if vendor in scenario.vendors
               and (not scenario.kernels or kernel in scenario.kernels)
               and any(word in scenario.name for word in wanted.split(","))
-              and not (once and scenario.name in features.ONCE)]
+              and not (once and features.once(suite.__name__[len("suite_"):], scenario.name))]
     names = {scenario.name for _, scenario in chosen}
     for scenario in (one for suite in suites for one in suite.SCENARIOS):
         reason = features.unfit(scenario, kernel)
