@@ -38,7 +38,7 @@
 #define LOOK_US		(100 * USEC_PER_MSEC)
 #define LOOKS_US	(250 * USEC_PER_MSEC)
 
-/* Between two rounds there is ten times as long as one took, but at most so many ticks. */
+/* A kick is heard after ten times as long as the last round took, at most so many ticks. */
 #define PAUSE		10
 #define PAUSE_MOST	(HZ / 10)
 
@@ -132,6 +132,7 @@ static bool notifier_may_look(struct kvmmem_pace *pace, unsigned int most_us)
 static int notifier_tend(struct kvmmem_vm *vm, struct notifier_round *round)
 {
 	struct kvmmem_inval_counts *counts = vm->inval ?: kvmmem_inval_make(vm);
+	bool known = counts && counts->looked;
 	u64 begun, took;
 	int err;
 
@@ -148,7 +149,9 @@ static int notifier_tend(struct kvmmem_vm *vm, struct notifier_round *round)
 	took = div_u64(ktime_get_ns() - begun, NSEC_PER_USEC);
 	counts->pace.us += min_t(u64, took, LOOK_US);
 	looks.us += min_t(u64, took, LOOK_US);
-	WRITE_ONCE(turn, vm->slot + 1);
+	/* New ones are not in turn. */
+	if (known)
+		WRITE_ONCE(turn, vm->slot + 1);
 	return err;
 }
 
@@ -161,6 +164,12 @@ static void notifier_forget(struct kvmmem_vm *vm, struct notifier_round *round)
 	notifier_show_ranges(vm, NULL, round);
 }
 
+static bool notifier_counts(void)
+{
+	lockdep_assert_held(&notifier_mutex);
+	return !leaving && kvmmem_hook_attached(&notifier_hook) && kvmmem_slots_heard();
+}
+
 /* One VM, if it is one that has (not) been looked at before. */
 static void notifier_see(struct kvmmem_vm *vm, bool looked, struct notifier_round *round)
 {
@@ -169,7 +178,7 @@ static void notifier_see(struct kvmmem_vm *vm, bool looked, struct notifier_roun
 	if ((vm->inval && vm->inval->looked) != looked)
 		return;
 	/* Whoever comes later sees what was switched later. */
-	if (leaving || !kvmmem_hook_attached(&notifier_hook) || !kvmmem_slots_heard()) {
+	if (!notifier_counts()) {
 		notifier_forget(vm, round);
 		return;
 	}
@@ -215,7 +224,9 @@ static void notifier_run(struct work_struct *work)
 	notifier_see_some(0, slots, false, &round);
 	notifier_see_some(first, slots, true, &round);
 	notifier_see_some(0, first, true, &round);
-	WRITE_ONCE(notifier_hook.note, round.note);
+	mutex_lock(&notifier_mutex);
+	WRITE_ONCE(notifier_hook.note, notifier_counts() ? round.note : NULL);
+	mutex_unlock(&notifier_mutex);
 	ticks = div_u64(PAUSE * (ktime_get_ns() - begun), NSEC_PER_SEC / HZ);
 	WRITE_ONCE(pause, min_t(u64, ticks, PAUSE_MOST));
 

@@ -55,12 +55,17 @@ struct kvmmem_vm *kvmmem_vm_birth(struct kvm *kvm, struct task_struct *task)
 struct kvmmem_vcpu *kvmmem_vcpu_birth(struct kvm_vcpu *vcpu, struct task_struct *task)
 {
 	struct kvmmem_vcpu *rec;
+	struct kvmmem_vm *vm;
 
 	if (!kvmmem_hook_attached(&destroy_hook))
 		return NULL;
 	rec = kvmmem_record_vcpu(vcpu, task);
-	if (rec && !READ_ONCE(rec->vm->told))
+	/* The VM's record may have been made for it, also if it has none itself. */
+	rcu_read_lock();
+	vm = kvmmem_record_find(vcpu->kvm);
+	if (vm && !READ_ONCE(vm->told))
 		kvmmem_watch_kick();
+	rcu_read_unlock();
 	return rec;
 }
 

@@ -27,6 +27,8 @@ static LIST_HEAD(told_vms);
 static void watch_run(struct work_struct *work);
 static DECLARE_WORK(watch, watch_run);
 
+static void (*kick_too)(void);
+
 static void watch_tell_death(struct kvmmem_vm *vm)
 {
 	watcher->died(vm);
@@ -59,6 +61,8 @@ static void watch_tell_births(void)
 		if (!vm->told && kvmmem_vm_alive(vm) && watcher->born(vm)) {
 			WRITE_ONCE(vm->told, true);
 			list_add_tail(&vm->told_node, &told_vms);
+			/* Whoever finds it told kicks nobody. */
+			kvmmem_watch_kick_slots();
 		} else {
 			kvmmem_vm_put(vm);
 		}
@@ -74,8 +78,6 @@ static void watch_run(struct work_struct *work)
 	}
 	mutex_unlock(&watch_mutex);
 }
-
-static void (*kick_too)(void);
 
 /**
  * kvmmem_watch_kick_slots - memory slots have changed

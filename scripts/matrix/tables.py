@@ -122,7 +122,9 @@ def _hook_rows(kernels, vendors, cells):
         names.update(dict.fromkeys(cell["seen"]["hooks"]))
     rows = [("hook", *kernels)]
     for hook in names:
-        rows.append(_row(hook, kernels, vendors, cells,
+        # The table is as wide as a page without the longest name.
+        name = hook.replace("_invalidate_range_start", "_*_range_start")
+        rows.append(_row(name, kernels, vendors, cells,
                          lambda seen, hook=hook: seen["hooks"].get(hook, [""])[0]))
     return rows
 

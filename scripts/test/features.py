@@ -244,7 +244,7 @@ ONCE = ("block_device", "export", "flows_dropped", "inval_ends", "input_paramete
 # The same for whole suites: of interfaces, of tenants, of who takes memory away; but for
 # these, in which the processor has a part.
 ONCE_SUITES = ("input", "tenant", "rights", "tool", "export", "perf", "pmu", "inval")
-ONCE_BUT = ("inval_together", "inval_refault", "pmu_stat", "tenant_wide", "tenant_users")
+ONCE_BUT = ("inval_together", "inval_refault", "pmu_stat", "tenant_users")
 
 
 def once(suite, scenario):

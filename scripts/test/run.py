@@ -127,12 +127,15 @@ def selected(suites, vendor, kernel, wanted, once=False):
               and any(word in scenario.name for word in wanted.split(","))
               and not (once and features.once(suite.__name__[len("suite_"):], scenario.name))]
     names = {scenario.name for _, scenario in chosen}
+    left_out = {}
     for scenario in (one for suite in suites for one in suite.SCENARIOS):
         reason = features.unfit(scenario, kernel)
         if reason and vendor in scenario.vendors and \
                 any(word in scenario.name for word in wanted.split(",")) and \
                 (scenario.name not in names or not scenario.kernels or kernel in scenario.kernels):
-            print(f"# no {scenario.name} on {kernel}: {reason}")
+            left_out[scenario.name] = reason
+    for name, reason in left_out.items():
+        print(f"# no {name} on {kernel}: {reason}")
     return [pair for pair in chosen if not features.unfit(pair[1], kernel)]
 
 

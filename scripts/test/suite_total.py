@@ -185,6 +185,7 @@ section event grep vm_end: /sys/kernel/tracing/trace
 echo 0 >/sys/kernel/tracing/events/kvmmem/vm_end/enable
 echo 0 >/sys/module/kvmmem/parameters/flush_accounting
 section untagged cat /proc/kvmmem
+echo 1 >/sys/module/kvmmem/parameters/flush_accounting
 """, check_shadow, limit=60),
     Scenario("total_grows", ENDED + """
 load_kvm

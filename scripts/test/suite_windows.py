@@ -114,8 +114,8 @@ def check_registrations(out):
     for one in seen:
         equal(f"left behind by number {one['nth']}", one["left"], 0)
         equal(f"guests that ran beside number {one['nth']}", one["ran"], 1)
-    # The notifiers of modules, /proc, the PMU; and what is not vital: tracepoints, processes.
-    # Functions are tried again.
+    # The notifiers of modules, /proc, the PMU; and what is not vital: tracepoints. Functions
+    # are tried again.
     assert len([one for one in fewer if one["error"]]) >= 4, out["loads"]
     assert len([one for one in fewer if one["failed"]]) >= 10, out["loads"]
     suite_life.check_counted(out)
@@ -309,7 +309,6 @@ load() {
     ! kvmguest --pages 8 --then "
         if [ $error = 0 ]; then sleep 0.2; cat /proc/kvmmem >proc; fi" >guest || ran=1
     if [ $error = 0 ]; then
-        # Of a VM whose process cannot be followed nothing is known.
         [ $failed != 0 ] || failed=$(awk '$1 == "inval" && $3 == "-"' proc | wc -l)
         rmmod kvmmem
     fi
