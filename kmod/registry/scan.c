@@ -164,8 +164,9 @@ static void scan_task(struct scan *scan)
 }
 
 /*
- * The next processes after @task, with a reference each. Under RCU, @task alive. Those that
- * have been made since we have @begun, which are the last ones, are heard by hooks.
+ * The next processes after @task, with a reference each. Under RCU, @task alive. Not those
+ * that have been made since we have @begun, which are the last ones: hooks hear of their VMs.
+ * One that was inherited from a process that ended before its turn is met at its first event.
  */
 static int scan_collect(struct task_struct *task, u64 begun, struct task_struct **tasks)
 {
