@@ -77,6 +77,9 @@ def check_all_read(out):
         row = procfile.ProcFile(text).find("vm", id=said["id"])
         assert row["mem_kb"] in (None, said["mem_kb"]), row
         assert row["resident_kb"] in (None, said["mem_kb"]), row
+    # Shown at least in the end, by all.
+    last = [procfile.ProcFile(text).find("vm", id=said["id"])["mem_kb"] for text in texts[-4:]]
+    equal("mem_kb in the end", last, [said["mem_kb"]] * 4)
 
 
 def check_readers(out):
