@@ -3,15 +3,18 @@
 """Builds kvmmem's modules for a kernel, outside of the tree.
 
 Builds are cached by content: the same sources for the same kernel with the
-same options are built once.
+same options are built once. What they are built in stays, too, one tree for each
+kernel and options, in which make compiles again what has changed.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import pathlib
 import shutil
 import sys
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -21,63 +24,133 @@ import kernels
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 SOURCES = ("Kbuild", "Makefile", "dkms.conf", "include", "kmod")
-_LEFT_OUT = (".o", ".ko", ".mod", ".cmd", ".d", ".mod.c", ".order", ".symvers")
+_MADE = (".o", ".ko", ".mod", ".cmd", ".d", ".mod.c", ".order", ".symvers")
+# What nobody has used for so long goes.
+_KEPT_DAYS = 5
 
 
 class BuildError(Exception):
     """The compiler said no; the message is what it printed."""
 
 
-def _files():
+def _sources(tree):
+    """The files of SOURCES in a tree, by their paths in it."""
     for name in SOURCES:
-        path = TREE / name
+        path = tree / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and not file.name.endswith(_LEFT_OUT):
-                yield file
+            if file.is_file() and not file.name.endswith(_MADE):
+                yield file.relative_to(tree), file
 
 
-def _key(release, options):
-    digest = hashlib.sha256(f"{release} {' '.join(options)}".encode())
-    for file in _files():
-        digest.update(str(file.relative_to(TREE)).encode() + b"\0")
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:20]
+def _digest(*parts):
+    state = hashlib.sha256()
+    for part in parts:
+        state.update(part if isinstance(part, bytes) else str(part).encode())
+        state.update(b"\0")
+    return state.hexdigest()[:20]
 
 
-def _copy(target):
-    for file in _files():
-        copy = target / file.relative_to(TREE)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(file, copy)
+def _contents():
+    return [part for name, file in _sources(TREE) for part in (name, file.read_bytes())]
 
 
-def build(kernel, *options):
-    """The directory with kvmmem.ko for a kernel; options: of make (W=1, ...).
+def _sync(work):
+    """Make the sources in @work those of this tree; what is the same keeps its time."""
+    wanted = {name: file.read_bytes() for name, file in _sources(TREE)}
+    for name, file in list(_sources(work)) if work.exists() else []:
+        if name not in wanted:
+            file.unlink()
+    for name, content in wanted.items():
+        _put(work / name, content)
 
-    What the compiler printed is in its file build.log."""
-    done = kernels.cache() / "kvmmem" / f"{kernel.name}-{_key(f'{kernel.release} {kernel.kdir}', options)}"
-    if (done / "kvmmem.ko").is_file():
-        return done
-    done.parent.mkdir(parents=True, exist_ok=True)
-    with done.with_name(done.name + ".lock").open("w") as lock:
+
+def _put(path, content):
+    if not path.exists() or path.read_bytes() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+@contextlib.contextmanager
+def _alone(path):
+    with path.with_name(path.name + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _prune(home):
+    """Remove what has not been used for long."""
+    for path in home.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime < _KEPT_DAYS * 86400:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
+
+def _make(kernel, work, options):
+    """Build in @work; returns what the compiler printed."""
+    made = kernel.run(["make", f"-j{os.cpu_count()}", "-C", str(work),
+                       f"KDIR={kernel.kdir}", *options], timeout=600)
+    if made.returncode:
+        raise BuildError(f"kvmmem does not build for {kernel.name}:\n{made.stdout}")
+    return made.stdout or ""
+
+
+def _build(kernel, key, into):
+    """The directory of a build, made by into(directory) if it is not there."""
+    done = kernels.cache() / "kvmmem" / f"{kernel.name}-{key}"
+    done.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(done):
         if not (done / "kvmmem.ko").is_file():
-            _build(kernel, options, done)
+            _prune(done.parent)
+            new = done.with_name(done.name + ".new")
+            for stale in (new, done):
+                shutil.rmtree(stale, ignore_errors=True)
+            into(new)
+            new.rename(done)
+        os.utime(done)
     return done
 
 
-def _build(kernel, options, done):
-    work = done.with_name(done.name + ".new")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    _copy(work)
-    made = kernel.run(["make", f"-j{os.cpu_count()}", "-C", str(work),
-                       f"KDIR={kernel.kdir}", *options], timeout=600)
-    (work / "build.log").write_text(made.stdout or "")
-    if made.returncode:
-        raise BuildError(f"kvmmem does not build for {kernel.name}:\n{made.stdout}")
-    shutil.rmtree(done, ignore_errors=True)
-    work.rename(done)
+def build(kernel, *options, flags="", header=None, files=()):
+    """The directory with kvmmem.ko for a kernel; options: of make (KVMMEM_KUNIT=1, ...).
+
+    With @flags of the compiler, or a @header that comes before everything, for @files of
+    kmod/ alone ("count/probes"), or for all."""
+    where = (kernel.release, getattr(kernel, "version", ""), kernel.kdir)
+    own = header.read_bytes() if header else b""
+    wide = ("", None) if files else (flags, header and header.name)
+    work = kernels.cache() / "kvmmem" / f"{kernel.name}-{_digest(*where, *options, *wide)}.tree"
+    if header:
+        flags = f"-include {work / header.name} {flags}".strip()
+    flags = [f"CFLAGS_kmod/{name}.o={flags}" for name in files] or \
+        ([f"KCFLAGS={flags}"] if flags else [])
+
+    def into(done):
+        with _alone(work):
+            _sync(work)
+            if header:
+                _put(work / header.name, own)
+            log = _make(kernel, work, [*options, *flags])
+            os.utime(work)
+            done.mkdir()
+            (done / "build.log").write_text(log)
+            for module in work.glob("*.ko"):
+                shutil.copy(module, done)
+
+    return _build(kernel, _digest(*where, *options, *flags, own, *_contents()), into)
+
+
+def build_whole(kernel, *options):
+    """As build(), from nothing: with all objects and, in build.log, what was printed."""
+    def into(done):
+        _sync(done)
+        (done / "build.log").write_text(_make(kernel, done, options))
+
+    return _build(kernel, _digest("whole", kernel.release, kernel.kdir, *options, *_contents()),
+                  into)
 
 
 def prepare(image, kernel, _vendor):

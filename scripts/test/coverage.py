@@ -55,7 +55,7 @@ section gcov files
 
 def build(kernel):
     """The modules that count."""
-    return kmod.build(kernel, PROFILED, "KVMMEM_KUNIT=1")
+    return kmod.build_whole(kernel, PROFILED, "KVMMEM_KUNIT=1")
 
 
 def prepare(image, kernel, _vendor):

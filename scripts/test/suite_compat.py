@@ -32,9 +32,9 @@ def prepare(image, kernel, vendor):
     """kvmmem.ko, one that expects a wrong prototype, and the kernel's name."""
     kmod.prepare(image, kernel, vendor)
     if kernel.name in WRONG:
-        wrong = kmod.build(kernel, "KVMMEM_WRONG_PROTOTYPE=1")
+        wrong = kmod.build(kernel, flags="-DKVMMEM_WRONG_PROTOTYPE", files=["count/probes"])
         image.add_file(wrong / "kvmmem.ko", "lab/wrong.ko")
-    other = kmod.build(kernel, "KVMMEM_WRONG_RELEASE=1")
+    other = kmod.build(kernel, flags="-DKVMMEM_WRONG_RELEASE", files=["main"])
     image.add_file(other / "kvmmem.ko", "lab/other.ko")
     image.add("lab/kernel", f"{kernel.name}\n")
 

@@ -6,7 +6,6 @@ instructions, and meets whoever makes things large (scripts/tenant). On Debian's
 kernel, so that nothing but kvmmem and what it calls there is counted.
 """
 
-import hashlib
 import pathlib
 import re
 
@@ -33,8 +32,7 @@ def prepare(picture, kernel, vendor):
     """The module that times its sections in place of the plain one."""
     suite_tenant.prepare(picture, kernel, vendor)
     suite_backing.prepare(picture, kernel, vendor)
-    digest = hashlib.sha256(HEADER.read_bytes()).hexdigest()[:8]
-    built = kmod.build(kernel, f"KCFLAGS=-include {HEADER} -DSECTIONS={digest}")
+    built = kmod.build(kernel, header=HEADER)
     picture.add_file(built / "kvmmem.ko", "lab/kvmmem.ko")
     picture.add("lab/bin/tenant", image.program("tenant", TENANT).read_bytes(), 0o755)
 

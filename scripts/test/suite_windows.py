@@ -5,7 +5,6 @@ kvmmem is built with windows.h, which holds those moments open.
 """
 
 import errno
-import hashlib
 import pathlib
 import re
 
@@ -23,6 +22,9 @@ from suite_lab import equal
 
 HERE = pathlib.Path(__file__).resolve().parent
 HEADER = HERE / "windows.h"
+# Where windows are.
+FILES = ("main", "attach/hooks", "count/notifier", "memory/eptwalk", "memory/hostwalk",
+         "registry/info", "registry/pool", "registry/watch", "show/pmu")
 TIMES = 20
 SHARED = 40
 
@@ -32,8 +34,7 @@ def prepare(image, kernel, vendor):
     suite_input.prepare(image, kernel, vendor)
     suite_tenant.prepare(image, kernel, vendor)
     suite_storm.prepare(image, kernel, vendor)
-    digest = hashlib.sha256(HEADER.read_bytes()).hexdigest()[:8]
-    built = kmod.build(kernel, f"KCFLAGS=-include {HEADER} -DWINDOWS={digest}")
+    built = kmod.build(kernel, header=HEADER, files=FILES)
     image.add_file(built / "kvmmem.ko", "lab/kvmmem.ko")
     image.add_file(hostmodule.build(kernel, hostmodule.FTRACEKILL), "lab/ftracekill.ko")
     for name in ("bornguest", "lastvm"):
@@ -103,22 +104,6 @@ def check_leak(out):
         equal(f"lost while kvmmem is {name}", len(found), 2)
         equal(f"{name}: kvmmem has its name", {"[kvmmem" in one for one in found},
               {name == "there"})
-
-
-def check_registrations(out):
-    """Whatever cannot be registered: loading fails and leaves nothing, or goes on without."""
-    seen = out.records("loads", "load ")
-    *fewer, last = seen
-    assert all(one["refused"] for one in fewer) and not last["refused"], out["loads"]
-    equal("the last one lacks nothing", (last["error"], last["failed"]), (0, 0))
-    for one in seen:
-        equal(f"left behind by number {one['nth']}", one["left"], 0)
-        equal(f"guests that ran beside number {one['nth']}", one["ran"], 1)
-    # The notifiers of modules, /proc, the PMU; and what is not vital: tracepoints. Functions
-    # are tried again.
-    assert len([one for one in fewer if one["error"]]) >= 4, out["loads"]
-    assert len([one for one in fewer if one["failed"]]) >= 10, out["loads"]
-    suite_life.check_counted(out)
 
 
 def check_switched(out):
@@ -292,43 +277,6 @@ section gone find_leaks
 echo clear >/sys/kernel/debug/kmemleak
 """, check_leak, kernels=("kasan",), limit=200,
              host={"cpus": 2, "cmdline": f"oops=panic {leaks.ON}"}),
-    # Whatever is registered, one after the other, cannot be, until nothing is left. What
-    # the kernel says of a load that fails is said by insmod.
-    Scenario("window_registrations", """
-load_kvm
-left() {
-    ls -d /proc/kvmmem /sys/kernel/debug/kvmmem /sys/module/kvmmem 2>/dev/null
-    grep kvmmem /sys/kernel/tracing/enabled_functions
-    true
-}
-load() {
-    echo register-$1 >/proc/sys/kernel/hostname
-    error=0 failed=0 ran=0
-    insmod /lab/kvmmem.ko 2>/dev/null || error=$?
-    [ $error != 0 ] || failed=$(grep -c " failed " /sys/kernel/debug/kvmmem/hooks) || :
-    ! kvmguest --pages 8 --then "
-        if [ $error = 0 ]; then sleep 0.2; cat /proc/kvmmem >proc; fi" >guest || ran=1
-    if [ $error = 0 ]; then
-        [ $failed != 0 ] || failed=$(awk '$1 == "inval" && $3 == "-"' proc | wc -l)
-        rmmod kvmmem
-    fi
-    refused=$(dmesg | grep -c "window: number $1 is refused") || :
-    echo "load nth=$1 refused=$refused error=$error failed=$failed ran=$ran left=$(left | wc -l)"
-}
-loads() {
-    local nth=0
-    while [ $nth -lt 60 ]; do
-        nth=$((nth + 1))
-        load $nth
-        [ $refused != 0 ] || break
-    done
-}
-section loads loads
-echo host >/proc/sys/kernel/hostname
-load_kvmmem
-""" + suite_life.GUEST + """
-unload_kvmmem
-""", check_registrations, kernels=("6.12", "kasan"), limit=400, host=HOST),
     # A VM's end wakes the worker; it knows whether it shall count, and waits for its turn.
     Scenario("window_switch", """
 load_kvm; load_kvmmem

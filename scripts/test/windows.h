@@ -8,21 +8,17 @@
 
 #include <linux/compiler.h>
 #include <linux/delay.h>
-#include <linux/ftrace.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/perf_event.h>
 #include <linux/pgtable.h>
-#include <linux/printk.h>
-#include <linux/proc_fs.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/tracepoint.h>
 #include <linux/utsname.h>
 
 /* A VM's list of vCPUs was empty; then their number is read. */
@@ -85,36 +81,12 @@ static inline int window_cond_resched(const char *file)
 #undef cond_resched
 #define cond_resched()	window_cond_resched(__FILE__)
 
-/* The host is called register-N: the Nth thing that is registered cannot be. */
-unsigned int window_registered __weak;	/* one for all files */
-static inline bool window_refuses(void)
-{
-	unsigned int nth;
-
-	if (sscanf(utsname()->nodename, "register-%u", &nth) != 1 || ++window_registered != nth)
-		return false;
-	pr_info("window: number %u is refused\n", nth);
-	return true;
-}
-
-#define window_register(call)		(window_refuses() ? -ENOMEM : (call))
-#define register_module_notifier(nb)	window_register((register_module_notifier)(nb))
-#define register_tracepoint_module_notifier(nb)				\
-	window_register((register_tracepoint_module_notifier)(nb))
-#define register_ftrace_function(ops)	window_register((register_ftrace_function)(ops))
-#define tracepoint_probe_register(tp, probe, data)			\
-	window_register((tracepoint_probe_register)(tp, probe, data))
-#undef proc_create
-#define proc_create(name, mode, parent, ops)				\
-	(window_refuses() ? NULL : (proc_create)(name, mode, parent, ops))
-
 /* Loading fails, at its last step. */
 #define perf_pmu_register(pmu, name, type)				\
 ({									\
 	if (window_is("failing"))					\
 		msleep(WINDOW_MS);					\
-	window_is("failing") || window_refuses() ? -ENOMEM :		\
-		(perf_pmu_register)(pmu, name, type);			\
+	window_is("failing") ? -ENOMEM : (perf_pmu_register)(pmu, name, type); \
 })
 
 /* The notifier's worker is about to look. */
