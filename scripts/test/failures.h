@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Has one of kvmmem's own calls that can fail do so: suite_failures.py builds kvmmem with
+ * this. While the host is called fail-N it is the Nth from when the host got that name.
+ */
+#ifndef FAILURES_H
+#define FAILURES_H
+
+#include <linux/bitmap.h>
+#include <linux/debugfs.h>
+#include <linux/err.h>
+#include <linux/ftrace.h>
+#include <linux/kernel.h>
+#include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <linux/perf_event.h>
+#include <linux/printk.h>
+#include <linux/proc_fs.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/tracepoint.h>
+#include <linux/utsname.h>
+#include <linux/vmalloc.h>
+#include <linux/xarray.h>
+
+/* One for all files. */
+raw_spinlock_t failures_lock __weak = __RAW_SPIN_LOCK_UNLOCKED(failures_lock);
+unsigned int failures_nth __weak;	/* as the host is called */
+unsigned int failures_seen __weak;	/* calls since then */
+unsigned int failures_row __weak;	/* of one place */
+int failures_line __weak;		/* where that is */
+
+/* Of a place that calls many times in a row the first two, and each 16th. */
+static inline bool failures_counts(int line)
+{
+	failures_row = line == failures_line ? failures_row + 1 : 0;
+	failures_line = line;
+	return failures_row < 2 || !(failures_row % 16);
+}
+
+static inline bool failures_now(const char *file, int line, const char *call)
+{
+	unsigned long flags;
+	unsigned int nth;
+	bool now;
+
+	if (sscanf(init_utsname()->nodename, "fail-%u", &nth) != 1)
+		return false;
+	raw_spin_lock_irqsave(&failures_lock, flags);
+	if (nth != failures_nth) {
+		failures_nth = nth;
+		failures_seen = 0;
+		failures_line = 0;
+	}
+	now = failures_counts(line) && ++failures_seen == nth;
+	raw_spin_unlock_irqrestore(&failures_lock, flags);
+	if (now)
+		pr_info("failure: nth=%u in=%s call=%s\n", nth, strstr(file, "kmod/") + 5, call);
+	return now;
+}
+
+#define failures_or(failed, name, ...)					\
+	(failures_now(__FILE__, __LINE__, #name) ? (failed) : (name)(__VA_ARGS__))
+
+#undef __vmalloc
+#undef bitmap_zalloc
+#undef kcalloc
+#undef kmalloc
+#undef kmalloc_array
+#undef kmem_cache_create
+#undef kmem_cache_zalloc
+#undef kvcalloc
+#undef kvmalloc
+#undef kvzalloc
+#undef kzalloc
+#undef proc_create
+
+#define __alloc_percpu(...)		failures_or(NULL, __alloc_percpu, __VA_ARGS__)
+#define __vmalloc(...)			failures_or(NULL, __vmalloc, __VA_ARGS__)
+#define bitmap_zalloc(...)		failures_or(NULL, bitmap_zalloc, __VA_ARGS__)
+#define kcalloc(...)			failures_or(NULL, kcalloc, __VA_ARGS__)
+#define kmalloc(...)			failures_or(NULL, kmalloc, __VA_ARGS__)
+#define kmalloc_array(...)		failures_or(NULL, kmalloc_array, __VA_ARGS__)
+#define kmem_cache_create(...)		failures_or(NULL, kmem_cache_create, __VA_ARGS__)
+#define kmem_cache_zalloc(...)		failures_or(NULL, kmem_cache_zalloc, __VA_ARGS__)
+#define kvcalloc(...)			failures_or(NULL, kvcalloc, __VA_ARGS__)
+#define kvmalloc(...)			failures_or(NULL, kvmalloc, __VA_ARGS__)
+#define kvzalloc(...)			failures_or(NULL, kvzalloc, __VA_ARGS__)
+#define kzalloc(...)			failures_or(NULL, kzalloc, __VA_ARGS__)
+#define xa_store(...)			failures_or(XA_ERROR(-ENOMEM), xa_store, __VA_ARGS__)
+
+#define debugfs_create_dir(...)		\
+	failures_or(ERR_PTR(-ENOMEM), debugfs_create_dir, __VA_ARGS__)
+#define debugfs_create_file(...)	\
+	failures_or(ERR_PTR(-ENOMEM), debugfs_create_file, __VA_ARGS__)
+#define proc_create(...)		failures_or(NULL, proc_create, __VA_ARGS__)
+#define __seq_open_private(...)	failures_or(NULL, __seq_open_private, __VA_ARGS__)
+#define seq_open_private(...)		failures_or(-ENOMEM, seq_open_private, __VA_ARGS__)
+#define single_open(...)		failures_or(-ENOMEM, single_open, __VA_ARGS__)
+#define single_open_size(...)		failures_or(-ENOMEM, single_open_size, __VA_ARGS__)
+
+#define ftrace_set_filter_ip(...)	failures_or(-ENOMEM, ftrace_set_filter_ip, __VA_ARGS__)
+#define ftrace_set_filter(...)		failures_or(-ENOMEM, ftrace_set_filter, __VA_ARGS__)
+#define perf_pmu_register(...)		failures_or(-ENOMEM, perf_pmu_register, __VA_ARGS__)
+#define register_ftrace_function(...)	\
+	failures_or(-ENOMEM, register_ftrace_function, __VA_ARGS__)
+#define register_kprobe(...)		failures_or(-ENOMEM, register_kprobe, __VA_ARGS__)
+#define register_module_notifier(...)	\
+	failures_or(-ENOMEM, register_module_notifier, __VA_ARGS__)
+#define register_tracepoint_module_notifier(...)	\
+	failures_or(-ENOMEM, register_tracepoint_module_notifier, __VA_ARGS__)
+#define tracepoint_probe_register(...)	\
+	failures_or(-ENOMEM, tracepoint_probe_register, __VA_ARGS__)
+
+#endif
