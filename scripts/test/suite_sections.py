@@ -24,7 +24,7 @@ LONGEST = 50000
 # Places that must have been there, or the trial was none.
 PLACES = ("memory/hostwalk.c", "memory/eptwalk.c", "memory/backing.c", "memory/budget.c",
           "registry/records.c", "registry/scan.c", "registry/info.c", "registry/reaper.c",
-          "registry/total.c", "registry/users.c", "count/tlb.c", "count/flow.c",
+          "registry/total.c", "registry/users.c", "count/tlb.c", "count/flow.c", "count/inval.c",
           "show/audit.c", "probe ")
 
 
@@ -98,6 +98,8 @@ tenant_on other hold 512 other.fifo
 tenant births 60 2 >/dev/null
 for number in 1 2 3 4 5 6 7 8; do tenant_on vm$number hold 1 vm$number.fifo; done
 kvmguest --pages 2048 --rounds 2 --drop --then read_all >/dev/null
+# In up to 400 ranges, which a child's copy takes away at once.
+kvmguest --pages 800 --slots 400 --rounds 2 --drop --then read_all >/dev/null
 kvmguest --pages 24576 --backing shmem --advise pageout --then read_all >/dev/null
 kvmguest --pages 184320 --backing thp --then 'read_all; cat /proc/kvmmem >huge' >/dev/null
 section huge cat huge
