@@ -157,8 +157,7 @@ section proc cat /proc/kvmmem
 load_kvm; keep_kvmmem
 kvmguest --pages 8 --vms 3 --then '
     # All VMs are followed: who takes their memory away is known.
-    followed() { ! grep -Eq "^inval .* -( |$)" /proc/kvmmem; }
-    wait_for followed
+    wait_for sh -c "! grep -q ^inval.*[[:space:]]- /proc/kvmmem"
     section whole cat /proc/kvmmem
     section again cat /proc/kvmmem
     section bytes sh -c "dd if=/proc/kvmmem bs=1 2>/dev/null"
