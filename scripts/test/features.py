@@ -194,6 +194,7 @@ _NEEDS = {
     "dirty_logs": "large-slots icount",
     "inval_cost": "icount",
     "large_files": "icount",
+    "large_files_all": "many-vcpus icount",
     "large_sharers": "icount",
     "large_slots": "icount",
     "large_first": "many-slots icount",
@@ -267,7 +268,7 @@ _UNFIT = (
     (("kasan", "builtin", "newest"), r"life_many_vms", r"", _SLAB),
     (_CHECKING, r"(inval_)?cost(_of_nothing)?", r"", _COST),
     (("debug",), r"inval_(memcg|uffd|clear_refs|numa|together)", r"", _LESS),
-    (_CHECKING, r"large_(churn|first|refused)|dirty_logs", r"", _COST),
+    (_CHECKING, r"large_(churn|files_all|first|refused)|dirty_logs", r"", _COST),
     (("debug", "kcsan", "builtin", "newest"), r"large_readers", r"", _COST),
     (_CHECKING, r"compat_(wrong_\w+|unreadable_btf)|dirty_giga_?(flows_)?eager|translate_giga|"
      r"translate_failed|inval_collapse", r"", _DEBIAN),

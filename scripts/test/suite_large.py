@@ -26,6 +26,16 @@ def check_files(out, most_ms):
     equal("directories", out["dirs"].split(), [row["id"]])
 
 
+def check_files_all(out):
+    """As many descriptors as a process may have, of a VM of as many vCPUs as KVM allows."""
+    # A soft lockup is in the log. Each vCPU's of each descriptor would be 500 million.
+    cost = {name: int(out[name]) for name in ("few", "many")}
+    assert cost["many"] - cost["few"] < FILES_ALL // 1000 * 2, f"loading takes {cost} ms"
+    said = tenant(out, "dups")
+    equal("descriptors", said["files"], FILES_ALL)
+    equal("vcpus", proc(out, "found").find("vm", id=said["id"])["vcpus"], 1024)
+
+
 def check_sharers(out, most_ms):
     """200 processes that share 20,000 descriptors are not 200 tables of files."""
     cost = {name: min(int(ms) for ms in out.all(name)) for name in ("few", "many")}
@@ -202,6 +212,9 @@ tenant_off dups
 """, lambda out: check_files(out, most_ms), kernels=kernels, limit=120)
 
 
+FILES_ALL = 500000
+
+
 def sharers(most_ms, kernels):
     """Processes that share a large table of files; how much longer loading may take."""
     return scenario("sharers", COST + """load_kvmmem; unload_kvmmem
@@ -249,6 +262,13 @@ tenant_off small
 SCENARIOS = [
     files(40, features.KERNELS),
     files(600, debugkernel.NAMES),
+    scenario("files_all", COST + f"""load_kvmmem; unload_kvmmem
+section few cost; unload_kvmmem
+tenant_on dups dups {FILES_ALL} 1024 dups.fifo
+section many cost
+section found proc
+tenant_off dups
+""", check_files_all, kernels=MANY_SLOTS, limit=300, host={"icount": True, "memory_mb": 768}),
     sharers(400, features.KERNELS),
     sharers(4000, debugkernel.NAMES),
     slots(15, features.KERNELS),
