@@ -23,8 +23,8 @@ from suite_lab import equal
 HERE = pathlib.Path(__file__).resolve().parent
 HEADER = HERE / "windows.h"
 # Where windows are.
-FILES = ("main", "attach/hooks", "count/notifier", "memory/eptwalk", "memory/hostwalk",
-         "registry/info", "registry/pool", "registry/watch", "show/pmu")
+FILES = ("main", "attach/hooks", "count/notifier", "memory/eptwalk", "memory/hostpath",
+         "memory/hostwalk", "registry/info", "registry/pool", "registry/watch", "show/pmu")
 TIMES = 20
 SHARED = 40
 
@@ -137,6 +137,35 @@ def check_share(out):
     assert int(storm["did"]) >= SHARED // 2 and not int(storm["failed"]), out["storm"]
     equal("readings", int(out["readings"]), SHARED)
     assert int(out["took"]) >= SHARED * 50 // 2, f"readings took {out['took']} ms"
+
+
+def share(name, look):
+    """A huge page's table is about to be read by @look when another process has it freed."""
+    return Scenario(f"window_{name}", f"""
+load_kvm
+load_kvmmem backing_max_age_ms=0 walk_share=100
+echo 16 >/proc/sys/vm/nr_hugepages
+taskset 1 storm share seconds=300 >storm.out 2>&1 &
+storm=$!
+wait_for grep -q "^vm " /proc/kvmmem
+cat /sys/kernel/debug/kvmmem/registry >/dev/null
+export vm=$(echo /sys/kernel/debug/kvmmem/vms/*)
+echo share >/proc/sys/kernel/hostname
+readings=0
+before=$(awk '{{ printf "%d", $1 * 1000 }}' /proc/uptime)
+while [ $readings -lt {SHARED} ]; do
+    taskset 2 {look} >/dev/null
+    readings=$((readings + 1))
+done
+after=$(awk '{{ printf "%d", $1 * 1000 }}' /proc/uptime)
+echo host >/proc/sys/kernel/hostname
+kill -TERM $storm
+wait $storm || :
+section readings echo $readings
+section took echo $((after - before))
+section storm cat storm.out
+unload_kvmmem
+""", check_share, kernels=("kasan",), limit=200, host=HOST)
 
 
 EVENTS = suite_input.EVENTS
@@ -304,29 +333,8 @@ unload_kvmmem
     # Two processes share a table of huge pages, and one has it taken away and freed. They
     # run on one processor and the reader on the other, so that nobody asks that one to flush
     # its TLB, for which it would have to let interrupts in.
-    Scenario("window_share", f"""
-load_kvm
-load_kvmmem backing_max_age_ms=0 walk_share=100
-echo 16 >/proc/sys/vm/nr_hugepages
-taskset 1 storm share seconds=300 >storm.out 2>&1 &
-storm=$!
-wait_for grep -q "^vm " /proc/kvmmem
-echo share >/proc/sys/kernel/hostname
-readings=0
-before=$(awk '{{ printf "%d", $1 * 1000 }}' /proc/uptime)
-while [ $readings -lt {SHARED} ]; do
-    taskset 2 cat /sys/kernel/debug/kvmmem/vms/*/backing >/dev/null
-    readings=$((readings + 1))
-done
-after=$(awk '{{ printf "%d", $1 * 1000 }}' /proc/uptime)
-echo host >/proc/sys/kernel/hostname
-kill -TERM $storm
-wait $storm || :
-section readings echo $readings
-section took echo $((after - before))
-section storm cat storm.out
-unload_kvmmem
-""", check_share, kernels=("kasan",), limit=200, host=HOST),
+    share("share", "cat $vm/backing"),
+    share("share_translate", "sh -c 'echo gpa 0x200000 >$vm/translate; cat $vm/translate'"),
     # Slots change, and are counted by another, before somebody notes what he has counted.
     Scenario("window_slots", suite_tenant.HELPERS + """
 load_kvm; load_kvmmem

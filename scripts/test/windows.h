@@ -120,7 +120,7 @@ static inline int window_fatal_signal(struct task_struct *task, const char *file
 #undef pmd_offset
 #define pmd_offset(pud, address)					\
 ({									\
-	if (strstr(__FILE__, "memory/hostwalk.c") && window_is("share"))	\
+	if (strstr(__FILE__, "memory/host") && window_is("share"))	\
 		mdelay(SHARED_MS);					\
 	(pmd_offset)(pud, address);					\
 })
