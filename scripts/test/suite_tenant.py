@@ -75,6 +75,12 @@ def check_births(out):
     check_registry_empty(out)
 
 
+def check_traced(out):
+    """Births and deaths while a reader of RCU Tasks Trace stays: each has its record."""
+    check_births(out)
+    equal("the reader is there", out["modules"], "1")
+
+
 def check_namesake(out):
     """A VM of another's name waits for its directory, and nobody writes to the log."""
     assert out.values("namesake")["same"] > 20, out["namesake"]
@@ -287,6 +293,22 @@ section after proc
 tenant_off held
 tenant_off other
 """, check_lock_load),
+    # Nobody knows when such a reader is done; nothing of kvmmem's waits for it.
+    scenario("traced", """
+load_kvm
+insmod /lab/holdlock.ko traced=1
+load_kvmmem
+section births tenant births 100 2
+echo 0 >/sys/module/kvmmem/parameters/flush_accounting
+echo 1 >/sys/module/kvmmem/parameters/flush_accounting
+section after proc
+section registry registry
+unload_kvmmem
+load_kvmmem
+unload_kvmmem
+section modules sh -c 'grep -c "^holdlock " /proc/modules'
+rmmod holdlock
+""", check_traced, kernels=features.KERNELS, limit=60),
     scenario("orphan", """
 load_kvm; load_kvmmem backing_max_age_ms=0
 tenant_on parent orphan parent.fifo

@@ -7,6 +7,9 @@
  *
  * path=: that of who has mapped a file. Stands for a large file whose pages are being
  * taken away.
+ *
+ * traced=: none, but be a reader of RCU Tasks Trace. Stands for a traced system call that
+ * waits for such a page.
  */
 #include <linux/completion.h>
 #include <linux/file.h>
@@ -15,6 +18,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pid.h>
+#include <linux/rcupdate_trace.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 
@@ -22,6 +26,8 @@ static int pid;
 module_param(pid, int, 0400);
 static char *path;
 module_param(path, charp, 0400);
+static bool traced;
+module_param(traced, bool, 0400);
 
 static DECLARE_COMPLETION(held);
 static struct task_struct *holder;
@@ -56,6 +62,16 @@ static int hold_file(void *data)
 	return 0;
 }
 
+static int hold_trace(void *unused)
+{
+#ifdef CONFIG_TASKS_TRACE_RCU
+	rcu_read_lock_trace();
+	hold();
+	rcu_read_unlock_trace();
+#endif
+	return 0;
+}
+
 static struct mm_struct *mm_of_pid(void)
 {
 	struct task_struct *task = get_pid_task(find_vpid(pid), PIDTYPE_PID);
@@ -71,16 +87,18 @@ static int __init holdlock_init(void)
 	struct file *file = NULL;
 	struct mm_struct *mm = NULL;
 
+	if (traced && !IS_ENABLED(CONFIG_TASKS_TRACE_RCU))
+		return -EOPNOTSUPP;
 	if (path)
 		file = filp_open(path, O_RDONLY, 0);
-	else
+	else if (!traced)
 		mm = mm_of_pid();
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
-	holder = path ? kthread_run(hold_file, file, "holdlock") :
-			kthread_run(hold_mm, mm, "holdlock");
+	holder = kthread_run(path ? hold_file : traced ? hold_trace : hold_mm,
+			     path ? (void *)file : mm, "holdlock");
 	if (IS_ERR(holder)) {
 		if (file)
 			fput(file);
