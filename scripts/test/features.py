@@ -280,7 +280,7 @@ _UNFIT = (
     (("newest",), r"tenant_ftrace", r"", "ftrace cannot be switched off there"),
     (_CHECKING, r"device", r"", _DEVMEM),
     (_CHECKING, r"(rights|perf)_lockdown", r"", "it has no LSM lockdown"),
-    (("kcsan",), r"inval_refault(_scattered)?|time_in_user_and_asleep|export", r"", _SLOW),
+    (("kcsan",), r"inval_refault(_scattered)?|time_async|time_in_user_and_asleep|export", r"", _SLOW),
     (("newest",), r"time_async|not_stuck_reset", r"", _NO_CHIPS),
     (("builtin",), r".*", r"unload_kvm\b|load_kvm_shadow|load_kvm [\w.]+=|storm reload", _STAYS),
 )
