@@ -270,6 +270,7 @@ _UNFIT = (
     (("debug",), r"inval_(memcg|uffd|clear_refs|numa|together)", r"", _LESS),
     (_CHECKING, r"large_(churn|files_all|first|refused)|dirty_logs", r"", _COST),
     (_CHECKING, r"tenant_traced", r"", "it has no RCU Tasks Trace"),
+    (("kcsan",), r"large_(files|sharers|slots)", r"", _COST),
     (("debug", "kcsan", "builtin", "newest"), r"large_readers", r"", _COST),
     (_CHECKING, r"compat_(wrong_\w+|unreadable_btf)|dirty_giga_?(flows_)?eager|translate_giga|"
      r"translate_failed|inval_collapse", r"", _DEBIAN),
