@@ -84,6 +84,20 @@ static inline bool kvmmem_page_is_anon(struct page *page)
 }
 
 /**
+ * kvmmem_page_node - on which NUMA node is a page?
+ * @page: any page, a reference is not needed
+ *
+ * The node is among the page's flags, which others set and clear meanwhile: page_to_nid()
+ * reads all of them, and looks at bits that never change.
+ *
+ * Return: the node's number.
+ */
+static inline int kvmmem_page_node(struct page *page)
+{
+	return data_race(page_to_nid(page));	/* as said above */
+}
+
+/**
  * kvmmem_page_is_ksm - is a page merged by KSM?
  * @page: any page, a reference is not needed
  *

@@ -33,6 +33,7 @@
 #include <linux/rculist.h>
 #include <linux/sched/signal.h>
 
+#include "compat/hostpage.h"
 #include "compat/memory.h"
 #include "memory/eptwalk.h"
 
@@ -164,7 +165,7 @@ static void ept_add_table(struct kvmmem_eptwalk *walk, u64 address, int *budget)
 		return;
 	*budget -= TABLE_NODE;
 	if (pfn_valid(address >> PAGE_SHIFT))
-		walk->table_nodes[page_to_nid(pfn_to_page(address >> PAGE_SHIFT))]++;
+		walk->table_nodes[kvmmem_page_node(pfn_to_page(address >> PAGE_SHIFT))]++;
 }
 
 /*

@@ -33,7 +33,7 @@ static void path_page(struct kvmmem_hostpath *path, unsigned long pfn, bool spec
 	path->size = size;
 	path->hpa = ((u64)pfn << PAGE_SHIFT) + offset;
 	if (pfn_valid(path->hpa >> PAGE_SHIFT))
-		path->node = page_to_nid(pfn_to_page(path->hpa >> PAGE_SHIFT));
+		path->node = kvmmem_page_node(pfn_to_page(path->hpa >> PAGE_SHIFT));
 }
 
 static void path_absent(struct kvmmem_hostpath *path, u64 entry, unsigned long hva,

@@ -80,7 +80,7 @@ struct piece {
 
 static void host_add_node(struct kvmmem_hostwalk *walk, struct page *page, u64 pages)
 {
-	int node = page_to_nid(page);
+	int node = kvmmem_page_node(page);
 
 	if (walk->nodes && node >= 0 && node < nr_node_ids)
 		walk->nodes[node] += pages;
