@@ -23,7 +23,7 @@ def kvmmem(kernel, blind=False):
     """kvmmem.ko of this tree, with its debug information; blind to who observes."""
     try:
         return kmod.build(kernel, **(blind and {"flags": "-DKVMMEM_BLIND", "files": _ASK} or {})
-                          ) / "kvmmem.ko"
+                          ) / f"kvmmem.ko{kmod.DEBUG}"
     except kmod.BuildError as error:
         raise image.ImageError(str(error)) from error
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Has one of kvmmem's own calls that can fail do so: suite_failures.py builds kvmmem with
- * this. While the host is called fail-N it is the Nth from when the host got that name.
+ * this. While the host is called fail-N-FILE:CALL it is the Nth such call in that file from
+ * when the host got that name.
  */
 #ifndef FAILURES_H
 #define FAILURES_H
@@ -21,6 +22,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 #include <linux/tracepoint.h>
 #include <linux/utsname.h>
 #include <linux/vmalloc.h>
@@ -28,42 +30,47 @@
 
 /* One for all files. */
 raw_spinlock_t failures_lock __weak = __RAW_SPIN_LOCK_UNLOCKED(failures_lock);
-unsigned int failures_nth __weak;	/* as the host is called */
-unsigned int failures_seen __weak;	/* calls since then */
-unsigned int failures_row __weak;	/* of one place */
-int failures_line __weak;		/* where that is */
+char failures_host[__NEW_UTS_LEN + 1] __weak;	/* as it was called at the last call */
+unsigned int failures_seen __weak;		/* calls of that place since then */
 
-/* Of a place that calls many times in a row the first two, and each 16th. */
-static inline bool failures_counts(int line)
+/* The objects of a reserve are all alike: the first two, and each 16th. */
+static inline bool failures_is_next(const char *call, unsigned int nth)
 {
-	failures_row = line == failures_line ? failures_row + 1 : 0;
-	failures_line = line;
-	return failures_row < 2 || !(failures_row % 16);
+	unsigned int seen = ++failures_seen;
+
+	if (!strcmp(call, "kmem_cache_zalloc") && nth > 2)
+		nth = 16 * (nth - 2);
+	return seen == nth;
 }
 
-static inline bool failures_now(const char *file, int line, const char *call)
+static inline bool failures_now(const char *file, const char *call)
 {
+	const char *host = init_utsname()->nodename, *in = strstr(file, "kmod/") + 5;
 	unsigned long flags;
 	unsigned int nth;
-	bool now;
+	bool now = false;
+	char *place;
 
-	if (sscanf(init_utsname()->nodename, "fail-%u", &nth) != 1)
+	if (strncmp(host, "fail-", 5))
+		return false;
+	nth = simple_strtoul(host + 5, &place, 10);
+	if (*place++ != '-' || strncmp(place, in, strlen(in)) || place[strlen(in)] != ':' ||
+	    strcmp(place + strlen(in) + 1, call))
 		return false;
 	raw_spin_lock_irqsave(&failures_lock, flags);
-	if (nth != failures_nth) {
-		failures_nth = nth;
+	if (strcmp(host, failures_host)) {
+		strscpy(failures_host, host, sizeof(failures_host));
 		failures_seen = 0;
-		failures_line = 0;
 	}
-	now = failures_counts(line) && ++failures_seen == nth;
+	now = failures_is_next(call, nth);
 	raw_spin_unlock_irqrestore(&failures_lock, flags);
 	if (now)
-		pr_info("failure: nth=%u in=%s call=%s\n", nth, strstr(file, "kmod/") + 5, call);
+		pr_info("failure: %s\n", host);
 	return now;
 }
 
 #define failures_or(failed, name, ...)					\
-	(failures_now(__FILE__, __LINE__, #name) ? (failed) : (name)(__VA_ARGS__))
+	(failures_now(__FILE__, #name) ? (failed) : (name)(__VA_ARGS__))
 
 #undef __vmalloc
 #undef bitmap_zalloc
