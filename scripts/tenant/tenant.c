@@ -8,6 +8,7 @@
  *	sharers FILES PROCESSES FIFO	the same, and so many processes that share the descriptors
  *	slots SLOTS MIB FIFO	a VM whose slots all show the same memory, in 4K pages
  *	thin SLOTS FIFO		the same of one page
+ *	spread SLOTS FIFO	slots of a page each, two apart, that are taken away at once
  *	grow FIFO		a VM that gets 1 MiB more when FIFO is opened the first time
  *	churn SLOTS FIFO	a VM of so many slots, one of which comes and goes all the while
  *	files FIFO		a VM in files of which little is there, far apart, some in swap
@@ -259,17 +260,29 @@ static void slots(char **argv)
 	hold(argv[2]);
 }
 
-static void thin(char **argv)
+static void small_slots(char **argv, size_t apart)
 {
 	unsigned int nr = number(argv[0]), i;
 	int kvm = open_kvm(NULL), vcpu, vm;
-	void *memory = pages(PAGE);
+	char *memory = pages(PAGE + nr * apart);
 
 	vm = make_vm(kvm, pages(PAGE), 1, &vcpu).fd;
 	for (i = 1; i <= nr; i++)
-		add_slot(vm, i, i * 2 * PAGE, memory, PAGE);
+		add_slot(vm, i, i * 2 * PAGE, memory + i * apart, PAGE);
 	printf("tenant id=%d-%d mem_kb=%lu\n", getpid(), vm, (nr + 1) * PAGE >> 10);
 	hold(argv[1]);
+	if (apart && !madvise(memory, PAGE + nr * apart, MADV_DONTNEED))
+		hold(argv[1]);
+}
+
+static void thin(char **argv)
+{
+	small_slots(argv, 0);
+}
+
+static void spread(char **argv)
+{
+	small_slots(argv, 2 * PAGE);
 }
 
 static void grow(char **argv)
@@ -462,6 +475,7 @@ int main(int argc, char **argv)
 		{ "sharers", 3, NULL, sharers },
 		{ "slots", 3, NULL, slots },
 		{ "thin", 2, NULL, thin },
+		{ "spread", 2, NULL, spread },
 		{ "grow", 1, NULL, grow },
 		{ "churn", 2, NULL, churn },
 		{ "files", 1, NULL, files },

@@ -98,8 +98,15 @@ tenant_on other hold 512 other.fifo
 tenant births 60 2 >/dev/null
 for number in 1 2 3 4 5 6 7 8; do tenant_on vm$number hold 1 vm$number.fifo; done
 kvmguest --pages 2048 --rounds 2 --drop --then read_all >/dev/null
-# In up to 400 ranges, which a child's copy takes away at once.
-kvmguest --pages 800 --slots 400 --rounds 2 --drop --then read_all >/dev/null
+# A thousand ranges of which one call takes all away.
+tenant_on spread spread 1000 spread.fifo
+known() { awk '$1 == "inval" && $2 ~ /^'$spread_pid'-/ { n = $3 != "-" } END { exit !n }' /proc/kvmmem; }
+wait_for known
+: >spread.fifo
+gone() { awk '$1 == "inval_kb" && $2 ~ /^'$spread_pid'-/ { n = $3 >= 4000 } END { exit !n }' /proc/kvmmem; }
+wait_for gone
+read_all
+tenant_off spread
 kvmguest --pages 24576 --backing shmem --advise pageout --then read_all >/dev/null
 kvmguest --pages 184320 --backing thp --then 'read_all; cat /proc/kvmmem >huge' >/dev/null
 section huge cat huge

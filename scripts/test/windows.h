@@ -14,6 +14,7 @@
 #include <linux/mutex.h>
 #include <linux/perf_event.h>
 #include <linux/pgtable.h>
+#include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -120,8 +121,10 @@ static inline int window_fatal_signal(struct task_struct *task, const char *file
 #undef pmd_offset
 #define pmd_offset(pud, address)					\
 ({									\
-	if (strstr(__FILE__, "memory/host") && window_is("share"))	\
+	if (strstr(__FILE__, "memory/host") && window_is("share")) {	\
+		pr_info("window: share\n");				\
 		mdelay(SHARED_MS);					\
+	}								\
 	(pmd_offset)(pud, address);					\
 })
 
