@@ -65,13 +65,35 @@ static inline bool failures_now(const char *file, const char *call)
 	now = failures_is_next(call, nth);
 	raw_spin_unlock_irqrestore(&failures_lock, flags);
 	if (now)
-		pr_info("failure: %s\n", host);
+		pr_info("failure: fail-%u-%s:%s\n", nth, in, call);
 	return now;
 }
 
+/* Macros on newer kernels, which are wanted as they were. */
+#define FAILURES_KEEP(type, name, params, ...)				\
+static inline type failures_##name params { return name(__VA_ARGS__); }
+
+FAILURES_KEEP(void *, __vmalloc, (unsigned long size, gfp_t gfp), size, gfp)
+FAILURES_KEEP(void *, kcalloc, (size_t n, size_t size, gfp_t gfp), n, size, gfp)
+FAILURES_KEEP(void *, kmalloc, (size_t size, gfp_t gfp), size, gfp)
+FAILURES_KEEP(void *, kmalloc_array, (size_t n, size_t size, gfp_t gfp), n, size, gfp)
+FAILURES_KEEP(void *, kmem_cache_zalloc, (struct kmem_cache *cache, gfp_t gfp), cache, gfp)
+FAILURES_KEEP(void *, kvcalloc, (size_t n, size_t size, gfp_t gfp), n, size, gfp)
+FAILURES_KEEP(void *, kvmalloc, (size_t size, gfp_t gfp), size, gfp)
+FAILURES_KEEP(void *, kvzalloc, (size_t size, gfp_t gfp), size, gfp)
+FAILURES_KEEP(void *, kzalloc, (size_t size, gfp_t gfp), size, gfp)
+FAILURES_KEEP(void __percpu *, __alloc_percpu, (size_t size, size_t align), size, align)
+FAILURES_KEEP(unsigned long *, bitmap_zalloc, (unsigned int bits, gfp_t gfp), bits, gfp)
+FAILURES_KEEP(struct kmem_cache *, kmem_cache_create,
+	      (const char *name, unsigned int size, unsigned int align, slab_flags_t flags,
+	       void (*ctor)(void *)), name, size, align, flags, ctor)
+
 #define failures_or(failed, name, ...)					\
 	(failures_now(__FILE__, #name) ? (failed) : (name)(__VA_ARGS__))
+#define failures_or_kept(failed, name, ...)				\
+	(failures_now(__FILE__, #name) ? (failed) : failures_##name(__VA_ARGS__))
 
+#undef __alloc_percpu
 #undef __vmalloc
 #undef bitmap_zalloc
 #undef kcalloc
@@ -85,18 +107,30 @@ static inline bool failures_now(const char *file, const char *call)
 #undef kzalloc
 #undef proc_create
 
-#define __alloc_percpu(...)		failures_or(NULL, __alloc_percpu, __VA_ARGS__)
-#define __vmalloc(...)			failures_or(NULL, __vmalloc, __VA_ARGS__)
-#define bitmap_zalloc(...)		failures_or(NULL, bitmap_zalloc, __VA_ARGS__)
-#define kcalloc(...)			failures_or(NULL, kcalloc, __VA_ARGS__)
-#define kmalloc(...)			failures_or(NULL, kmalloc, __VA_ARGS__)
-#define kmalloc_array(...)		failures_or(NULL, kmalloc_array, __VA_ARGS__)
-#define kmem_cache_create(...)		failures_or(NULL, kmem_cache_create, __VA_ARGS__)
-#define kmem_cache_zalloc(...)		failures_or(NULL, kmem_cache_zalloc, __VA_ARGS__)
-#define kvcalloc(...)			failures_or(NULL, kvcalloc, __VA_ARGS__)
-#define kvmalloc(...)			failures_or(NULL, kvmalloc, __VA_ARGS__)
-#define kvzalloc(...)			failures_or(NULL, kvzalloc, __VA_ARGS__)
-#define kzalloc(...)			failures_or(NULL, kzalloc, __VA_ARGS__)
+#define __alloc_percpu(...)	\
+	failures_or_kept(NULL, __alloc_percpu, __VA_ARGS__)
+#define __vmalloc(...)	\
+	failures_or_kept(NULL, __vmalloc, __VA_ARGS__)
+#define bitmap_zalloc(...)	\
+	failures_or_kept(NULL, bitmap_zalloc, __VA_ARGS__)
+#define kcalloc(...)	\
+	failures_or_kept(NULL, kcalloc, __VA_ARGS__)
+#define kmalloc(...)	\
+	failures_or_kept(NULL, kmalloc, __VA_ARGS__)
+#define kmalloc_array(...)	\
+	failures_or_kept(NULL, kmalloc_array, __VA_ARGS__)
+#define kmem_cache_create(...)	\
+	failures_or_kept(NULL, kmem_cache_create, __VA_ARGS__)
+#define kmem_cache_zalloc(...)	\
+	failures_or_kept(NULL, kmem_cache_zalloc, __VA_ARGS__)
+#define kvcalloc(...)	\
+	failures_or_kept(NULL, kvcalloc, __VA_ARGS__)
+#define kvmalloc(...)	\
+	failures_or_kept(NULL, kvmalloc, __VA_ARGS__)
+#define kvzalloc(...)	\
+	failures_or_kept(NULL, kvzalloc, __VA_ARGS__)
+#define kzalloc(...)	\
+	failures_or_kept(NULL, kzalloc, __VA_ARGS__)
 #define xa_store(...)			failures_or(XA_ERROR(-ENOMEM), xa_store, __VA_ARGS__)
 
 #define debugfs_create_dir(...)		\

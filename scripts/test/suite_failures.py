@@ -132,13 +132,13 @@ def check_load(out):
         equal(f"left behind in {one}", one["left"], 0)
         check_told(one)
         file, _, call = one["place"].partition(":")
-        # Those of ftrace are tried again within a second, and a kprobe finds out that a
-        # function is not there; without a file for it there is no hooks.
-        again = call in ("register_ftrace_function", "register_kprobe") or "debugfs" in file
+        # A kprobe finds out that a function is not there, and ftrace may be asked again.
+        again = call in ("register_ftrace_function", "register_kprobe")
         if one["failed"] and file.startswith("attach/") and not one["error"] and not again:
             assert one["good"] < len(attached), f"hooks does not tell: {one}"
         if one["good"] == len(attached):
             equal(f"violations that are shown in {one}", one["told"], one["made"])
+            equal(f"VMs that are followed in {one}", one["known"], 2)
     for one in whole:
         equal(f"errors, hooks, VMs in {one}", (one["error"], one["good"], one["known"]),
               (0, len(attached), 2))
@@ -254,11 +254,13 @@ lost=0
 birth() {
     local total
     # More than the reserve does without.
-    tenant births 1 40 >/dev/null
+    [ $place != registry/pool.c:kmem_cache_zalloc ] || tenant births 1 40 >/dev/null
     guest '
         sleep 0.1
         cat /proc/kvmmem /sys/kernel/debug/kvmmem/registry >/dev/null
         cat /sys/kernel/debug/kvmmem/vms/*/* >/dev/null
+        # The next birth asks for what was refused.
+        tenant births 1 1 >/dev/null
         perf stat -e kvmmem/ept_violations,vm=${KVMGUEST_ID%-*}/ -a true >/dev/null 2>&1
         await'
     total=$(awk '$1 == "host" && $2 == "lost" { print $3 }' proc)
@@ -270,6 +272,7 @@ section log said
 ended() { ! grep -q "^vm " /proc/kvmmem; }
 wait_for ended
 section registry cat /sys/kernel/debug/kvmmem/registry
+unload_kvmmem; load_kvmmem
 """ + GUEST + """
 unload_kvmmem
 """
@@ -294,6 +297,9 @@ look() {
     { echo gva 0 0x100000 >$vm/translate; } 2>error || grep -qi "memory" error ||
         other=$((other + 1))
     perf stat -e kvmmem/ept_4k/ -a true >/dev/null 2>&1 || :
+    # Whether the vCPU is in its guest just then is chance.
+    [ $place != registry/detour.c:kzalloc ] ||
+        for file in 1 2 3 4 5 6 7 8 9; do cat $vm/alignment >/dev/null || :; done
     said="nomem=$nomem other=$other"
 }
 section rounds rounds look %s
@@ -307,10 +313,13 @@ unload_kvmmem
 
 def scenarios(most, kernel):
     """Of each place so many at the most."""
+    # A machine that no other suite wants, whose kvmmem.ko would be there.
+    alone = {"cmdline": "oops=panic nokaslr"}
+    two = {"cpus": 2, "nodes": 2, **alone}
     for name, script, check, places, host in (
-            ("load", _LOAD, check_load, AT_LOAD, {}),
-            ("birth", _BIRTH, check_birth, AT_BIRTH, {"cpus": 2, "nodes": 2}),
-            ("open", _OPEN, check_open, AT_OPEN, {"cpus": 2, "nodes": 2})):
+            ("load", _LOAD, check_load, AT_LOAD, alone),
+            ("birth", _BIRTH, check_birth, AT_BIRTH, two),
+            ("open", _OPEN, check_open, AT_OPEN, two)):
         script = script.replace("%s", " ".join(map(_named, sorted(places))))
         yield Scenario(f"failures_{name}", f"most={most}\n{_ROUNDS}{script}", check,
                        kernels=(kernel,), limit=600, vendors=("amd",), host=host)
