@@ -6,7 +6,6 @@ needed to make one. Compiled programs and prepared modules are kept in the
 cache, by content.
 """
 
-import hashlib
 import lzma
 import os
 import pathlib
@@ -26,14 +25,6 @@ _LDLINUX = "/usr/lib/syslinux/modules/bios/ldlinux.c32"
 
 class ImageError(Exception):
     """Something that belongs into the image cannot be had."""
-
-
-def _digest(*parts):
-    state = hashlib.sha256()
-    for part in parts:
-        state.update(part if isinstance(part, bytes) else str(part).encode())
-        state.update(b"\0")
-    return state.hexdigest()[:16]
 
 
 def cached(kind, name, key, make):
@@ -65,7 +56,7 @@ def program(name, directory):
     sources = sorted(directory.glob("*.[chS]"))
     compiled = [path for path in sources if path.suffix != ".h"]
     flags = ["-static", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread"]
-    key = _digest(*(path.read_bytes() for path in sources), flags)
+    key = kernels.digest(*(path.read_bytes() for path in sources), flags)
     return cached("programs", name, key, lambda out: _command(
         ["gcc", *flags, "-o", out, *compiled]))
 
@@ -75,7 +66,7 @@ def helper_program(source):
     source = pathlib.Path(source)
     headers = b"".join(path.read_bytes() for path in sorted(source.parent.glob("*.h")))
     flags = ["-static", "-O2", "-Wall", "-Wextra", "-Werror"]
-    return cached("programs", source.stem, _digest(source.read_bytes(), headers, flags),
+    return cached("programs", source.stem, kernels.digest(source.read_bytes(), headers, flags),
                   lambda out: _command(["gcc", *flags, "-o", out, source]))
 
 
@@ -93,7 +84,7 @@ def _prepare_module(path, out):
 def prepared_module(path):
     """A module, uncompressed and without its debug sections."""
     path = pathlib.Path(path)
-    key = _digest(path, path.stat().st_mtime_ns, path.stat().st_size)
+    key = kernels.digest(path, path.stat().st_mtime_ns, path.stat().st_size)
     return cached("modules", path.name.split(".")[0], key,
                   lambda out: _prepare_module(path, out))
 

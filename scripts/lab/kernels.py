@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import dataclasses
 import fcntl
+import hashlib
 import json
 import os
 import pathlib
@@ -69,6 +70,15 @@ class Kernel:
         holds the output; `capture=False` lets it through instead.
         """
         return kernels_root.run(argv, self.root, cwd, env, timeout, capture)
+
+
+def digest(*parts):
+    """What a file in the cache is called by: of all that it was made of."""
+    state = hashlib.sha256()
+    for part in parts:
+        state.update(part if isinstance(part, bytes) else str(part).encode())
+        state.update(b"\0")
+    return state.hexdigest()[:20]
 
 
 def cache():

@@ -9,7 +9,6 @@ kernel and options, in which make compiles again what has changed.
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import pathlib
 import shutil
@@ -45,14 +44,6 @@ def _sources(tree):
                 yield file.relative_to(tree), file
 
 
-def _digest(*parts):
-    state = hashlib.sha256()
-    for part in parts:
-        state.update(part if isinstance(part, bytes) else str(part).encode())
-        state.update(b"\0")
-    return state.hexdigest()[:20]
-
-
 def _contents():
     return {name: file.read_bytes() for name, file in _sources(TREE)}
 
@@ -65,7 +56,8 @@ def _where(kernel):
 
 
 def _key(kernel, contents, *more):
-    return _digest(*_where(kernel), *more, *(part for item in contents.items() for part in item))
+    return kernels.digest(*_where(kernel), *more,
+                          *(part for item in contents.items() for part in item))
 
 
 def _sync(work, contents):
@@ -142,7 +134,8 @@ def build(kernel, *options, flags="", header=None, files=()):
     contents = _contents()
     own = header.read_bytes() if header else b""
     wide = ("", None) if files else (flags, header and header.name)
-    work = kernels.cache() / "kvmmem" / f"{kernel.name}-{_digest(*_where(kernel), *options, *wide)}.tree"
+    key = kernels.digest(*_where(kernel), *options, *wide)
+    work = kernels.cache() / "kvmmem" / f"{kernel.name}-{key}.tree"
     if header:
         flags = f"-include {work / header.name} {flags}".strip()
     flags = [f"CFLAGS_kmod/{name}.o={flags}" for name in files] or \
