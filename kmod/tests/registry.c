@@ -338,6 +338,42 @@ static void watcher_may_leave(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kvmmem_vm_count(), 0);
 }
 
+/* While the dead cannot be let go of there are so many of them, and then no more births. */
+static void dead_are_bounded(struct kunit *test)
+{
+	/* Twice the table and a thousand (kvmmem_pool_init()). */
+	const unsigned int most = 2 * kvmmem_vm_slots() + 1024;
+	struct kvmmem_vm **dead = vzalloc(array_size(most + 1, sizeof(*dead)));
+	struct kvmmem_records_usage vms, vcpus;
+	struct kvm *kvm = make_kvm(test);
+	struct kvmmem_vm *vm;
+	unsigned int n = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, dead);
+	for (;;) {
+		kvmmem_records_top_up();
+		vm = kvmmem_vm_birth(kvm, current);
+		if (!vm || n > most)
+			break;
+		dead[n++] = kvmmem_vm_get(vm->slot);
+		kvmmem_vm_death(kvm);
+	}
+	KUNIT_EXPECT_EQ(test, n, most);
+	KUNIT_EXPECT_NULL(test, vm);
+	kvmmem_vm_death(kvm);
+
+	kvmmem_reaper_settle();
+	while (n)
+		kvmmem_vm_put(dead[--n]);
+	vfree(dead);
+	kvmmem_records_top_up();
+	KUNIT_EXPECT_NOT_NULL(test, kvmmem_vm_birth(kvm, current));
+	kvmmem_vm_death(kvm);
+	kvmmem_reaper_settle();
+	kvmmem_records_usage(&vms, &vcpus);
+	KUNIT_EXPECT_EQ(test, vms.live, 0);
+}
+
 /* By a hook of ours, on kernels whose KVM does not. */
 static void requests_are_counted(struct kunit *test)
 {
@@ -358,6 +394,7 @@ static struct kunit_case registry_cases[] = {
 	KUNIT_CASE(same_address_is_a_new_record),
 	KUNIT_CASE(vcpus_keep_their_own),
 	KUNIT_CASE(table_is_bounded),
+	KUNIT_CASE(dead_are_bounded),
 	KUNIT_CASE(users_have_a_share),
 	KUNIT_CASE(vms_count_for_their_user),
 	KUNIT_CASE(vms_of_one_process),

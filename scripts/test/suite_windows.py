@@ -24,9 +24,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 HEADER = HERE / "windows.h"
 # Where windows are.
 FILES = ("main", "attach/hooks", "count/notifier", "memory/eptwalk", "memory/hostpath",
-         "memory/hostwalk", "registry/info", "registry/pool", "registry/watch", "show/pmu")
+         "memory/hostwalk", "registry/info", "registry/pool", "registry/scan",
+         "registry/watch", "show/pmu")
 TIMES = 20
 SHARED = 40
+# As windows.h has it: of each process, twice.
+SCAN_MS = 30
 
 
 def prepare(image, kernel, vendor):
@@ -95,6 +98,16 @@ def check_announce(out):
     """Who ended while the watcher was about to be told of it has no directory; the next has."""
     new = out.records("new", "tenant ")[0]["id"]
     equal("directories", (out["ended"].split(), out["dirs"].split()), ([], [new]))
+
+
+def check_scan(out):
+    """More processes come than can be looked through meanwhile, and kvmmem loads."""
+    looked = int(out["took"]) / SCAN_MS
+    assert int(out["made"]) > 2 * looked, f"{out['made']} processes: it is no trial"
+    equal("processes still came when kvmmem was loaded", out["came"], "0")
+    old = out.records("old", "tenant ")[0]["id"]
+    equal("VMs that are older", [row["id"] for row in procfile.ProcFile(out["proc"]).all("vm")],
+          [old])
 
 
 def check_leak(out):
@@ -292,6 +305,36 @@ section dirs ls /sys/kernel/debug/kvmmem/vms
 tenant_off new
 unload_kvmmem
 """, check_announce, limit=60, host=HOST),
+    # Somebody makes processes faster than they can be looked through for VMs.
+    Scenario("window_scan", suite_tenant.HELPERS + """
+load_kvm
+tenant_on old hold 1 old.fifo
+makes() {
+    made=0 now=0
+    while [ $now -lt 60 ] && ! [ -e loaded ]; do
+        sleep 5 &
+        read now _ </proc/uptime
+        made=$((made + 1)) now=$((${now%.*} - began))
+    done
+    echo $made >made
+    [ -e loaded ] || : >came
+}
+echo scan >/proc/sys/kernel/hostname
+began=$(cut -d. -f1 /proc/uptime)
+makes &
+makes=$!
+before=$(now_ms)
+load_kvmmem
+: >loaded
+section took echo $(($(now_ms) - before))
+wait $makes
+section made cat made
+section came sh -c 'ls came 2>/dev/null | wc -l'
+section proc cat /proc/kvmmem
+echo host >/proc/sys/kernel/hostname
+tenant_off old
+unload_kvmmem
+""", check_scan, limit=120, host=HOST),
     # Something is lost on purpose, while kvmmem is there and when it has gone.
     Scenario("window_leak", """
 load_kvm

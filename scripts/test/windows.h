@@ -31,6 +31,9 @@
 /* The host's tables were looked at down to one of huge pages, which is read next. */
 #define SHARED_MS	50
 
+/* For each process there is, twice. */
+#define SCAN_MS		30
+
 /* These are open while the host is called so. */
 #define WINDOW_MS	2000
 #define window_is(name)	(!strcmp(utsname()->nodename, name))
@@ -76,6 +79,9 @@ static inline int window_cond_resched(const char *file)
 {
 	if (strstr(file, "registry/watch.c") && window_is("watch"))
 		msleep(WINDOW_MS);
+	/* A process's files are about to be looked through. */
+	if (strstr(file, "registry/scan.c") && window_is("scan"))
+		msleep(SCAN_MS);
 	return cond_resched();
 }
 
