@@ -11,6 +11,7 @@
 
 #include "attach/function.h"
 #include "attach/hooks.h"
+#include "attach/queue.h"
 #include "compat/release.h"
 #include "count/dirty.h"
 #include "count/flow.h"
@@ -32,9 +33,12 @@ static int __init kvmmem_start(void)
 	int err;
 
 	kvmmem_trace_init();
-	err = kvmmem_registry_init();
+	err = kvmmem_queue_init();
 	if (err)
 		return err;
+	err = kvmmem_registry_init();
+	if (err)
+		goto err_queue;
 	kvmmem_probes_init();
 	kvmmem_latency_init();
 	kvmmem_flow_init(kvmmem_huge_settle);
@@ -67,6 +71,8 @@ err_hooks:
 err_notifier:
 	kvmmem_notifier_stop();
 	kvmmem_registry_exit();
+err_queue:
+	kvmmem_queue_exit();
 	return err;
 }
 
@@ -108,6 +114,7 @@ static void __exit kvmmem_exit(void)
 	kvmmem_hooks_stop();
 	kvmmem_notifier_stop();
 	kvmmem_registry_exit();
+	kvmmem_queue_exit();
 	kvmmem_functions_leave();
 }
 

@@ -20,8 +20,8 @@
 #include "attach/function.h"
 #include "attach/hooks.h"
 #include "attach/proto.h"
+#include "attach/queue.h"
 #include "attach/tracepoint.h"
-#include "compat/workqueue.h"
 
 static DEFINE_MUTEX(hooks_mutex);
 static LIST_HEAD(hooks);
@@ -117,7 +117,7 @@ static void hooks_retry_later(void)
 
 	list_for_each_entry(hook, &hooks, node)
 		if (hooks_refused_by_ftrace(hook)) {
-			queue_delayed_work(kvmmem_unbound_workqueue(), &retry, RETRY);
+			queue_delayed_work(kvmmem_queue, &retry, RETRY);
 			return;
 		}
 }

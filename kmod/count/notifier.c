@@ -20,8 +20,8 @@
 #include <linux/workqueue.h>
 
 #include "attach/hooks.h"
+#include "attach/queue.h"
 #include "compat/taker.h"
-#include "compat/workqueue.h"
 #include "count/inval.h"
 #include "count/notifier.h"
 #include "decode/param.h"
@@ -237,13 +237,13 @@ static void notifier_run(struct work_struct *work)
 		kvfree(range);
 	}
 	if (round.later)
-		queue_delayed_work(kvmmem_unbound_workqueue(), &again, round.later);
+		queue_delayed_work(kvmmem_queue, &again, round.later);
 }
 
 /* Not at once: births come in crowds, and a VM's slots right after it. */
 static void notifier_kick(void)
 {
-	queue_delayed_work(kvmmem_unbound_workqueue(), &worker, 1 + READ_ONCE(pause));
+	queue_delayed_work(kvmmem_queue, &worker, 1 + READ_ONCE(pause));
 }
 
 /**

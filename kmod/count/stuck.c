@@ -19,8 +19,8 @@
 #include <linux/workqueue.h>
 #include <asm/tsc.h>
 
+#include "attach/queue.h"
 #include "compat/guest.h"
-#include "compat/workqueue.h"
 #include "count/away.h"
 #include "count/fault.h"
 #include "count/run.h"
@@ -178,7 +178,7 @@ static DECLARE_DELAYED_WORK(stuck_work, stuck_watch);
 
 static void stuck_watch_later(void)
 {
-	queue_delayed_work(kvmmem_unbound_workqueue(), &stuck_work,
+	queue_delayed_work(kvmmem_queue, &stuck_work,
 			   msecs_to_jiffies(clamp(READ_ONCE(stuck_ms), 1000U, 60000U)));
 }
 

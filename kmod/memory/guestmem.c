@@ -15,6 +15,7 @@
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
 
+#include "attach/queue.h"
 #include "memory/guestmem.h"
 #include "memory/hostwalk.h"
 #include "registry/info.h"
@@ -64,7 +65,7 @@ int kvmmem_guest_run(struct kvmmem_vm *vm, void (*work)(struct kvmmem_guest *gue
 	if (!it.guest.mm)
 		return -ESRCH;
 	INIT_WORK_ONSTACK(&it.work, guest_borrow);
-	schedule_work(&it.work);
+	queue_work(kvmmem_queue, &it.work);
 	flush_work(&it.work);
 	destroy_work_on_stack(&it.work);
 	mmput_async(it.guest.mm);

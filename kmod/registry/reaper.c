@@ -17,8 +17,8 @@
 #include <linux/workqueue.h>
 #include <asm/tsc.h>
 
+#include "attach/queue.h"
 #include "compat/probe.h"
-#include "compat/workqueue.h"
 #include "registry/ended.h"
 #include "registry/info.h"
 #include "registry/reaper.h"
@@ -81,7 +81,7 @@ void kvmmem_reaper_bury(struct kvmmem_vm *vm)
 	raw_spin_unlock(&vm->lock);
 	kvmmem_ended_note(vm);
 	llist_add(&vm->dead, &dead_vms);
-	queue_work(kvmmem_unbound_workqueue(), &reaper);
+	queue_work(kvmmem_queue, &reaper);
 }
 
 /**

@@ -15,7 +15,7 @@
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 
-#include "compat/workqueue.h"
+#include "attach/queue.h"
 #include "registry/info.h"
 #include "registry/records.h"
 #include "registry/watch.h"
@@ -99,7 +99,7 @@ void kvmmem_watch_kick_slots(void)
  */
 void kvmmem_watch_kick(void)
 {
-	queue_work(kvmmem_unbound_workqueue(), &watch);
+	queue_work(kvmmem_queue, &watch);
 	kvmmem_watch_kick_slots();
 }
 

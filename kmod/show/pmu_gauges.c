@@ -11,7 +11,7 @@
 #include <linux/string.h>
 #include <linux/workqueue.h>
 
-#include "compat/workqueue.h"
+#include "attach/queue.h"
 #include "decode/value.h"
 #include "memory/backing.h"
 #include "memory/budget.h"
@@ -102,7 +102,7 @@ static void gauges_run(struct work_struct *work)
 		list_for_each_entry(gauged, &gauged_list, node)
 			gauges_look(gauged);
 		/* A walk does not sleep: nobody else's work shall wait for its processor. */
-		queue_delayed_work(kvmmem_unbound_workqueue(), &worker, PERIOD);
+		queue_delayed_work(kvmmem_queue, &worker, PERIOD);
 	}
 	mutex_unlock(&gauges_mutex);
 }

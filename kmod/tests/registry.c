@@ -13,6 +13,7 @@
 #include <linux/vmalloc.h>
 
 #include "attach/hooks.h"
+#include "attach/queue.h"
 #include "count/requests.h"
 #include "registry/life.h"
 #include "registry/pool.h"
@@ -36,10 +37,12 @@ static void pretend_detached(const struct kvmmem_hook *hook, void *unused)
 
 static int registry_test_init(struct kunit *test)
 {
-	int err = kvmmem_registry_init();
+	int err = kvmmem_queue_init() ?: kvmmem_registry_init();
 
-	if (err)
+	if (err) {
+		kvmmem_queue_exit();
 		return err;
+	}
 	kvmmem_hooks_for_each(pretend_attached, NULL);
 	return 0;
 }
@@ -50,6 +53,7 @@ static void registry_test_exit(struct kunit *test)
 	/* Not kvmmem_hooks_stop(): suites run inside the module notifier. */
 	kvmmem_hooks_forget();
 	kvmmem_registry_exit();
+	kvmmem_queue_exit();
 }
 
 static struct kvm_memslots no_slots;

@@ -26,6 +26,7 @@
 #include <linux/tracepoint.h>
 #include <linux/utsname.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 /* One for all files. */
@@ -88,6 +89,13 @@ FAILURES_KEEP(struct kmem_cache *, kmem_cache_create,
 	      (const char *name, unsigned int size, unsigned int align, slab_flags_t flags,
 	       void (*ctor)(void *)), name, size, align, flags, ctor)
 
+/* A function on older kernels, a macro on newer ones. */
+static inline struct workqueue_struct *failures_alloc_workqueue(const char *name,
+								unsigned int flags, int active)
+{
+	return alloc_workqueue("%s", flags, active, name);
+}
+
 #define failures_or(failed, name, ...)					\
 	(failures_now(__FILE__, #name) ? (failed) : (name)(__VA_ARGS__))
 #define failures_or_kept(failed, name, ...)				\
@@ -142,6 +150,10 @@ FAILURES_KEEP(struct kmem_cache *, kmem_cache_create,
 #define seq_open_private(...)		failures_or(-ENOMEM, seq_open_private, __VA_ARGS__)
 #define single_open(...)		failures_or(-ENOMEM, single_open, __VA_ARGS__)
 #define single_open_size(...)		failures_or(-ENOMEM, single_open_size, __VA_ARGS__)
+
+#undef alloc_workqueue
+#define alloc_workqueue(...)		\
+	(failures_now(__FILE__, "alloc_workqueue") ? NULL : failures_alloc_workqueue(__VA_ARGS__))
 
 #define ftrace_set_filter_ip(...)	failures_or(-ENOMEM, ftrace_set_filter_ip, __VA_ARGS__)
 #define ftrace_set_filter(...)		failures_or(-ENOMEM, ftrace_set_filter, __VA_ARGS__)

@@ -82,6 +82,18 @@ def check_traced(out):
     equal("the reader is there", out["modules"], "1")
 
 
+def check_queued(out):
+    """Nothing of kvmmem's waits in a workqueue in which tenants' works sleep."""
+    young = tenant(out, "young")
+    assert "verdict" in out["asked"], out["asked"]
+    equal("the old VM's directory is gone, the new one's is there", out["dirs"].split(),
+          [young["id"]])
+    assert int(out["took"]) < 3000, f"it took {out['took']} ms"
+    text = proc(out, "during")
+    equal("VMs that ended", text.find("total")["vms_ended"], 1)
+    check_registry_empty(out)
+
+
 def check_namesake(out):
     """A VM of another's name waits for its directory, and nobody writes to the log."""
     assert out.values("namesake")["same"] > 20, out["namesake"]
@@ -311,6 +323,37 @@ unload_kvmmem
 section modules sh -c 'grep -c "^holdlock " /proc/modules'
 rmmod holdlock
 """, check_traced, kernels=features.KERNELS, limit=60),
+    *(scenario("queued", f"""
+load_kvm; load_kvmmem
+mkfifo held
+kvmguest --pages 64 --hold held >guest.out & guest=$!
+wait_for grep -q result guest.out
+registry >/dev/null
+insmod /lab/holdlock.ko queued={queued}
+before=$(now_ms)
+echo gva 0 0x1000 >$(echo /sys/kernel/debug/kvmmem/vms/*)/translate
+section asked cat /sys/kernel/debug/kvmmem/vms/*/translate
+cat /sys/kernel/debug/kvmmem/vms/*/alignment >/dev/null
+echo >held
+wait $guest
+tenant_on young hold 1 young.fifo
+ready() {{ grep -q "^tenant id=$(ls /sys/kernel/debug/kvmmem/vms) " young.out; }}
+wait_for ready
+ended() {{ grep -A1 "^# total" /proc/kvmmem | awk '$1 == "total" {{ exit !$3 }}'; }}
+wait_for ended
+section took echo $(($(now_ms) - before))
+section during proc
+section dirs ls /sys/kernel/debug/kvmmem/vms
+tenant_off young
+section registry registry
+# Whoever lets go of ftrace waits for works on each processor: the kernel's own way.
+rmmod holdlock
+unload_kvmmem
+""", check_queued, limit=60, kernels=kernels)
+      # Twice as many as may run at once on each.
+      for queued, kernels in ((600, [name for name in (*features.KERNELS, *debugkernel.NAMES)
+                                     if name not in ("7.3", "newest")]),
+                              (1200, ("7.3", "newest")))),
     scenario("orphan", """
 load_kvm; load_kvmmem backing_max_age_ms=0
 tenant_on parent orphan parent.fifo

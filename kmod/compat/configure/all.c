@@ -11,7 +11,6 @@
 #include <linux/swap.h>
 #include <linux/swapops.h>
 #include <linux/tracepoint.h>
-#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "commit_region.h"
@@ -34,7 +33,6 @@
 #include "stat_pages.h"
 #include "swp_offset_pfn.h"
 #include "tracepoint_srcu.h"
-#include "unbound_workqueue.h"
 #include "used_mmu_pages.h"
 #include "vm_debugfs.h"
 #include "vm_type.h"

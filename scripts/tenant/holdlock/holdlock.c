@@ -10,8 +10,13 @@
  *
  * traced=: none, but be a reader of RCU Tasks Trace. Stands for a traced system call that
  * waits for such a page.
+ *
+ * queued=: none, but so many works sleep on each processor's part of the kernel's workqueue.
+ * Stands for vCPUs whose asynchronous page faults wait for such pages. Before 6.12 as many
+ * sleep on the workqueue of no processor: io_uring's rings that are closed did so.
  */
 #include <linux/completion.h>
+#include <linux/cpu.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kthread.h>
@@ -21,6 +26,9 @@
 #include <linux/rcupdate_trace.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
+#include <linux/version.h>
+#include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 
 static int pid;
 module_param(pid, int, 0400);
@@ -28,6 +36,8 @@ static char *path;
 module_param(path, charp, 0400);
 static bool traced;
 module_param(traced, bool, 0400);
+static unsigned int queued;
+module_param(queued, uint, 0400);
 
 static DECLARE_COMPLETION(held);
 static struct task_struct *holder;
@@ -72,6 +82,44 @@ static int hold_trace(void *unused)
 	return 0;
 }
 
+static struct work_struct *sleepers;
+static unsigned int nr_sleepers;
+static DECLARE_COMPLETION(woken);
+
+static void sleep_queued(struct work_struct *unused)
+{
+	wait_for_completion(&woken);
+}
+
+static int hold_queues(void)
+{
+	unsigned int cpu, i;
+
+	sleepers = vzalloc(array3_size(queued, num_online_cpus() + 1, sizeof(*sleepers)));
+	if (!sleepers)
+		return -ENOMEM;
+	for_each_online_cpu(cpu)
+		for (i = 0; i < queued; i++) {
+			INIT_WORK(&sleepers[nr_sleepers], sleep_queued);
+			schedule_work_on(cpu, &sleepers[nr_sleepers++]);
+		}
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	for (i = 0; i < queued; i++) {
+		INIT_WORK(&sleepers[nr_sleepers], sleep_queued);
+		queue_work(system_unbound_wq, &sleepers[nr_sleepers++]);
+	}
+#endif
+	return 0;
+}
+
+static void leave_queues(void)
+{
+	complete_all(&woken);
+	while (nr_sleepers)
+		flush_work(&sleepers[--nr_sleepers]);
+	vfree(sleepers);
+}
+
 static struct mm_struct *mm_of_pid(void)
 {
 	struct task_struct *task = get_pid_task(find_vpid(pid), PIDTYPE_PID);
@@ -87,6 +135,8 @@ static int __init holdlock_init(void)
 	struct file *file = NULL;
 	struct mm_struct *mm = NULL;
 
+	if (queued)
+		return hold_queues();
 	if (traced && !IS_ENABLED(CONFIG_TASKS_TRACE_RCU))
 		return -EOPNOTSUPP;
 	if (path)
@@ -112,7 +162,9 @@ static int __init holdlock_init(void)
 
 static void __exit holdlock_exit(void)
 {
-	kthread_stop(holder);
+	if (holder)
+		kthread_stop(holder);
+	leave_queues();
 }
 
 module_init(holdlock_init);
