@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Which VM a process has, by its mm, which is compared and never followed.
+ *
+ * One VM of each process is in the hash, and the others are in its list: a tenant who has
+ * very many makes no look for another's longer.
  */
 #include <linux/hash.h>
 #include <linux/rculist.h>
@@ -21,18 +24,19 @@ static struct hlist_head *process_bucket(const struct mm_struct *mm)
  * @vm: its record
  *
  * If it has several, what the process does is not always one VM's doing, so they are
- * marked. The first one found will do: those before it were marked when they came.
- * Context: the registry's lock.
+ * marked. Context: the registry's lock.
  */
 void kvmmem_process_add(struct kvmmem_vm *vm)
 {
 	struct kvmmem_vm *other;
 
+	INIT_LIST_HEAD(&vm->mm_others);
 	hlist_for_each_entry(other, process_bucket(vm->mm), mm_node)
 		if (other->mm == vm->mm) {
 			WRITE_ONCE(other->mm_shared, true);
 			vm->mm_shared = true;
-			break;
+			list_add_tail(&vm->mm_others, &other->mm_others);
+			return;
 		}
 	hlist_add_head_rcu(&vm->mm_node, process_bucket(vm->mm));
 }
@@ -45,7 +49,17 @@ void kvmmem_process_add(struct kvmmem_vm *vm)
  */
 void kvmmem_process_remove(struct kvmmem_vm *vm)
 {
-	hlist_del_rcu(&vm->mm_node);
+	struct kvmmem_vm *other;
+
+	if (hlist_unhashed(&vm->mm_node)) {
+		list_del(&vm->mm_others);
+	} else if (list_empty(&vm->mm_others)) {
+		hlist_del_rcu(&vm->mm_node);
+	} else {
+		other = list_first_entry(&vm->mm_others, struct kvmmem_vm, mm_others);
+		list_del(&vm->mm_others);
+		hlist_replace_rcu(&vm->mm_node, &other->mm_node);
+	}
 }
 
 /**

@@ -113,7 +113,8 @@ struct kvmmem_backing {
  * @older: events of KVM's older MMU since the record was born, by enum
  *	kvmmem_older_event; @lock
  * @mm: the process's, to be compared and never followed
- * @mm_node: in the hash by @mm; registry_lock, RCU
+ * @mm_node: in the hash by @mm, one VM of each; registry_lock, RCU
+ * @mm_others: that one and the others of @mm; registry_lock
  * @mm_shared: another VM has the same
  * @user: whose it is; registry_lock
  * @no_share: who may have all records
@@ -183,6 +184,7 @@ struct kvmmem_vm {
 	struct kvmmem_grown older[KVMMEM_NR_OLDER];
 	const struct mm_struct *mm;
 	struct hlist_node mm_node;
+	struct list_head mm_others;
 	bool mm_shared;
 	struct kvmmem_user *user;
 	bool no_share;

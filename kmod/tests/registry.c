@@ -61,6 +61,7 @@ static struct kvm_memslots no_slots;
 /* What a birth looks at beside the name. */
 static int begin_kvm(struct kvm *kvm)
 {
+	kvm->mm = current->mm;
 	rcu_assign_pointer(kvm->memslots[0], &no_slots);
 	return init_srcu_struct(&kvm->srcu);
 }
@@ -269,6 +270,33 @@ static void vms_of_one_process(struct kunit *test)
 	rcu_read_unlock();
 }
 
+/* However many VMs a process has, one of them is met by who looks for another process. */
+static void one_of_each_process_is_met(struct kunit *test)
+{
+	struct kvmmem_vm *vm[4];
+	struct kvm *kvm[4];
+	unsigned int i, dead, met;
+
+	for (i = 0; i < ARRAY_SIZE(kvm); i++) {
+		kvm[i] = make_kvm(test);
+		kvm[i]->mm = (struct mm_struct *)0x3000;
+		vm[i] = kvmmem_vm_birth(kvm[i], current);
+		KUNIT_ASSERT_NOT_NULL(test, vm[i]);
+	}
+	/* In an order in which each is the one, and is not, when it goes. */
+	for (dead = 0; dead < ARRAY_SIZE(kvm); dead++) {
+		for (i = 0, met = 0; i < ARRAY_SIZE(kvm); i++)
+			met += kvm[i] && !hlist_unhashed(&vm[i]->mm_node);
+		KUNIT_EXPECT_EQ(test, met, 1);
+		i = dead == 1 ? 3 : dead == 3 ? 1 : dead;
+		kvmmem_vm_death(kvm[i]);
+		kvm[i] = NULL;
+	}
+	rcu_read_lock();
+	KUNIT_EXPECT_NULL(test, kvmmem_vm_of_mm((struct mm_struct *)0x3000));
+	rcu_read_unlock();
+}
+
 /* Who is told of a VM, and what it does then. */
 static struct {
 	struct kvm *dies;
@@ -402,6 +430,7 @@ static struct kunit_case registry_cases[] = {
 	KUNIT_CASE(users_have_a_share),
 	KUNIT_CASE(vms_count_for_their_user),
 	KUNIT_CASE(vms_of_one_process),
+	KUNIT_CASE(one_of_each_process_is_met),
 	KUNIT_CASE(record_outlives_its_vm_for_the_watcher),
 	KUNIT_CASE(watcher_may_leave),
 	KUNIT_CASE(requests_are_counted),
