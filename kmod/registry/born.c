@@ -40,7 +40,7 @@ void kvmmem_vm_born(struct kvmmem_vm *vm, struct kvm *kvm, struct task_struct *t
 		atomic64_set(&vm->huge_seen[i], kvmmem_ept_leaves(kvm, i + 1));
 	atomic64_set(&vm->nx_seen, kvmmem_nx_splits(kvm));
 	vm->mm = kvm->mm;
-	vm->no_share = kvmmem_task_has_no_share(task);
+	vm->no_share = kvmmem_task_has_no_share(task, kvm->mm);
 	vm->newer_mmu = kvmmem_has_tdp_mmu(kvm);
 	vm->is_tdx = kvmmem_kvm_is_tdx(kvm);
 	vm->hides_mmio = vm->is_tdx;

@@ -65,6 +65,7 @@ struct kvmmem_vm *kvmmem_record_find(const struct kvm *kvm)
 
 static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *task)
 {
+	const bool all = kvmmem_task_has_no_share(task, kvm->mm);
 	struct kvmmem_user *user;
 	struct kvmmem_vm *vm;
 	unsigned int slot;
@@ -74,8 +75,7 @@ static struct kvmmem_vm *records_add_vm(struct kvm *kvm, struct task_struct *tas
 	if (slot >= max_vms)
 		return NULL;
 	user = kvmmem_user_get(kvmmem_user_of_task(task));
-	vm = kvmmem_user_may_have(user, user->vms, max_vms, kvmmem_task_has_no_share(task)) ?
-	     kvmmem_pool_get(&vm_pool) : NULL;
+	vm = kvmmem_user_may_have(user, user->vms, max_vms, all) ? kvmmem_pool_get(&vm_pool) : NULL;
 	if (!vm) {
 		kvmmem_user_put(user);
 		return NULL;

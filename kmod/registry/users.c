@@ -101,21 +101,23 @@ kuid_t kvmmem_user_of_task(struct task_struct *task)
 }
 
 /**
- * kvmmem_task_has_no_share - may this process have all records?
+ * kvmmem_task_has_no_share - may this process have all records for its VMs?
  * @task: a thread of it, current or held by RCU
+ * @mm: that of the process which made the VM
  *
  * Context: any.
  *
- * Return: true if it may administer the host.
+ * Return: true if it may administer the host. Not whoever was handed a VM's file: a user
+ * can have a program of root's hold it.
  */
-bool kvmmem_task_has_no_share(struct task_struct *task)
+bool kvmmem_task_has_no_share(struct task_struct *task, const struct mm_struct *mm)
 {
 	const struct cred *cred;
 	bool may;
 
 	rcu_read_lock();
 	cred = __task_cred(task);
-	may = cred->user_ns == &init_user_ns &&
+	may = task->mm == mm && cred->user_ns == &init_user_ns &&
 	      (cap_raised(cred->cap_effective, CAP_SYS_ADMIN) ||
 	       cap_raised(cred->cap_effective, CAP_SYS_RESOURCE));
 	rcu_read_unlock();

@@ -32,7 +32,7 @@ void kvmmem_users_exit(void);
 kuid_t kvmmem_user_of_task(struct task_struct *task);
 struct kvmmem_user *kvmmem_user_get(kuid_t uid);
 void kvmmem_user_put(struct kvmmem_user *user);
-bool kvmmem_task_has_no_share(struct task_struct *task);
+bool kvmmem_task_has_no_share(struct task_struct *task, const struct mm_struct *mm);
 bool kvmmem_user_may_have(struct kvmmem_user *user, unsigned int has, unsigned int max,
 			  bool all);
 const struct kvmmem_user *kvmmem_user_at(unsigned int i);

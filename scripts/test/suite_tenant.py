@@ -29,7 +29,7 @@ def prepare(picture, kernel, vendor):
     kmod.prepare(picture, kernel, vendor)
     picture.add("lab/bin/tenant", image.program("tenant", TENANT).read_bytes(), 0o755)
     picture.add_file(hostmodule.build(kernel, hostmodule.HOLDLOCK), "lab/holdlock.ko")
-    for name in ("namesake", "stuckread"):
+    for name in ("namesake", "owner", "stuckread"):
         picture.add(f"lab/bin/{name}",
                     image.helper_program(HERE / f"host/{name}.c").read_bytes(), 0o755)
 
@@ -124,6 +124,16 @@ def check_users(out):
     assert text.host["lost"] > 0, "nothing is lost"
     row, = [line.split() for line in out["registry"].split("\n") if line.startswith("user ")]
     equal("uid, VMs and vCPUs", row[1:4], ["1000", "1", "8"])
+    assert int(row[4]) >= 4, f"{row[4]} refused, at least 4 were"
+
+
+def check_left(out):
+    """VMs that a user has made are under a share, whoever has them now."""
+    text = proc(out, "proc")
+    equal("VMs that have a record", len(text.all("vm")), 5)
+    equal("root's VM has its record", text.find("vm", id=tenant(out, "two")["id"])["vcpus"], 1)
+    row, = [line.split() for line in out["registry"].split("\n") if line.startswith("user ")]
+    equal("uid and VMs", row[1:3], ["0", "5"])
     assert int(row[4]) >= 4, f"{row[4]} refused, at least 4 were"
 
 
@@ -249,6 +259,22 @@ tenant_off one
 tenant_off two
 unload_kvmmem
 """, check_users),
+    scenario("left", """
+load_kvm
+chmod 666 /dev/kvm
+mkfifo left.fifo
+owner left left.fifo >left.out &
+left=$!
+wait_for grep -q "^owner" left.out
+load_kvmmem max_vms=8 user_share=50
+tenant_on two hold 1 two.fifo
+section proc proc
+section registry registry
+tenant_off two
+echo >left.fifo
+wait $left
+unload_kvmmem
+""", check_left),
     scenario("dying", """
 load_kvm; load_kvmmem
 tenant_on old hold 1 old.fifo

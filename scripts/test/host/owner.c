@@ -5,12 +5,14 @@
  *	owner thread FIFO	another thread made it, and runs it
  *	owner handed FIFO	a process of before has its file, too
  *	owner bare FIFO		root made it, without any capability
+ *	owner left FIFO		a user's process made eight, and root's has their files
  *
  * Prints "owner id=<id> pid=<process>" when it has run.
  */
 #define _GNU_SOURCE
 #include <linux/capability.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -70,6 +72,25 @@ static void handed(const char *fifo)
 	waitpid(child, NULL, 0);
 }
 
+static void left(const char *fifo)
+{
+	int child = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0), i;
+
+	if (!child) {
+		if (setgid(1000) || setuid(1000))
+			die("setuid");
+		kvm = open("/dev/kvm", O_RDWR);
+		for (i = 0; i < 8; i++)
+			if (ioctl(kvm, KVM_CREATE_VM, 0) < 0)
+				die("KVM_CREATE_VM");
+		_exit(0);
+	}
+	if (waitpid(child, &i, 0) < 0 || i)
+		die("child");
+	say();
+	hold(fifo);
+}
+
 int main(int argc, char **argv)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -80,6 +101,10 @@ int main(int argc, char **argv)
 		return 2;
 	if (!strcmp(argv[1], "handed")) {
 		handed(argv[2]);
+		return 0;
+	}
+	if (!strcmp(argv[1], "left")) {
+		left(argv[2]);
 		return 0;
 	}
 	if (!strcmp(argv[1], "bare") && syscall(SYS_capset, &header, none))
