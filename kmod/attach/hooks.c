@@ -196,14 +196,17 @@ static int hooks_on_module(struct notifier_block *nb, unsigned long action, void
 		return NOTIFY_DONE;
 
 	mutex_lock(&hooks_mutex);
-	list_for_each_entry(hook, &hooks, node) {
-		if (!hook->func || strcmp(hook->module, mod->name))
-			continue;
-		if (action == MODULE_STATE_COMING)
-			kvmmem_functions_attach(hook->group, &hooks, true);
-		else
+	/*
+	 * COMING, too: the kernel can refuse a module that has begun to come, of which we
+	 * hear nothing, and its functions may have been hooked by then.
+	 */
+	list_for_each_entry(hook, &hooks, node)
+		if (hook->func && !strcmp(hook->module, mod->name))
 			hooks_detach(hook);
-	}
+	list_for_each_entry(hook, &hooks, node)
+		if (action == MODULE_STATE_COMING && hook->func &&
+		    !strcmp(hook->module, mod->name))
+			kvmmem_functions_attach(hook->group, &hooks, true);
 	hooks_retry_later();
 	mutex_unlock(&hooks_mutex);
 

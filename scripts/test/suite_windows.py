@@ -28,6 +28,7 @@ FILES = ("main", "attach/hooks", "count/notifier", "memory/eptwalk", "memory/hos
          "registry/watch", "show/pmu")
 TIMES = 20
 SHARED = 40
+TAKEN = "kvm_mmu_notifier_invalidate_range_start"
 # As windows.h has it: of each process, twice.
 SCAN_MS = 30
 
@@ -39,7 +40,8 @@ def prepare(image, kernel, vendor):
     suite_storm.prepare(image, kernel, vendor)
     built = kmod.build(kernel, header=HEADER, files=FILES)
     image.add_file(built / "kvmmem.ko", "lab/kvmmem.ko")
-    image.add_file(hostmodule.build(kernel, hostmodule.FTRACEKILL), "lab/ftracekill.ko")
+    for home in (hostmodule.FTRACEKILL, hostmodule.REFUSE):
+        image.add_file(hostmodule.build(kernel, home), f"lab/{home.name}.ko")
     for name in ("bornguest", "lastvm"):
         image.add(f"lab/bin/{name}",
                   images.helper_program(HERE / f"host/{name}.c").read_bytes(), 0o755)
@@ -108,6 +110,15 @@ def check_scan(out):
     old = out.records("old", "tenant ")[0]["id"]
     equal("VMs that are older", [row["id"] for row in procfile.ProcFile(out["proc"]).all("vm")],
           [old])
+
+
+def check_refused(out):
+    """Functions of a KVM that did not come are not taken for those of the next one."""
+    equal("KVM is loaded after it was refused", int(out["modules"]), 0)
+    equal("hooked in the KVM that was refused",
+          suite_life.states(out, "early")[TAKEN]["state"], "attached")
+    row, = procfile.ProcFile(out["proc"]).all("inval")
+    assert row["calls"], f"nothing is heard of it: {row}"
 
 
 def check_leak(out):
@@ -335,6 +346,26 @@ echo host >/proc/sys/kernel/hostname
 tenant_off old
 unload_kvmmem
 """, check_scan, limit=120, host=HOST),
+    # A hook is switched on while KVM begins to load, which the kernel then refuses.
+    Scenario("window_refused", """
+unload_kvm
+load_kvmmem invalidations=0
+insmod /lab/refuse.ko whom=kvm
+load_kvm &
+loads=$!
+wait_for grep -q "^kvm .*Loading" /proc/modules
+echo 1 >/sys/module/kvmmem/parameters/invalidations
+section early cat /sys/kernel/debug/kvmmem/hooks
+wait $loads || :
+section modules sh -c 'grep -c "^kvm " /proc/modules || true'
+rmmod refuse
+# It takes KVM's place.
+insmod /lab/holdlock.ko queued=1
+load_kvm
+kvmguest --pages 64 --rounds 2 --drop --then "section proc cat /proc/kvmmem"
+unload_kvmmem
+rmmod holdlock
+""", check_refused, limit=60, host=HOST),
     # Something is lost on purpose, while kvmmem is there and when it has gone.
     Scenario("window_leak", """
 load_kvm
