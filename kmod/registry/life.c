@@ -16,7 +16,7 @@
 #include "registry/records.h"
 #include "registry/watch.h"
 
-static struct kvmmem_hook destroy_hook;
+static struct kvmmem_hook destroy_hook, vcpu_destroy_hook;
 
 /**
  * kvmmem_vm_birth - the record of a VM, made if there is none
@@ -104,15 +104,39 @@ static void life_bury(struct kvmmem_vm *vm)
  * kvmmem_vm_death - KVM destroys a VM
  * @kvm: the VM, still whole
  *
- * When this returns nothing of kvmmem follows a pointer into it any more.
- * Context: a hook; does not sleep.
+ * When this returns nothing of kvmmem follows a pointer into it any more. Its vCPUs may
+ * be thousands, and a hook has preemption off, so each leaves the hash when KVM comes to
+ * it, before its memory is another's. Context: a hook; does not sleep.
  */
 void kvmmem_vm_death(const struct kvm *kvm)
 {
 	struct kvmmem_vm *vm = kvmmem_record_unlink(kvm);
 
-	if (vm)
-		life_bury(vm);
+	if (!vm)
+		return;
+	if (!kvmmem_hook_attached(&vcpu_destroy_hook))
+		kvmmem_reaper_unhash(vm);
+	life_bury(vm);
+}
+
+/* The registry is locked. */
+static void life_unhash(void *data)
+{
+	struct kvmmem_vcpu *rec = kvmmem_vcpu_find(data);
+
+	if (rec)
+		hlist_del_init_rcu(&rec->node);
+}
+
+/**
+ * kvmmem_vcpu_death - KVM destroys a vCPU
+ * @vcpu: the vCPU, whose VM's death was heard before if it has a record
+ *
+ * Context: a hook; does not sleep.
+ */
+void kvmmem_vcpu_death(struct kvm_vcpu *vcpu)
+{
+	kvmmem_records_locked(life_unhash, vcpu);
 }
 
 /**
@@ -153,6 +177,12 @@ static KVMMEM_FTRACE_FUNC(life_on_vcpu_create)
 	kvmmem_vcpu_birth((struct kvm_vcpu *)kvmmem_ftrace_arg(0), current);
 }
 
+static KVMMEM_FTRACE_FUNC(life_on_vcpu_destroy)
+{
+	kvmmem_hook_seen(KVMMEM_HOOK_VCPU_DESTROY);
+	kvmmem_vcpu_death((struct kvm_vcpu *)kvmmem_ftrace_arg(0));
+}
+
 static KVMMEM_FTRACE_FUNC(life_on_slots)
 {
 	struct kvmmem_vm *vm;
@@ -184,6 +214,11 @@ static struct kvmmem_hook create_hook =
 static struct kvmmem_hook vcpu_hook =
 	LIFE_HOOK(KVMMEM_HOOK_VCPU_CREATE, "kvm_arch_vcpu_postcreate", "vcpu-birth",
 		  life_on_vcpu_create);
+
+/* Called at the end of a VM, for each of its vCPUs, and for one that could not be made. */
+static struct kvmmem_hook vcpu_destroy_hook =
+	LIFE_HOOK(KVMMEM_HOOK_VCPU_DESTROY, "kvm_arch_vcpu_destroy", "vcpu-death",
+		  life_on_vcpu_destroy);
 
 /* KVM has taken new slots into use, or another kind of them. */
 static struct kvmmem_hook slots_hook =
@@ -218,6 +253,7 @@ int kvmmem_registry_init(void)
 	kvmmem_hook_add(&destroy_hook);
 	kvmmem_hook_add(&create_hook);
 	kvmmem_hook_add(&vcpu_hook);
+	kvmmem_hook_add(&vcpu_destroy_hook);
 	kvmmem_hook_add(&slots_hook);
 	return 0;
 }

@@ -45,6 +45,51 @@ static void reaper_trace(const struct kvmmem_vm *vm, const struct kvmmem_total *
 	trace_vm_end(vm, &known, flushes, kvmmem_tsc_to_ns(total->ticks, kvmmem_tsc_mult(tsc_khz)));
 }
 
+/* vCPUs that leave the hash in one go. */
+#define UNHASH_BATCH	256
+
+/**
+ * struct reaper_place - where in a VM's list of vCPUs we are
+ * @vm: the VM
+ * @next: the next one, or the list's head
+ */
+struct reaper_place {
+	struct kvmmem_vm *vm;
+	struct kvmmem_vcpu *next;
+};
+
+/* The registry is locked. */
+static void reaper_unhash_some(void *data)
+{
+	struct reaper_place *place = data;
+	unsigned int n = 0;
+
+	list_for_each_entry_from(place->next, &place->vm->vcpus, sibling) {
+		if (n++ == UNHASH_BATCH)
+			break;
+		if (!hlist_unhashed(&place->next->node))
+			hlist_del_init_rcu(&place->next->node);
+	}
+}
+
+/**
+ * kvmmem_reaper_unhash - take a VM's vCPUs out of their hash, those that are still there
+ * @vm: from kvmmem_record_unlink(), so that nobody adds to its list
+ *
+ * Context: any that may take a raw lock; long for a VM of thousands, but nothing is held
+ * meanwhile.
+ */
+void kvmmem_reaper_unhash(struct kvmmem_vm *vm)
+{
+	struct reaper_place place = {
+		.vm = vm,
+		.next = list_first_entry(&vm->vcpus, struct kvmmem_vcpu, sibling),
+	};
+
+	while (&place.next->sibling != &vm->vcpus)
+		kvmmem_records_locked(reaper_unhash_some, &place);
+}
+
 static void reaper_run(struct work_struct *work)
 {
 	/* In the order in which they died. */
@@ -54,6 +99,10 @@ static void reaper_run(struct work_struct *work)
 
 	if (!list)
 		return;
+	llist_for_each_entry(vm, list, dead) {
+		kvmmem_reaper_unhash(vm);
+		cond_resched();
+	}
 	/* Hooks that found a record before it left the hash, and readers. */
 	kvmmem_probes_synchronize();
 	llist_for_each_entry_safe(vm, next, list, dead) {
@@ -70,8 +119,9 @@ static void reaper_run(struct work_struct *work)
  * kvmmem_reaper_bury - let go of a record when nobody can find it any more
  * @vm: from kvmmem_record_unlink()
  *
- * When it returns nobody follows @vm->kvm any more. Context: a hook; does not
- * sleep.
+ * When it returns nobody follows @vm->kvm any more, nor a pointer to one of its vCPUs.
+ * Those may be in their hash until each ends, or the reaper runs. Context: a hook; does
+ * not sleep.
  */
 void kvmmem_reaper_bury(struct kvmmem_vm *vm)
 {

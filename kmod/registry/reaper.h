@@ -7,6 +7,7 @@
 
 struct kvmmem_vm;
 
+void kvmmem_reaper_unhash(struct kvmmem_vm *vm);
 void kvmmem_reaper_bury(struct kvmmem_vm *vm);
 void kvmmem_reaper_settle(void);
 void kvmmem_reaper_stop(void);

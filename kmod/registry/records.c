@@ -183,6 +183,11 @@ struct kvmmem_vcpu *kvmmem_record_vcpu(struct kvm_vcpu *vcpu, struct task_struct
 
 	raw_spin_lock(&registry_lock);
 	rec = kvmmem_vcpu_find(vcpu);
+	/* Of a vCPU whose end nobody has heard of, and whose memory is another's now. */
+	if (rec && READ_ONCE(rec->vm->kvm) != vcpu->kvm) {
+		hlist_del_init_rcu(&rec->node);
+		rec = NULL;
+	}
 	if (!rec) {
 		vm = kvmmem_record_find(vcpu->kvm);
 		if (!vm) {
@@ -211,31 +216,12 @@ static void records_unlink(struct kvmmem_vm *vm)
 	kvmmem_user_put(vm->user);
 }
 
-/* vCPUs that leave the hash in one go. */
-#define UNHASH_BATCH	256
-
-/* Nobody adds to the list: the VM is out of the hash, and KVM destroys it. */
-static void records_unhash_vcpus(struct kvmmem_vm *vm)
-{
-	struct kvmmem_vcpu *rec;
-	unsigned int n = 0;
-
-	raw_spin_lock(&registry_lock);
-	list_for_each_entry(rec, &vm->vcpus, sibling) {
-		hlist_del_rcu(&rec->node);
-		if (++n % UNHASH_BATCH == 0) {
-			raw_spin_unlock(&registry_lock);
-			raw_spin_lock(&registry_lock);
-		}
-	}
-	raw_spin_unlock(&registry_lock);
-}
-
 /**
- * kvmmem_record_unlink - take the record of a VM out of table and hashes
+ * kvmmem_record_unlink - take the record of a VM out of table and hash
  * @kvm: the VM
  *
- * Hooks and readers that found the record before may still hold it.
+ * Its vCPUs are in theirs until kvmmem_reaper_unhash(). Hooks and readers that found the
+ * record before may still hold it.
  *
  * Context: any that may take a raw lock.
  *
@@ -250,8 +236,6 @@ struct kvmmem_vm *kvmmem_record_unlink(const struct kvm *kvm)
 	if (vm)
 		records_unlink(vm);
 	raw_spin_unlock(&registry_lock);
-	if (vm)
-		records_unhash_vcpus(vm);
 	return vm;
 }
 
@@ -272,8 +256,6 @@ struct kvmmem_vm *kvmmem_record_unlink_at(unsigned int slot)
 	if (vm)
 		records_unlink(vm);
 	raw_spin_unlock(&registry_lock);
-	if (vm)
-		records_unhash_vcpus(vm);
 	return vm;
 }
 

@@ -24,9 +24,9 @@
 #include "registry/users.h"
 #include "registry/watch.h"
 
-static void pretend_attached(const struct kvmmem_hook *hook, void *unused)
+static void pretend_attached(const struct kvmmem_hook *hook, void *id)
 {
-	if (hook->id == KVMMEM_HOOK_VM_DESTROY)
+	if (hook->id == *(const enum kvmmem_hook_id *)id)
 		((struct kvmmem_hook *)hook)->state = KVMMEM_HOOK_ATTACHED;
 }
 
@@ -37,13 +37,14 @@ static void pretend_detached(const struct kvmmem_hook *hook, void *unused)
 
 static int registry_test_init(struct kunit *test)
 {
+	enum kvmmem_hook_id id = KVMMEM_HOOK_VM_DESTROY;
 	int err = kvmmem_queue_init() ?: kvmmem_registry_init();
 
 	if (err) {
 		kvmmem_queue_exit();
 		return err;
 	}
-	kvmmem_hooks_for_each(pretend_attached, NULL);
+	kvmmem_hooks_for_each(pretend_attached, &id);
 	return 0;
 }
 
@@ -154,6 +155,38 @@ static void vcpus_keep_their_own(struct kunit *test)
 	kvmmem_vm_death(kvm[1]);
 	for (i = 0; i < 8; i++)
 		KUNIT_EXPECT_PTR_EQ(test, kvmmem_vcpu_find(vcpu[i]), i & 1 ? NULL : rec[i]);
+}
+
+/* Where the end of each is heard they leave the hash then, or later, and nobody is mistaken. */
+static void vcpus_end_after_their_vm(struct kunit *test)
+{
+	enum kvmmem_hook_id id = KVMMEM_HOOK_VCPU_DESTROY;
+	struct kvm *kvm = make_kvm(test), *other = make_kvm(test);
+	struct kvmmem_vcpu *rec;
+	struct kvm_vcpu *vcpu[4];
+	unsigned int i;
+
+	kvmmem_hooks_for_each(pretend_attached, &id);
+	for (i = 0; i < ARRAY_SIZE(vcpu); i++) {
+		vcpu[i] = make_vcpu(test, kvm, i);
+		KUNIT_ASSERT_NOT_NULL(test, kvmmem_vcpu_birth(vcpu[i], current));
+	}
+	/* KVM could not make it. */
+	kvmmem_vcpu_death(make_vcpu(test, kvm, i));
+	kvmmem_vm_death(kvm);
+	kvmmem_vcpu_death(vcpu[0]);
+	KUNIT_EXPECT_NULL(test, kvmmem_vcpu_find(vcpu[0]));
+	/* Its end was missed, and its memory is another VM's. */
+	vcpu[1]->kvm = other;
+	rec = kvmmem_vcpu_birth(vcpu[1], current);
+	KUNIT_ASSERT_NOT_NULL(test, rec);
+	KUNIT_EXPECT_PTR_EQ(test, rec->vm->kvm, other);
+	kvmmem_reaper_settle();
+	KUNIT_EXPECT_PTR_EQ(test, kvmmem_vcpu_find(vcpu[1]), rec);
+	KUNIT_EXPECT_NULL(test, kvmmem_vcpu_find(vcpu[2]));
+	kvmmem_vm_death(other);
+	kvmmem_vcpu_death(vcpu[1]);
+	kvmmem_vcpu_death(vcpu[3]);
 }
 
 static void table_is_bounded(struct kunit *test)
@@ -425,6 +458,7 @@ static struct kunit_case registry_cases[] = {
 	KUNIT_CASE(vm_is_born_once_and_dies),
 	KUNIT_CASE(same_address_is_a_new_record),
 	KUNIT_CASE(vcpus_keep_their_own),
+	KUNIT_CASE(vcpus_end_after_their_vm),
 	KUNIT_CASE(table_is_bounded),
 	KUNIT_CASE(dead_are_bounded),
 	KUNIT_CASE(users_have_a_share),

@@ -74,6 +74,7 @@ static void run_squeeze(void)
 /* Functions that kvmmem hooks, and a frequent one beside them. */
 static const char *const traced[] = {
 	"kvm_arch_destroy_vm", "kvm_arch_create_vm_debugfs", "kvm_arch_vcpu_postcreate",
+	"kvm_arch_vcpu_destroy",
 	"svm_flush_tlb_asid", "svm_flush_tlb_current", "vmx_flush_tlb_current",
 	"kvm_vcpu_ioctl",
 };

@@ -54,6 +54,7 @@ def hooks(kernel, vendor):
     wanted = {"kvm_arch_destroy_vm": ATTACHED,
               "kvm_arch_" + create: ATTACHED,
               "kvm_arch_vcpu_postcreate": ATTACHED,
+              "kvm_arch_vcpu_destroy": ATTACHED,
               "kvm_arch_commit_memory_region": ATTACHED,
               "kvm_mmu_notifier_invalidate_range_start": ATTACHED,
               "kvm_page_fault": tracepoint,

@@ -68,13 +68,50 @@ def check(out, places=PLACES):
 
 
 def check_sections(out):
-    """The same, and the guest in huge pages was in huge pages."""
+    """The same, a VM's end is not long by its vCPUs, and the guest was in huge pages."""
     check(out)
+    death = lengths(out["trace"])["probe life_on_vm_destroy"]
+    assert death < 15000, f"the end of a VM of 1,024 vCPUs takes {death} instructions"
     huge = sum(row["host_2m_kb"] or 0 for row in procfile.ProcFile(out["huge"]).all("backing"))
     assert huge >= 700 << 10, f"{huge} KiB were in huge pages"
 
 
+def check_many(out):
+    """What is done for all VMs is done for a thousand."""
+    check(out, ("registry/records.c", "registry/total.c", "registry/scan.c", "registry/users.c"))
+    equal("VMs", procfile.ProcFile(out["proc"]).host["vms"], 1000)
+
+
 SCENARIOS = [
+    Scenario("sections_many", HELPERS + r"""
+echo 20000 >/sys/kernel/tracing/buffer_size_kb
+load_kvm
+mkfifo left.fifo
+ulimit -n 4096; chmod 666 /dev/kvm
+owner left left.fifo 1000 >left.out &
+left=$!
+wait_for grep -q "^owner" left.out
+load_kvmmem backing_max_age_ms=0 walk_share=100 user_share=100
+section proc proc
+read_all() {
+    for path in /proc/kvmmem /sys/kernel/debug/kvmmem/[a-u]*; do
+        [ ! -f $path ] || cat $path >/dev/null 2>&1 || true
+    done
+}
+read_all
+for name in flush_accounting service_time huge_flows invalidations; do
+    for value in 0 1; do echo $value >/sys/module/kvmmem/parameters/$name; done
+done
+read_all
+unload_kvmmem
+load_kvmmem user_share=100
+echo >left.fifo
+wait $left
+read_all
+unload_kvmmem
+section trace cat /sys/kernel/tracing/trace
+""", check_many, vendors=("amd",), kernels=("6.1",), limit=300,
+             host={"icount": True, "memory_mb": 1024}),
     Scenario("sections", suite_backing.LOOK + HELPERS + "load_kvm\n" +
              suite_backing.swap_on() + r"""
 echo 20000 >/sys/kernel/tracing/buffer_size_kb
@@ -88,11 +125,11 @@ END
 chmod 755 /tmp/bin/read_all
 PATH=$PATH:/tmp/bin
 # They are older than kvmmem: it has to find them among the descriptors.
-tenant_on wide hold 512 wide.fifo
+tenant_on wide hold 1024 wide.fifo
 tenant_on dups dups 20000 64 dups.fifo
 load_kvmmem backing_max_age_ms=0 walk_share=100 huge_flows=1
 read_all
-tenant_on slots slots 8000 4 slots.fifo
+tenant_on slots slots 32000 1 slots.fifo
 tenant_on files files files.fifo
 tenant_on other hold 512 other.fifo
 tenant births 60 2 >/dev/null

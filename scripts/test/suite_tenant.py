@@ -263,7 +263,7 @@ unload_kvmmem
 load_kvm
 chmod 666 /dev/kvm
 mkfifo left.fifo
-owner left left.fifo >left.out &
+owner left left.fifo 8 >left.out &
 left=$!
 wait_for grep -q "^owner" left.out
 load_kvmmem max_vms=8 user_share=50

@@ -5,7 +5,7 @@
  *	owner thread FIFO	another thread made it, and runs it
  *	owner handed FIFO	a process of before has its file, too
  *	owner bare FIFO		root made it, without any capability
- *	owner left FIFO		a user's process made eight, and root's has their files
+ *	owner left FIFO N	a user's process made so many, and root's has their files
  *
  * Prints "owner id=<id> pid=<process>" when it has run.
  */
@@ -72,7 +72,7 @@ static void handed(const char *fifo)
 	waitpid(child, NULL, 0);
 }
 
-static void left(const char *fifo)
+static void left(const char *fifo, int vms)
 {
 	int child = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0), i;
 
@@ -80,7 +80,7 @@ static void left(const char *fifo)
 		if (setgid(1000) || setuid(1000))
 			die("setuid");
 		kvm = open("/dev/kvm", O_RDWR);
-		for (i = 0; i < 8; i++)
+		for (i = 0; i < vms; i++)
 			if (ioctl(kvm, KVM_CREATE_VM, 0) < 0)
 				die("KVM_CREATE_VM");
 		_exit(0);
@@ -97,14 +97,14 @@ int main(int argc, char **argv)
 	struct __user_cap_data_struct none[2] = {};
 	pthread_t thread;
 
-	if (argc != 3)
+	if (argc != 3 && (argc != 4 || strcmp(argv[1], "left")))
 		return 2;
 	if (!strcmp(argv[1], "handed")) {
 		handed(argv[2]);
 		return 0;
 	}
 	if (!strcmp(argv[1], "left")) {
-		left(argv[2]);
+		left(argv[2], atoi(argv[3] ?: "8"));
 		return 0;
 	}
 	if (!strcmp(argv[1], "bare") && syscall(SYS_capset, &header, none))
