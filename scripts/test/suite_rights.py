@@ -61,6 +61,14 @@ def check_lockdown(out):
     later = proc(out, "later")
     equal("VMs born under lockdown", len(later.all("vm")), 2)
     equal("lost", later.host["lost"], 0)
+    # Hooks come and go as before; that a parameter can be written is the kernel's to say.
+    hooks = [[(row["name"], row["state"]) for row in procfile.table(out[name])]
+             for name in ("hooks", "hooks again")]
+    equal("hooks switched off and on", hooks[1], hooks[0])
+    equal("switched off meanwhile", out["off"], "off")
+    # It is not signed.
+    assert "not permitted" in out["load"], out["load"]
+    equal("kvmmem is loaded again", out["modules"], "0")
 
 
 def scenario(name, script, check, **fields):
@@ -141,6 +149,7 @@ refused() {
         [ ! -f $path ] || cat $path >/dev/null || echo $path
     done
 }
+off() { hooks | awk '$2 == "kvm_mmu_notifier_invalidate_range_start" { print $3 }'; }
 for mode in integrity confidentiality; do
     echo $mode >/sys/kernel/security/lockdown
     section "$mode mode" cat /sys/kernel/security/lockdown
@@ -149,7 +158,19 @@ for mode in integrity confidentiality; do
 done
 tenant_on two hold 1 two.fifo
 section later proc
+section hooks hooks
+for value in 0 1; do
+    for name in flush_accounting service_time huge_flows invalidations; do
+        echo $value >/sys/module/kvmmem/parameters/$name
+    done
+    [ $value = 1 ] || section off off
+done
+echo 0 >/sys/module/kvmmem/parameters/huge_flows
+section "hooks again" hooks
 tenant_off one
 tenant_off two
+unload_kvmmem
+section load sh -c 'insmod /lab/kvmmem.ko 2>&1 || true'
+section modules sh -c 'grep -c "^kvmmem " /proc/modules || true'
 """, check_lockdown, host={"cmdline": "lsm=lockdown"}),
 ]
