@@ -2,10 +2,10 @@
 /*
  * kvmmem's own workqueue.
  *
- * Not the kernel's, in which tenants' works sleep as long as they like, and so many of
- * them that no other begins: the asynchronous page faults of vCPUs whose memory is a file
- * of FUSE (kvm_setup_async_pf() calls schedule_work()); closed rings of io_uring in
- * that of no processor, before 6.12.
+ * Not the kernel's: tenants can make so many works sleep there, for as long as they like,
+ * that no other starts. Asynchronous page faults of vCPUs whose memory is a file of FUSE do
+ * (kvm_setup_async_pf() calls schedule_work()); before 6.12 closed rings of io_uring do in
+ * the unbound one.
  */
 #include <linux/errno.h>
 

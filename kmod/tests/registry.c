@@ -164,6 +164,7 @@ static void vcpus_end_after_their_vm(struct kunit *test)
 	struct kvm *kvm = make_kvm(test), *other = make_kvm(test);
 	struct kvmmem_vcpu *rec;
 	struct kvm_vcpu *vcpu[4];
+	struct kvmmem_vm *vm;
 	unsigned int i;
 
 	kvmmem_hooks_for_each(pretend_attached, &id);
@@ -173,14 +174,20 @@ static void vcpus_end_after_their_vm(struct kunit *test)
 	}
 	/* KVM could not make it. */
 	kvmmem_vcpu_death(make_vcpu(test, kvm, i));
-	kvmmem_vm_death(kvm);
+	/* As kvmmem_vm_death() does, but for the reaper, which is to come later. */
+	vm = kvmmem_record_unlink(kvm);
+	KUNIT_ASSERT_NOT_NULL(test, vm);
+	KUNIT_EXPECT_NOT_NULL(test, kvmmem_vcpu_find(vcpu[0]));
 	kvmmem_vcpu_death(vcpu[0]);
 	KUNIT_EXPECT_NULL(test, kvmmem_vcpu_find(vcpu[0]));
+	WRITE_ONCE(vm->kvm, NULL);
 	/* Its end was missed, and its memory is another VM's. */
 	vcpu[1]->kvm = other;
 	rec = kvmmem_vcpu_birth(vcpu[1], current);
 	KUNIT_ASSERT_NOT_NULL(test, rec);
 	KUNIT_EXPECT_PTR_EQ(test, rec->vm->kvm, other);
+	KUNIT_EXPECT_NOT_NULL(test, kvmmem_vcpu_find(vcpu[2]));
+	kvmmem_reaper_bury(vm);
 	kvmmem_reaper_settle();
 	KUNIT_EXPECT_PTR_EQ(test, kvmmem_vcpu_find(vcpu[1]), rec);
 	KUNIT_EXPECT_NULL(test, kvmmem_vcpu_find(vcpu[2]));

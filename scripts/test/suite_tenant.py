@@ -88,7 +88,7 @@ def check_queued(out):
     assert "verdict" in out["asked"], out["asked"]
     equal("the old VM's directory is gone, the new one's is there", out["dirs"].split(),
           [young["id"]])
-    assert int(out["took"]) < 3000, f"it took {out['took']} ms"
+    assert int(out["took"]) < 20000, f"it took {out['took']} ms"
     text = proc(out, "during")
     equal("VMs that ended", text.find("total")["vms_ended"], 1)
     check_registry_empty(out)
@@ -376,7 +376,7 @@ section registry registry
 rmmod holdlock
 unload_kvmmem
 """, check_queued, limit=60, kernels=kernels)
-      # Twice as many as may run at once on each.
+      # More than may run at once on each.
       for queued, kernels in ((600, [name for name in (*features.KERNELS, *debugkernel.NAMES)
                                      if name not in ("7.3", "newest")]),
                               (1200, ("7.3", "newest")))),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * refuse: let a module begin to load, and refuse it after two seconds, or at once if it
+ * refuse: let a module begin to load, and refuse it after five seconds, or at once if it
  * comes again. The kernel does so if the module's BTF does not fit, or live patching
  * fails: who is called after that one hears nothing of the module.
  */
@@ -21,7 +21,7 @@ static int refuse_notify(struct notifier_block *nb, unsigned long action, void *
 	if (action != MODULE_STATE_COMING || strcmp(mod->name, whom))
 		return NOTIFY_DONE;
 	if (!again)
-		msleep(2000);
+		msleep(5000);
 	again = true;
 	return NOTIFY_BAD;
 }
