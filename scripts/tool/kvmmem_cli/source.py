@@ -6,6 +6,7 @@ and steps(), which returns one after the other.
 """
 
 import os
+import select
 import signal
 import sys
 import time
@@ -21,11 +22,17 @@ from .units import safe
 ENDS = {signal.SIGINT, signal.SIGPIPE, signal.SIGTERM}
 
 
+# A signal writes to the one, and who sleeps reads from the other: time.sleep() misses a
+# signal that comes when it has begun and does not sleep yet.
+_WOKEN, _WAKES = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def hold_ends():
     """From here on ENDS raise KeyboardInterrupt, in wait_until() only."""
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     for number in ENDS:
         signal.signal(number, signal.default_int_handler)
+    signal.set_wakeup_fd(_WAKES, warn_on_full_buffer=False)
 
 
 def wait_until(deadline):
@@ -34,7 +41,8 @@ def wait_until(deadline):
     # process was stopped for a signal.
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
-        time.sleep(max(0, deadline - time.monotonic()))
+        while select.select([_WOKEN], [], [], max(0, deadline - time.monotonic()))[0]:
+            os.read(_WOKEN, 64)
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
 

@@ -4,10 +4,33 @@
 import csv
 import io
 import os
+import pathlib
 import signal
+import subprocess
+import sys
 import time
 
 from case import DB, DB_FAULTS, WEB, Stat, line_of, one_vm, render, row, two_vms
+
+
+# The alarm's signal stands for SIGINT. Of 5,000 time.sleep() missed some twenty.
+FALLS_ASLEEP = """
+import random, signal, time
+from kvmmem_cli import source
+source.ENDS = {signal.SIGALRM}
+source.hold_ends()
+missed = 0
+for _ in range(5000):
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 60e-6))
+    begun = time.monotonic()
+    try:
+        source.wait_until(begun + 1)
+        missed += 1
+    except KeyboardInterrupt:
+        missed += time.monotonic() - begun > 0.9
+print(missed)
+"""
+CLI = pathlib.Path(__file__).resolve().parents[1] / "kvmmem_cli"
 
 
 class Life(Stat):
@@ -84,6 +107,12 @@ class Life(Stat):
                     run.stdout.readline()
                     run.send_signal(number)
                     self.ends(run)
+
+    def test_interrupt_while_it_falls_asleep(self):
+        """Of signals that come just when it begins to wait none is missed."""
+        run = subprocess.run([sys.executable, "-B", "-c", FALLS_ASLEEP], cwd=CLI.parent,
+                             check=True, stdout=subprocess.PIPE, text=True, timeout=100)
+        self.assertEqual(run.stdout, "0\n")
 
     def test_reader_goes_away(self):
         self.put(one_vm(1))
