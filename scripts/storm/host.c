@@ -81,7 +81,7 @@ static const char *const traced[] = {
 
 #define NR_TRACED	(sizeof(traced) / sizeof(*traced))
 
-enum { TRACER_BUSY = EXTRA, TRACER_EVENTS };
+enum { TRACER_BUSY = EXTRA, TRACER_EVENTS, TRACER_FPROBES };
 
 static void function_tracer(void)
 {
@@ -100,13 +100,14 @@ static void function_tracer(void)
 static void dynamic_events(void)
 {
 	char text[128];
-	unsigned int i;
+	unsigned int i, fprobe;
 
 	for (i = 0; i < NR_TRACED; i++) {
-		snprintf(text, sizeof(text), "%c:storm/e%u %s%s\n", pick(2) ? 'p' : 'f', i,
+		fprobe = pick(2);
+		snprintf(text, sizeof(text), "%c:storm/e%u %s%s\n", fprobe ? 'f' : 'p', i,
 			 traced[i], pick(2) ? "" : "%return");
 		if (!put(TRACING "dynamic_events", text))
-			tally(TRACER_EVENTS);
+			tally(fprobe ? TRACER_FPROBES : TRACER_EVENTS);
 	}
 	put(TRACING "events/storm/enable", "1");
 	rest_us(100000);

@@ -288,7 +288,7 @@ for i in $(seq 40); do
     section lines lines
 done
 wait
-""", check_sections),
+""", check_sections, limit=90),
     Scenario("lives", LIVES, check_lives),
     racing("concurrent", "--pages 1024 --vcpus 2", check_counted),
     racing("dropped_while_running",

@@ -125,6 +125,7 @@ load_kvmmem
 
 AFTER = r"""
 section winds calm
+section fprobes sh -c "grep -c '^ *f\[:' /sys/kernel/tracing/README || true"
 moved moved
 for name in flush_accounting=1 service_time=1 huge_flows=0 backing_max_age_ms=1000 \
             walk_share=2 invalidations=1 stuck_log=0 stuck_ms=5000 user_share=75; do
@@ -166,6 +167,9 @@ def check(storm, figure):
         # A gust has a few acts only, on a kernel that is slow.
         for word in ("accepted", "reads", "events", "killed") if figure >= 100 else ():
             assert all(one.get(word, 1) for one in (*act, *winds)), f"{word}: {out['winds']}"
+        # Where there are fprobes (6.5 on), some were set.
+        assert figure < 10 or out["fprobes"].strip() == "0" or \
+            all(one.get("fprobes", 1) for one in winds), f"no fprobe: {out['winds']}"
         # Of ten rounds kvm.ko goes in one, if nobody holds it just then.
         assert figure < 20 or act[0].get("core", 1), f"kvm.ko never went: {out['storm']}"
         assert "ended with" not in out["winds"], out["winds"]
