@@ -64,6 +64,26 @@ static size_t make_text(void)
 
 enum { WRITE_ACCEPTED = EXTRA, WRITE_REFUSED };
 
+/* What files of a name were given: all VMs' are one. */
+static struct target {
+	char name[32];
+	unsigned long inputs, accepted;
+} targets[64];
+
+static struct target *find_target(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+	struct target *target;
+
+	for (target = targets; target < targets + sizeof(targets) / sizeof(*targets); target++) {
+		if (!*target->name)
+			snprintf(target->name, sizeof(target->name), "%s", name);
+		if (!strcmp(target->name, name))
+			return target;
+	}
+	die("too many files");
+}
+
 /* A switch looks at one letter only, and to be switched takes long. */
 static size_t make_text_for(bool number)
 {
@@ -71,24 +91,49 @@ static size_t make_text_for(bool number)
 
 	do
 		length = make_text();
-	while (!number && length && memchr("01yYnNoOtTfF", text[0], 12) && pick(32));
+	while (!number && length && memchr("01yYnNoOtTfF", text[0], 12) && pick(256));
 	return length;
+}
+
+/* Of questions half begin as they should. */
+static size_t make_question(void)
+{
+	static const char *const spaces[] = { "gva 0 ", "gva 1 ", "gpa ", "hva ", "gva " };
+	const char *space = spaces[pick(5)];
+	size_t length = make_text(), most = LONGEST - strlen(space);
+
+	if (pick(2))
+		return length;
+	length = length < most ? length : most;
+	memmove(text + strlen(space), text, length);
+	memcpy(text, space, strlen(space));
+	return strlen(space) + length;
 }
 
 static void write_file(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), i, n = 1 + pick(20);
-	bool number = strstr(path, "_ms") || strstr(path, "max") || strstr(path, "mode");
+	bool number = strstr(path, "_ms") || strstr(path, "share");
+	bool question = strstr(path, "translate");
+	struct target *target;
 
 	if (fd < 0) {
 		tally(WRITE_REFUSED);
 		return;
 	}
-	for (i = 0; i < n && !over(); i++) {
+	target = find_target(path);
+	for (i = 0; i < n && !over(); i++, target->inputs++) {
 		off_t at = pick(8) ? 0 : pick(5000);
 
-		tally(pwrite(fd, text, make_text_for(number), at) < 0 ? FAILED : WRITE_ACCEPTED);
-		tally(DID);
+		size_t length = question ? make_question() : make_text_for(number);
+
+		/* A seq_file takes no pwrite(). */
+		if (lseek(fd, at, SEEK_SET) < 0 || write(fd, text, length) < 0) {
+			tally(FAILED);
+			continue;
+		}
+		tally(WRITE_ACCEPTED);
+		target->accepted++;
 	}
 	close(fd);
 }
@@ -154,6 +199,7 @@ static void peek_file(const char *path)
 }
 
 static void (*on_file)(const char *path);
+static unsigned int left_out;		/* of four files */
 
 static int visit(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -161,7 +207,7 @@ static int visit(const char *path, const struct stat *st, int type, struct FTW *
 	(void)ftw;
 	if (over())
 		return 1;
-	if (type == FTW_F && pick(3))
+	if (type == FTW_F && pick(4) >= left_out)
 		on_file(path);
 	return 0;
 }
@@ -171,25 +217,39 @@ static void walk(void (*work)(const char *path))
 	unsigned int i;
 
 	on_file = work;
-	while (!over())
-		for (i = 0; i < sizeof(roots) / sizeof(*roots); i++)
-			if (nftw(roots[i], visit, 8, FTW_PHYS) < 0)
-				usleep(1000);
+	for (i = 0; i < sizeof(roots) / sizeof(*roots); i++)
+		if (nftw(roots[i], visit, 8, FTW_PHYS) < 0)
+			usleep(1000);
 }
 
+/* What is done is what each file was given, at the least. */
 static void run_scribble(void)
 {
-	walk(write_file);
+	struct target *target;
+
+	while (!over()) {
+		unsigned long least = -1UL;
+
+		walk(write_file);
+		for (target = targets; *target->name; target++)
+			least = target->inputs < least ? target->inputs : least;
+		tally_most(DID, *targets->name ? least : 0);
+	}
+	for (target = targets; *target->name; target++)
+		printf("file name=%s inputs=%lu accepted=%lu\n", target->name, target->inputs,
+		       target->accepted);
 }
 
 static void run_peek(void)
 {
-	walk(peek_file);
+	left_out = 1;
+	while (!over())
+		walk(peek_file);
 }
 
 const struct kind fuzz_kinds[] = {
 	{ "scribble", run_scribble, { "accepted", "refused" },
-	  "write random and almost right input to every file that can be written" },
+	  "write count= random and almost right inputs to each file that can be written" },
 	{ "peek", run_peek, { "refused" },
 	  "read every file at random offsets, in random sizes and ways" },
 	{}

@@ -69,6 +69,10 @@ STORMS = (
     Storm("peek", "peek", ("guest", "peek", "peek", "toggle"), 100000, 3000),
 )
 
+# Files that take input; the others are offered it, too, and refuse.
+WRITABLE = ("backing_max_age_ms", "flush_accounting", "huge_flows", "invalidations", "service_time",
+            "stuck_log", "stuck_ms", "translate", "user_share", "walk_share")
+
 # What must be there first.
 BEFORE = {
     "memory": "swaps; moved unmoved; all_walks",
@@ -150,6 +154,17 @@ def check_exact(out, when):
             equal(f"audit of {row['counter']} {when}", row["difference"], 0)
 
 
+def check_inputs(files, figure):
+    """Each file was given so many, and what takes any took some."""
+    equal("files without input", set(WRITABLE) - {one["name"] for one in files}, set())
+    for one in files:
+        assert one["inputs"] >= figure, f"not offered enough: {one}"
+        if one["name"] not in WRITABLE:
+            equal(f"accepted by {one['name']}", one["accepted"], 0)
+        elif figure >= 1000:
+            assert one["accepted"], f"took nothing: {one}"
+
+
 def check(storm, figure):
     """What must be true when it is over."""
     def judge(out):
@@ -159,6 +174,8 @@ def check(storm, figure):
         equal("stuck", act[0].get("stuck", 0), 0)
         winds = out.records("winds", "storm ")
         equal("winds", len(winds), len([one for one in storm.winds if one != "guest"]))
+        if storm.name == "scribble":
+            check_inputs(out.records("storm", "file "), figure)
         # On a slow host KVM may be away whenever a VM is to be made.
         away = storm.name == "reload" and figure < 100
         assert all(one["did"] or (away and one["failed"]) for one in winds), \
