@@ -7,19 +7,23 @@
  * FTRACE_OPS_FL_PERMANENT makes sure of that.
  */
 #include <linux/kprobes.h>
+#include <linux/module.h>
 #include <linux/rcupdate.h>
 
 #include "attach/function.h"
 #include "compat/sleep.h"
+
+/* A name; the longest has 39. */
+#define FUNCTION_LEN	64
 
 /*
  * Where a function is. To find it by name ftrace looks up the name of every
  * function that there is, which takes a good part of a second; kprobes know how
  * to find one. Nothing is patched for a kprobe that is disabled from the start.
  */
-static int function_find(const char *name, unsigned long *addr)
+static int function_find_symbol(const char *symbol, unsigned long *addr)
 {
-	struct kprobe probe = { .symbol_name = name, .flags = KPROBE_FLAG_DISABLED };
+	struct kprobe probe = { .symbol_name = symbol, .flags = KPROBE_FLAG_DISABLED };
 	int err = register_kprobe(&probe);
 
 	if (err)
@@ -27,6 +31,22 @@ static int function_find(const char *name, unsigned long *addr)
 	*addr = (unsigned long)probe.addr;
 	unregister_kprobe(&probe);
 	return 0;
+}
+
+/*
+ * In KVM's module and in no other: livepatches have functions that are called like those
+ * they replace, and of a bare name the kernel takes the module that came last
+ * (kallsyms_lookup_name()). The kernel's own functions come before all modules'.
+ */
+static int function_find(const struct kvmmem_hook *hook, unsigned long *addr)
+{
+	char symbol[MODULE_NAME_LEN + FUNCTION_LEN];
+	int err;
+
+	snprintf(symbol, sizeof(symbol), "%s:%s", hook->module, hook->name);
+	err = function_find_symbol(symbol, addr);
+	return err == -ENOENT && IS_BUILTIN(CONFIG_KVM) ? function_find_symbol(hook->name, addr) :
+							   err;
 }
 
 /* Called at each function of a group. */
@@ -51,7 +71,7 @@ static int function_add_place(struct kvmmem_hook_group *group, const struct kvmm
 
 	if (WARN_ON_ONCE(group->nr == KVMMEM_GROUP_PLACES))
 		return -E2BIG;
-	err = function_find(hook->name, &addr);
+	err = function_find(hook, &addr);
 	if (!err)
 		err = ftrace_set_filter_ip(&group->ops, addr, 0, !group->nr);
 	if (err)

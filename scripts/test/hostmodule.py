@@ -13,6 +13,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 HOLDLOCK = HERE.parent / "tenant/holdlock"
 # Lets ftrace shut itself down.
 FTRACEKILL = HERE / "ftracekill"
+# Has functions that are called like KVM's.
+DECOY = HERE / "decoy"
 # Has the kernel refuse a module that has begun to load.
 REFUSE = HERE / "refuse"
 # Holds up the migration of a page.

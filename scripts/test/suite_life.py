@@ -4,6 +4,7 @@
 import pathlib
 import re
 
+import hostmodule
 import image
 import kmod
 import procfile
@@ -14,8 +15,9 @@ OWNER = pathlib.Path(__file__).resolve().parent / "host/owner.c"
 
 
 def prepare(picture, kernel, vendor):
-    """kvmmem.ko, and who makes a VM that is not its main thread's."""
+    """kvmmem.ko, who makes a VM that is not its main thread's, and KVM's namesake."""
     kmod.prepare(picture, kernel, vendor)
+    picture.add_file(hostmodule.build(kernel, hostmodule.DECOY), "lab/decoy.ko")
     picture.add("lab/bin/owner", image.helper_program(OWNER).read_bytes(), 0o755)
 
 
@@ -131,6 +133,15 @@ def check_again(out):
             f"state of {name} is {row['state']}"
     check_counted(out, "guest2", "counted2", "stats2")
     check_registry_empty(out)
+
+
+def check_decoy(out):
+    """Hooks are at KVM's own functions: what ends is heard of."""
+    check_counted(out, "guest", "counted", "stats")
+    equal("live VMs", proc(out, "over").host["vms"], 0)
+    check_registry_empty(out)
+    for row in procfile.table(out["audit"]):
+        equal(f"difference of {row['counter']}", row["difference"], 0)
 
 
 def check_older(out):
@@ -250,6 +261,13 @@ done
 
 SCENARIOS = [
     scenario("after_kvm", "load_kvm; load_kvmmem" + "\n" + GUEST, check_counted),
+    scenario("decoy", "load_kvm; insmod /lab/decoy.ko; load_kvmmem" + "\n" + GUEST + """
+section over proc
+section registry registry
+section audit audit
+unload_kvmmem
+rmmod decoy
+""", check_decoy),
     scenario("vm_older_than_kvmmem", """
 load_kvm
 kvmguest --pages 64 --vcpus 2 --rounds 2 --drop --forever >guest.out & guest=$!
