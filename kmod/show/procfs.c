@@ -411,33 +411,46 @@ static int proc_open(struct inode *inode, struct file *file)
 
 /*
  * The host's facts are read from other files, of which some are seq_files like
- * this one: before this one's lock is taken, and at least once for each
- * reading from the beginning.
+ * this one: before this one's lock is taken, and whenever seq_file is about to go
+ * through the text from its beginning, be it to skip what lies before a place.
  */
+static int proc_ask_host(struct seq_file *seq)
+{
+	struct kvmmem_reading *reading = seq->private;
+	struct kvmmem_host *host = kmalloc(sizeof(*host), GFP_KERNEL);
+
+	if (!host || kvmmem_host_facts(host)) {
+		kfree(host);
+		return -ENOMEM;
+	}
+	mutex_lock(&seq->lock);
+	reading->host = *host;
+	mutex_unlock(&seq->lock);
+	kfree(host);
+	return 0;
+}
+
 static ssize_t proc_read(struct file *file, char __user *buf, size_t size, loff_t *pos)
 {
 	struct seq_file *seq = file->private_data;
-	struct kvmmem_reading *reading = seq->private;
-	struct kvmmem_host *host;
+	int err = 0;
 
-	if (!*pos || !reading->host.isa[0]) {
-		host = kmalloc(sizeof(*host), GFP_KERNEL);
-		if (!host || kvmmem_host_facts(host)) {
-			kfree(host);
-			return -ENOMEM;
-		}
-		mutex_lock(&seq->lock);
-		reading->host = *host;
-		mutex_unlock(&seq->lock);
-		kfree(host);
-	}
-	return seq_read(file, buf, size, pos);
+	if (!*pos || *pos != READ_ONCE(seq->read_pos))
+		err = proc_ask_host(seq);
+	return err ?: seq_read(file, buf, size, pos);
+}
+
+static loff_t proc_lseek(struct file *file, loff_t offset, int whence)
+{
+	int err = proc_ask_host(file->private_data);
+
+	return err ?: seq_lseek(file, offset, whence);
 }
 
 static const struct proc_ops proc_ops = {
 	.proc_open = proc_open,
 	.proc_read = proc_read,
-	.proc_lseek = seq_lseek,
+	.proc_lseek = proc_lseek,
 	.proc_release = seq_release_private,
 };
 

@@ -86,6 +86,8 @@ def check_reads(out):
     for name in ("again", "bytes", "sevens", "large"):
         equal(f"read by {name}", stable(out[name]), stable(out["whole"]))
     equal("a part", out["part"], out["whole"][9:9 + 20])
+    # It is in the middle of the host's facts: who seeks there first finds them, too.
+    equal("from the middle", stable(out["middle"]), stable(out["whole"][400:]))
     equal("behind the end", out["behind"], "")
     equal("seek back", stable(out["twice"]), stable(out["whole"]) + stable(out["whole"]))
 
@@ -164,6 +166,7 @@ kvmguest --pages 8 --vms 3 --then '
     section sevens sh -c "dd if=/proc/kvmmem bs=7 2>/dev/null"
     section large sh -c "dd if=/proc/kvmmem bs=1M 2>/dev/null"
     section part sh -c "dd if=/proc/kvmmem bs=1 skip=9 count=20 2>/dev/null"
+    section middle sh -c "dd if=/proc/kvmmem bs=400 skip=1 2>/dev/null"
     section behind sh -c "dd if=/proc/kvmmem bs=100000 skip=3 2>/dev/null"
     section twice sh -c "exec 3</proc/kvmmem; cat <&3; cat /proc/kvmmem"
 ' 2>/dev/null
