@@ -194,8 +194,23 @@ static void pmu_stop(struct perf_event *event, int flags)
 	event->hw.state = PERF_HES_STOPPED | PERF_HES_UPTODATE;
 }
 
+/* Not known before, in pmu_event_init(). */
+static bool pmu_is_of_cgroup(const struct perf_event *event)
+{
+#ifdef CONFIG_CGROUP_PERF
+	return event->cgrp;
+#else
+	return false;
+#endif
+}
+
 static int pmu_add(struct perf_event *event, int flags)
 {
+	const struct kvmmem_pmu_kind *kind = &kvmmem_pmu_kinds[event->attr.config - 1];
+
+	/* Memory is a VM's and no control group's. */
+	if (kind->unit == KVMMEM_PMU_KIB && pmu_is_of_cgroup(event))
+		return -EINVAL;
 	event->hw.state = PERF_HES_STOPPED | PERF_HES_UPTODATE;
 	if (flags & PERF_EF_START)
 		pmu_start(event, flags);
