@@ -34,6 +34,9 @@
 /* Repeats before a vCPU passes for stuck. */
 #define STUCK_REPEATS	128
 
+/* A vCPU that faulted not so long ago is at it still. */
+#define STUCK_LATELY	(100 * (u64)NSEC_PER_MSEC)
+
 static unsigned int stuck_ms = 5000;
 module_param_cb(stuck_ms, &kvmmem_param_ms_ops, &stuck_ms, 0644);
 MODULE_PARM_DESC(stuck_ms, "time in ms after which a vCPU that does not get on passes for stuck (default 5000)");
@@ -106,7 +109,7 @@ static bool stuck_repeats(const struct kvmmem_vcpu *rec, struct kvmmem_stuck_sta
 	state->repeats = READ_ONCE(stuck->repeats);
 	state->gpa = READ_ONCE(stuck->page) << PAGE_SHIFT;
 	/* A guest that got on and has not faulted since is as it was left. */
-	if (now - min(now, READ_ONCE(stuck->last)) > least)
+	if (now - min(now, READ_ONCE(stuck->last)) > max(least, STUCK_LATELY))
 		return false;
 	now -= min(now, READ_ONCE(stuck->since));
 	state->since_ms = div_u64(now, NSEC_PER_MSEC);

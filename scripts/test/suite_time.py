@@ -280,6 +280,7 @@ SCENARIOS = [
     slow("time_async", "async", beside),
     slow("stuck_in_a_fault", "never", stuck(False), ms=5000, pages=1),
     slow("stuck_repeating", "retry", stuck(True), ms=5000, pages=1),
+    slow("stuck_at_once", "retry", stuck(True), ms=5000, pages=1, stuck_ms=0),
     slow("not_stuck_readonly", "readonly", not_stuck(500), ms=6000, pages=1),
     slow("not_stuck_reset", "reset", not_stuck(1), ms=5000, pages=1),
     *(slow(f"not_stuck_{name}", what, not_stuck(500), ms=6000, pages=1, stuck_ms=stuck_ms,
