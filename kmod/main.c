@@ -13,6 +13,7 @@
 #include "attach/hooks.h"
 #include "attach/queue.h"
 #include "compat/release.h"
+#include "count/counted.h"
 #include "count/dirty.h"
 #include "count/flow.h"
 #include "count/huge.h"
@@ -39,6 +40,7 @@ static int __init kvmmem_start(void)
 	err = kvmmem_registry_init();
 	if (err)
 		goto err_queue;
+	kvmmem_counted_init();
 	kvmmem_probes_init();
 	kvmmem_latency_init();
 	kvmmem_flow_init(kvmmem_huge_settle);

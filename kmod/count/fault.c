@@ -57,7 +57,7 @@ static void fault_mask(struct kvmmem_fault_sum *sum, struct kvmmem_vm *vm)
 	if (!kvmmem_fault_on())
 		memset(sum, 0xff, sizeof(*sum));
 	else
-		kvmmem_fault_mask(sum, vm->mode, kvmmem_mmio_known(vm));
+		kvmmem_fault_mask(sum, vm->mode, vm->is_tdx, kvmmem_mmio_known(vm));
 }
 
 /**

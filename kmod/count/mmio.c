@@ -93,7 +93,7 @@ bool kvmmem_mmio_on(void)
  *
  * Return: false where some of it would be missing.
  */
-bool kvmmem_mmio_known(struct kvmmem_vm *vm)
+bool kvmmem_mmio_known(const struct kvmmem_vm *vm)
 {
 	if (vm->mode == KVMMEM_MODE_SHADOW)
 		return true;

@@ -27,7 +27,7 @@ struct kvmmem_mmio_probes {
 
 void kvmmem_mmio_init(const struct kvmmem_mmio_probes *probes);
 bool kvmmem_mmio_on(void);
-bool kvmmem_mmio_known(struct kvmmem_vm *vm);
+bool kvmmem_mmio_known(const struct kvmmem_vm *vm);
 bool kvmmem_mmio_is(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn);
 void kvmmem_mmio_fast(struct kvm_vcpu *vcpu);
 void kvmmem_mmio_emulated(struct kvm_vcpu *vcpu, u64 gpa);

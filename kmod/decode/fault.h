@@ -188,15 +188,19 @@ static inline void kvmmem_fault_add(struct kvmmem_fault_sum *sum, const u64 *cel
  * kvmmem_fault_mask - turn what cannot be known into KVMMEM_UNKNOWN
  * @sum: the sums
  * @mode: of the VM
+ * @is_tdx: is it of a TDX guest?
  * @mmio_known: are all MMIO accesses seen?
  *
- * Under shadow paging there are no EPT violations to count.
+ * Under shadow paging there are no EPT violations to count. How a TDX guest accesses its
+ * private memory is not told: KVM itself writes "write" for it
+ * (tdx_handle_ept_violation()).
  */
-static inline void kvmmem_fault_mask(struct kvmmem_fault_sum *sum,
-				     enum kvmmem_mode mode, bool mmio_known)
+static inline void kvmmem_fault_mask(struct kvmmem_fault_sum *sum, enum kvmmem_mode mode,
+				     bool is_tdx, bool mmio_known)
 {
-	if (mode == KVMMEM_MODE_SHADOW) {
+	if (mode == KVMMEM_MODE_SHADOW)
 		sum->violations = KVMMEM_UNKNOWN;
+	if (mode == KVMMEM_MODE_SHADOW || is_tdx) {
 		sum->read = KVMMEM_UNKNOWN;
 		sum->write = KVMMEM_UNKNOWN;
 		sum->exec = KVMMEM_UNKNOWN;

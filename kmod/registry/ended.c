@@ -17,6 +17,19 @@ static DEFINE_SPINLOCK(ended_lock);
 static struct kvmmem_ended ring[KVMMEM_NR_ENDED];	/* ended_lock */
 static u64 nr_ended;					/* ended_lock */
 
+static unsigned int (*ended_counts_of)(const struct kvmmem_vm *vm);
+
+/**
+ * kvmmem_ended_ask - who knows what is being counted of a VM
+ * @counts_of: tells it, KVMMEM_COUNTS_*; called from a hook, so it must not sleep
+ *
+ * Context: before any VM is met.
+ */
+void kvmmem_ended_ask(unsigned int (*counts_of)(const struct kvmmem_vm *vm))
+{
+	ended_counts_of = counts_of;
+}
+
 /**
  * kvmmem_ended_note - a VM ends: what cannot be told later
  * @vm: its record, which nobody can find any more
@@ -28,10 +41,30 @@ void kvmmem_ended_note(struct kvmmem_vm *vm)
 	struct task_struct *task;
 
 	vm->ended = ktime_get_ns();
+	if (ended_counts_of)
+		vm->ended_counts = ended_counts_of(vm);
 	rcu_read_lock();
 	task = pid_task(vm->pid, PIDTYPE_TGID);
 	strscpy(vm->last_comm, task ? task->comm : vm->comm, sizeof(vm->last_comm));
 	rcu_read_unlock();
+}
+
+/**
+ * kvmmem_ended_mask - turn what was not counted of a VM's faults into KVMMEM_UNKNOWN
+ * @faults: the sums
+ * @mode: of the VM
+ * @is_tdx: is it of a TDX guest?
+ * @counts: what was being counted
+ *
+ * Context: any.
+ */
+void kvmmem_ended_mask(struct kvmmem_fault_sum *faults, enum kvmmem_mode mode, bool is_tdx,
+		       unsigned int counts)
+{
+	if (!(counts & KVMMEM_COUNTS_FAULTS))
+		memset(faults, 0xff, sizeof(*faults));
+	else
+		kvmmem_fault_mask(faults, mode, is_tdx, counts & KVMMEM_COUNTS_MMIO);
 }
 
 /**
@@ -50,7 +83,7 @@ void kvmmem_ended_add(const struct kvmmem_vm *vm, const struct kvmmem_total *tot
 	memcpy(one->id, vm->id, sizeof(one->id));
 	memcpy(one->comm, vm->last_comm, sizeof(one->comm));
 	one->mode = vm->mode;
-	one->hides_mmio = READ_ONCE(vm->hides_mmio);
+	one->counts = vm->ended_counts;
 	one->is_tdx = vm->is_tdx;
 	one->lived_ns = vm->ended - vm->born;
 	one->at = vm->ended;

@@ -10,13 +10,21 @@
 /* So many are kept. */
 #define KVMMEM_NR_ENDED		64
 
+/* What is being counted of a VM. */
+enum {
+	KVMMEM_COUNTS_FAULTS = 1,
+	KVMMEM_COUNTS_MMIO = 2,
+	KVMMEM_COUNTS_FLUSHES = 4,
+	KVMMEM_COUNTS_TIME = 8,
+};
+
 /**
  * struct kvmmem_ended - a VM that has ended
  * @id: what it was called
  * @comm: name of its process at the end
  * @mode: how its addresses were translated
  * @is_tdx: the causes of its flushes could not be told
- * @hides_mmio: its MMIO did not come by faults
+ * @counts: what was being counted when it ended; the rest of @total is unknown
  * @lived_ns: how long kvmmem knew it
  * @at: when it ended, ktime_get_ns()
  * @total: its counts
@@ -26,12 +34,15 @@ struct kvmmem_ended {
 	char comm[TASK_COMM_LEN];
 	enum kvmmem_mode mode;
 	bool is_tdx;
-	bool hides_mmio;
+	unsigned int counts;
 	u64 lived_ns;
 	u64 at;
 	struct kvmmem_total total;
 };
 
+void kvmmem_ended_ask(unsigned int (*counts_of)(const struct kvmmem_vm *vm));
+void kvmmem_ended_mask(struct kvmmem_fault_sum *faults, enum kvmmem_mode mode, bool is_tdx,
+		       unsigned int counts);
 void kvmmem_ended_note(struct kvmmem_vm *vm);
 void kvmmem_ended_add(const struct kvmmem_vm *vm, const struct kvmmem_total *total);
 u64 kvmmem_ended_count(void);

@@ -34,15 +34,21 @@ static DECLARE_WORK(reaper, reaper_run);
 static void reaper_trace(const struct kvmmem_vm *vm, const struct kvmmem_total *total)
 {
 	struct kvmmem_total known = *total;
-	u64 flushes = 0;
+	u64 flushes = 0, ns = KVMMEM_UNKNOWN;
 	unsigned int i;
 
 	if (!trace_vm_end_enabled())
 		return;
 	for (i = 0; i < KVMMEM_NR_CAUSES; i++)
 		flushes += total->tags.flushes[i];
-	kvmmem_fault_mask(&known.faults, vm->mode, !READ_ONCE(vm->hides_mmio));
-	trace_vm_end(vm, &known, flushes, kvmmem_tsc_to_ns(total->ticks, kvmmem_tsc_mult(tsc_khz)));
+	kvmmem_ended_mask(&known.faults, vm->mode, vm->is_tdx, vm->ended_counts);
+	if (!(vm->ended_counts & KVMMEM_COUNTS_FLUSHES))
+		flushes = KVMMEM_UNKNOWN;
+	if (vm->ended_counts & KVMMEM_COUNTS_TIME)
+		ns = kvmmem_tsc_to_ns(total->ticks, kvmmem_tsc_mult(tsc_khz));
+	else
+		known.served = KVMMEM_UNKNOWN;
+	trace_vm_end(vm, &known, flushes, ns);
 }
 
 /* vCPUs that leave the hash in one go. */

@@ -173,7 +173,7 @@ TRACE_EVENT_FN(vm_end,
 			      __entry->flushes = flushes;
 			      __entry->served = total->served;
 			      __entry->ns = ns;),
-	       TP_printk("vm=%d-%d comm=%s lived_ns=%llu vcpus=%llu ept_violations=%lld mmio=%lld shadow=%llu flushes=%llu served=%llu ns=%llu",
+	       TP_printk("vm=%d-%d comm=%s lived_ns=%llu vcpus=%llu ept_violations=%lld mmio=%lld shadow=%lld flushes=%lld served=%lld ns=%lld",
 			 __entry->pid, __entry->fd, __entry->comm, __entry->lived_ns,
 			 __entry->vcpus, __entry->ept_violations, __entry->mmio, __entry->shadow,
 			 __entry->flushes, __entry->served, __entry->ns),

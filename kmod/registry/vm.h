@@ -83,6 +83,7 @@ struct kvmmem_backing {
  * @comm: name of the process when the record was born
  * @born: when the record was, ktime_get_ns()
  * @ended: when the VM ended, likewise
+ * @ended_counts: what was being counted of it then, of registry/ended.h
  * @last_comm: name of the process at that time
  * @tgid: process id
  * @id_pid: what @id begins with: the thread that made the VM
@@ -151,6 +152,7 @@ struct kvmmem_vm {
 	char comm[TASK_COMM_LEN];
 	u64 born;
 	u64 ended;
+	unsigned int ended_counts;
 	char last_comm[TASK_COMM_LEN];
 	bool taken;
 	bool slots_changed;

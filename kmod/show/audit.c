@@ -21,7 +21,8 @@ static bool audit_is_shadow(const struct kvmmem_vm *vm)
 
 static bool audit_is_tdp(const struct kvmmem_vm *vm)
 {
-	return audit_faults_counted() && vm->mode != KVMMEM_MODE_SHADOW;
+	/* For one event of a TDX guest KVM may try several times, and counts each. */
+	return audit_faults_counted() && vm->mode != KVMMEM_MODE_SHADOW && !vm->is_tdx;
 }
 
 static bool audit_flushes_counted(const struct kvmmem_vm *vm)

@@ -8,12 +8,8 @@
 #include <linux/module.h>
 #include <linux/seq_file.h>
 
-#include "count/fault.h"
-#include "count/latency.h"
-#include "count/mmio.h"
 #include "count/ticks.h"
 #include "count/tlb.h"
-#include "count/tlb_hooks.h"
 #include "registry/ended.h"
 #include "show/debugfs_ended.h"
 #include "show/file.h"
@@ -35,17 +31,14 @@ static void ended_row(struct seq_file *seq, const struct kvmmem_ended *one)
 	const struct kvmmem_tag *tags = &one->total.tags;
 	u64 values[KVMMEM_TAG_VALUES], now = ktime_get_ns();
 	char comm[4 * TASK_COMM_LEN + 1];
-	bool timed = kvmmem_latency_on();
+	bool flushes = one->counts & KVMMEM_COUNTS_FLUSHES;
+	bool timed = one->counts & KVMMEM_COUNTS_TIME;
 	struct kvmmem_row row;
 
-	/* All bits: what nobody counts is unknown. */
-	if (!kvmmem_fault_on())
-		memset(&faults, 0xff, sizeof(faults));
-	else
-		kvmmem_fault_mask(&faults, one->mode, one->mode == KVMMEM_MODE_SHADOW ||
-				  (!one->hides_mmio && kvmmem_mmio_on()));
+	kvmmem_ended_mask(&faults, one->mode, one->is_tdx, one->counts);
+	/* All bits: what nobody counted is unknown. */
 	memset(values, 0xff, sizeof(values));
-	if (kvmmem_tlb_on())
+	if (flushes)
 		kvmmem_tag_values(values, tags, 0, one->is_tdx);
 	kvmmem_escape(comm, sizeof(comm), one->comm);
 
@@ -59,7 +52,7 @@ static void ended_row(struct seq_file *seq, const struct kvmmem_ended *one)
 			   faults.shadow, values[1]);
 	/* The causes, and single. */
 	kvmmem_row_u64s(&row, values + 3, KVMMEM_NR_CAUSES + 1);
-	kvmmem_row_numbers(&row, kvmmem_tlb_on() ? one->total.range : KVMMEM_UNKNOWN,
+	kvmmem_row_numbers(&row, flushes ? one->total.range : KVMMEM_UNKNOWN,
 			   timed ? one->total.served : KVMMEM_UNKNOWN,
 			   timed ? kvmmem_ticks_to_us(one->total.ticks) : KVMMEM_UNKNOWN);
 	kvmmem_row_end(&row);

@@ -56,7 +56,7 @@ int kvmmem_proc_total(struct seq_file *seq)
 	if (!flushes)
 		memset(&total.tags, 0xff, sizeof(total.tags));
 	if ((total.modes & ~BIT(KVMMEM_MODE_UNKNOWN)) == SHADOW)
-		kvmmem_fault_mask(&total.faults, KVMMEM_MODE_SHADOW, true);
+		kvmmem_fault_mask(&total.faults, KVMMEM_MODE_SHADOW, false, true);
 	if (!total_has_mmio(&total))
 		total.faults.mmio = KVMMEM_UNKNOWN;
 	all = flushes ? kvmmem_tag_flushes(&total.tags) : KVMMEM_UNKNOWN;

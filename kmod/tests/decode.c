@@ -140,13 +140,13 @@ static void mask_hides_what_is_unknown(struct kunit *test)
 {
 	struct kvmmem_fault_sum sum = { .violations = 5, .read = 5, .mmio = 2, .shadow = 7 };
 
-	kvmmem_fault_mask(&sum, KVMMEM_MODE_NPT, true);
+	kvmmem_fault_mask(&sum, KVMMEM_MODE_NPT, false, true);
 	KUNIT_EXPECT_EQ(test, sum.violations, 5ULL);
 	KUNIT_EXPECT_EQ(test, sum.mmio, 2ULL);
-	kvmmem_fault_mask(&sum, KVMMEM_MODE_EPT, false);
+	kvmmem_fault_mask(&sum, KVMMEM_MODE_EPT, false, false);
 	KUNIT_EXPECT_EQ(test, sum.violations, 5ULL);
 	KUNIT_EXPECT_EQ(test, sum.mmio, KVMMEM_UNKNOWN);
-	kvmmem_fault_mask(&sum, KVMMEM_MODE_SHADOW, true);
+	kvmmem_fault_mask(&sum, KVMMEM_MODE_SHADOW, false, true);
 	KUNIT_EXPECT_EQ(test, sum.violations, KVMMEM_UNKNOWN);
 	KUNIT_EXPECT_EQ(test, sum.walk, KVMMEM_UNKNOWN);
 	KUNIT_EXPECT_EQ(test, sum.shadow, 7ULL);

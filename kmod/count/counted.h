@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is being counted of a VM.
+ */
+#ifndef _KVMMEM_COUNTED_H
+#define _KVMMEM_COUNTED_H
+
+void kvmmem_counted_init(void);
+
+#endif /* _KVMMEM_COUNTED_H */
