@@ -242,7 +242,7 @@ static u64 info_count_pages(struct kvmmem_vm *vm)
 		if (n > SLOTS_FEW)
 			info_note_many(vm, took);
 	} else {
-		pages = info_pages_known(vm);	/* all of them were not there any more */
+		pages = 0;
 	}
 	raw_spin_unlock(&vm->lock);
 	return pages;
@@ -269,6 +269,7 @@ static u64 info_device_kb(const struct kvmmem_vm *vm)
  * Context: may sleep; a reference on the record.
  *
  * Return: KiB; KVMMEM_UNKNOWN when they are so many that there was no time to count them.
+ * 0 when the VM is gone.
  */
 u64 kvmmem_vm_mem_kb(struct kvmmem_vm *vm, u64 *device_kb)
 {
@@ -313,6 +314,8 @@ bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info)
 	struct task_struct *task;
 	bool alive;
 
+	info->mem_kb = kvmmem_vm_mem_kb(vm, &info->device_kb);
+	/* Now, since it may have ended while its slots were counted. */
 	raw_spin_lock(&vm->lock);
 	alive = vm->kvm;
 	if (alive)
@@ -321,7 +324,6 @@ bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info)
 	if (!alive)
 		return false;
 
-	info->mem_kb = kvmmem_vm_mem_kb(vm, &info->device_kb);
 	rcu_read_lock();
 	task = pid_task(vm->pid, PIDTYPE_TGID);
 	strscpy(info->comm, task ? task->comm : vm->comm, sizeof(info->comm));

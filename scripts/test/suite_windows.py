@@ -144,6 +144,8 @@ def check_slots(out):
     for name, mem_kb in (("other", 1028), ("next", 1028)):
         row, = procfile.ProcFile(out[name]).all("vm")
         equal(f"mem_kb of the {name} reader", row["mem_kb"], mem_kb)
+    # A VM that ends while it is counted has none, and what the others have is known.
+    equal("guest_kb", procfile.ProcFile(out["dead"]).host["guest_kb"], 1028)
 
 
 def check_kept(out):
@@ -416,15 +418,16 @@ unload_kvmmem
 load_kvm; load_kvmmem
 tenant_on grow grow grow.fifo
 echo slots >/proc/sys/kernel/hostname
-cat /proc/kvmmem >/dev/null &
-late=$!
-sleep 1
-echo host >/proc/sys/kernel/hostname
-: >grow.fifo
+cat /proc/kvmmem >/dev/null & late=$!
+sleep 1; echo host >/proc/sys/kernel/hostname; : >grow.fifo
 wait_for grep -q ^grown grow.out
 section other cat /proc/kvmmem
 wait $late
 section next cat /proc/kvmmem
+tenant_on new hold 1 new.fifo; echo slots >/proc/sys/kernel/hostname
+cat /proc/kvmmem >dead & late=$!
+sleep 1; tenant_off new; wait $late
+section dead cat dead
 tenant_off grow
 unload_kvmmem
 """, check_slots, limit=60, host=HOST),
