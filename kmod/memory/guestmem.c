@@ -7,40 +7,47 @@
  * sees to it that nothing but that process's memory is read, for however short a
  * time it stays mapped, and nothing is faulted in. It may set accessed bits, as the
  * process's own reading would.
+ *
+ * The thread ends when it is done: memory that has failed, and that it was the first to
+ * read, is taken away then. A worker of the kernel's would keep that to itself for ever,
+ * and the next failure that it met would be the host's end.
  */
+#include <linux/completion.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/task.h>
 #include <linux/uaccess.h>
-#include <linux/workqueue.h>
 
-#include "attach/queue.h"
+#include "compat/mce.h"
 #include "memory/guestmem.h"
 #include "memory/hostwalk.h"
 #include "registry/info.h"
 
 /**
  * struct guest_work - what a kernel thread is to do
- * @work: for the queue
+ * @done: it has
  * @guest: the guest
  * @todo: what
  * @data: for it
  */
 struct guest_work {
-	struct work_struct work;
+	struct completion done;
 	struct kvmmem_guest guest;
 	void (*todo)(struct kvmmem_guest *guest, void *data);
 	void *data;
 };
 
-static void guest_borrow(struct work_struct *work)
+static int guest_borrow(void *data)
 {
-	struct guest_work *it = container_of(work, struct guest_work, work);
+	struct guest_work *it = data;
 
 	kthread_use_mm(it->guest.mm);
 	it->todo(&it->guest, it->data);
 	kthread_unuse_mm(it->guest.mm);
+	complete(&it->done);
+	return 0;
 }
 
 /**
@@ -51,25 +58,33 @@ static void guest_borrow(struct work_struct *work)
  *
  * Context: may sleep; a reference on the record.
  *
- * Return: 0, or -ESRCH when the VM or its process is gone.
+ * Return: 0; -ESRCH when the VM or its process is gone; -EINTR when the caller is being
+ * killed; -ENOMEM.
  */
 int kvmmem_guest_run(struct kvmmem_vm *vm, void (*work)(struct kvmmem_guest *guest, void *data),
 		     void *data)
 {
 	struct guest_work it = {
+		.done = COMPLETION_INITIALIZER_ONSTACK(it.done),
 		.guest = { .vm = vm, .mm = kvmmem_vm_get_mm(vm) },
 		.todo = work,
 		.data = data,
 	};
+	struct task_struct *task;
 
 	if (!it.guest.mm)
 		return -ESRCH;
-	INIT_WORK_ONSTACK(&it.work, guest_borrow);
-	queue_work(kvmmem_queue, &it.work);
-	flush_work(&it.work);
-	destroy_work_on_stack(&it.work);
+	task = kthread_create(guest_borrow, &it, "kvmmem-guest");
+	if (!IS_ERR(task)) {
+		get_task_struct(task);
+		wake_up_process(task);
+		wait_for_completion(&it.done);
+		/* It has done its work: this waits until it has left kvmmem's code. */
+		kthread_stop(task);
+		put_task_struct(task);
+	}
 	mmput_async(it.guest.mm);
-	return 0;
+	return PTR_ERR_OR_ZERO(task);
 }
 
 /**
@@ -128,9 +143,9 @@ static int guest_is_memory(struct mm_struct *mm, unsigned long hva)
  * Context: in kvmmem_guest_run(); may sleep.
  *
  * Return: 0. -ENXIO: no memory is there, or its process does not map it. -EACCES: it is
- * a guest_memfd's. -EFAULT: it is
- * not mapped now, swapped for instance. -EAGAIN: somebody else had a lock. -ESRCH: the
- * VM is gone.
+ * a guest_memfd's. -EFAULT: it is not mapped now, swapped for instance. -EAGAIN: somebody
+ * else had a lock, or the memory has just failed, and this thread must end. -ESRCH: the VM
+ * is gone.
  */
 int kvmmem_guest_read(struct kvmmem_guest *guest, u64 gpa, void *to, unsigned int bytes)
 {
@@ -151,8 +166,12 @@ int kvmmem_guest_read(struct kvmmem_guest *guest, u64 gpa, void *to, unsigned in
 	hva += gpa & ~PAGE_MASK;
 	if (!access_ok((const void __user *)hva, bytes))
 		return -EFAULT;
+	if (kvmmem_mce_met())
+		return -EAGAIN;
 	pagefault_disable();
 	left = __copy_from_user_inatomic(to, (const void __user *)hva, bytes);
 	pagefault_enable();
-	return left ? -EFAULT : 0;
+	if (!left)
+		return 0;
+	return kvmmem_mce_met() ? -EAGAIN : -EFAULT;
 }

@@ -13,6 +13,7 @@
 #include <linux/ftrace.h>
 #include <linux/kernel.h>
 #include <linux/kprobes.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
@@ -96,6 +97,13 @@ static inline struct workqueue_struct *failures_alloc_workqueue(const char *name
 	return alloc_workqueue("%s", flags, active, name);
 }
 
+/* A macro, whose name is a format. */
+static inline struct task_struct *failures_kthread_create(int (*run)(void *data), void *data,
+							  const char *name)
+{
+	return kthread_create(run, data, "%s", name);
+}
+
 #define failures_or(failed, name, ...)					\
 	(failures_now(__FILE__, #name) ? (failed) : (name)(__VA_ARGS__))
 #define failures_or_kept(failed, name, ...)				\
@@ -154,6 +162,10 @@ static inline struct workqueue_struct *failures_alloc_workqueue(const char *name
 #undef alloc_workqueue
 #define alloc_workqueue(...)		\
 	(failures_now(__FILE__, "alloc_workqueue") ? NULL : failures_alloc_workqueue(__VA_ARGS__))
+
+#undef kthread_create
+#define kthread_create(...)		\
+	failures_or_kept(ERR_PTR(-ENOMEM), kthread_create, __VA_ARGS__)
 
 #define ftrace_set_filter_ip(...)	failures_or(-ENOMEM, ftrace_set_filter_ip, __VA_ARGS__)
 #define ftrace_set_filter(...)		failures_or(-ENOMEM, ftrace_set_filter, __VA_ARGS__)

@@ -219,6 +219,8 @@ _NEEDS = {
     "translate_giga": "giga",
     "translate_moving": "moves",
     "translate_failed": "failures",
+    "translate_poison": "failures",
+    "translate_poison_align": "failures",
     "translate_still": "kept-cr3",
     "tenant_ftrace": "ftrace-off",
     "four_levels": "five-levels",
@@ -275,7 +277,7 @@ _UNFIT = (
     (("kcsan",), r"large_(files|sharers|slots)", r"", _COST),
     (("debug", "kcsan", "builtin", "newest"), r"large_readers", r"", _COST),
     (_CHECKING, r"compat_(wrong_\w+|unreadable_btf)|dirty_giga_?(flows_)?eager|translate_giga|"
-     r"translate_failed|inval_collapse", r"", _DEBIAN),
+     r"translate_(failed|poison(_align)?)|inval_collapse", r"", _DEBIAN),
     (("debug", "kasan", "kcsan", "newest"), r"dirty_giga(_beside|_flows)?", r"", _DEBIAN),
     (("debug", "kcsan", "builtin", "newest"), r"translate_moving", r"", _DEBIAN),
     (("debug", "kasan", "kcsan", "builtin"), r"guest_memfd", r"",

@@ -15,6 +15,8 @@ HOLDLOCK = HERE.parent / "tenant/holdlock"
 FTRACEKILL = HERE / "ftracekill"
 # Has functions that are called like KVM's.
 DECOY = HERE / "decoy"
+# Has a page fail while the kernel copies from it.
+POISON = HERE / "poison"
 # Has the kernel refuse a module that has begun to load.
 REFUSE = HERE / "refuse"
 # Holds up the migration of a page.

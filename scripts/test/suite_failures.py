@@ -51,8 +51,8 @@ AT_BIRTH = {
     "show/debugfs_translate debugfs_create_file",
 }
 AT_OPEN = {
-    "memory/align kvzalloc", "memory/join kzalloc", "registry/detour kzalloc",
-    "show/debugfs single_open", "show/debugfs_align __seq_open_private",
+    "memory/align kvzalloc", "memory/guestmem kthread_create", "memory/join kzalloc",
+    "registry/detour kzalloc", "show/debugfs single_open", "show/debugfs_align __seq_open_private",
     "show/debugfs_backing __seq_open_private", "show/debugfs_ended single_open",
     "show/debugfs_time single_open", "show/debugfs_translate kzalloc",
     "show/debugfs_translate single_open_size", "show/host kmalloc", "show/pmu kzalloc",

@@ -30,6 +30,8 @@ QUESTIONS = int(os.environ.get("KVMMEM_TRANSLATE_QUESTIONS", "1200"))
 FUZZED = 85 * QUESTIONS
 # Where the copying of a page can be held up.
 MOVING = ("6.1", "6.12", "7.3", "kasan")
+# With machine checks, and whose copies are a function's.
+POISONED = ("6.12", "7.3")
 ALIGNMENT = "cat /sys/kernel/debug/kvmmem/vms/$KVMGUEST_ID/alignment"
 
 
@@ -42,6 +44,8 @@ def prepare(image, kernel, vendor):
               images.helper_program(HERE / "host/movepage.c").read_bytes(), 0o755)
     image.add("lab/bin/stillvm",
               images.helper_program(HERE / "host/stillvm.c").read_bytes(), 0o755)
+    if kernel.name in POISONED:
+        image.add_file(hostmodule.build(kernel, hostmodule.POISON), "lab/poison.ko")
     if kernel.name in MOVING:
         image.add_file(hostmodule.build(kernel, hostmodule.SLOWMOVE), "lab/slowmove.ko")
     try:
@@ -199,6 +203,15 @@ def check_failed(out):
     equal("backing", [sizes for _, sizes in (during, after)], [before[1]] * 2)
 
 
+def check_poison(out):
+    """One failed page of a guest's tables is met once by a thread, and taken away."""
+    rows = {name: parse.debugfs_file(out[name].encode()) for name in ("before", "met", "after")}
+    equal("why the guest's tables end", [rows[name]["guestpt"][-1]["why"] for name in rows],
+          [None, "poisoned", "poisoned"])
+    equal("machine checks of one thread", int(out["most"]), 1)
+    assert 1 <= int(out["times"]), "none was met: it is no trial"
+
+
 def check_still(out):
     """Tables and memory that are not there: it is said why."""
     rows = {name: parse.debugfs_file(out[name].encode())
@@ -321,6 +334,22 @@ wait $!
 look after
 rmmod slowmove
 """
+# A table of the guest's, which has failed; %s is who reads it first.
+POISON = """
+dir=/sys/kernel/debug/kvmmem/vms/$KVMGUEST_ID
+ask() { echo "$1" >$dir/translate; cat $dir/translate; }
+section before ask "gva 0 0x80000000"
+table=$(ask "gva 0 0x80000000" | awk '$1 == "guestpt" { at = $4 } END { print at }')
+ask "gpa $table" >/tmp/table
+insmod /lab/poison.ko hva=$(awk '$1 == "verdict" { print $4 }' /tmp/table) \\
+    hpa=$(awk '$1 == "page" { print $6 }' /tmp/table)
+%s
+section met ask "gva 0 0x80000000"
+section after ask "gva 0 0x80000000"
+section most cat /sys/module/poison/parameters/most
+section times cat /sys/module/poison/parameters/met
+rmmod poison
+"""
 FAIL = """
 awk '$1 == "page" { print $6 }' /tmp/before >/sys/devices/system/memory/hard_offline_page
 look during
@@ -374,6 +403,16 @@ section release uname -r
              host={"memory_mb": 5120, "cmdline": "hugepagesz=1G hugepages=1"}),
     Scenario("translate_moving", LOOK % MOVE, check_moving, vendors=("amd",),
              kernels=MOVING, host={"cpus": 2, "nodes": 2}),
+    *(Scenario(name, f"""
+cat >/tmp/poison.sh <<'SCRIPT'
+. /lab/lib.sh
+{POISON % first}
+SCRIPT
+load_kvm; keep_kvmmem walk_share=100
+xlateguest 4 4k 4k 8 0 - 'sh -e /tmp/poison.sh'
+""", check_poison, kernels=POISONED)
+      for name, first in (("translate_poison", ""),
+                          ("translate_poison_align", "cat $dir/alignment >/dev/null"))),
     Scenario("translate_failed", LOOK % FAIL, check_failed, kernels=("6.12", "7.3")),
     Scenario("translate_still", """
 cat >/tmp/still.sh <<'SCRIPT'

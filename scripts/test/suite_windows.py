@@ -30,7 +30,7 @@ TIMES = 20
 SHARED = 40
 TAKEN = "kvm_mmu_notifier_invalidate_range_start"
 # As windows.h has it: of each process, twice.
-SCAN_MS = 60
+SCAN_MS = 120
 
 
 def prepare(image, kernel, vendor):

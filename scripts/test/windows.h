@@ -32,7 +32,7 @@
 #define SHARED_MS	50
 
 /* For each process there is, twice. */
-#define SCAN_MS		60
+#define SCAN_MS		120
 
 /* These are open while the host is called so. */
 #define WINDOW_MS	2000

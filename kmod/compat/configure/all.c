@@ -21,6 +21,7 @@
 #include "guest_memfd.h"
 #include "guest_state_protected.h"
 #include "hyperv_enabled.h"
+#include "mce_count.h"
 #include "memslot_iterator.h"
 #include "never.h"
 #include "open_root_path.h"
