@@ -210,6 +210,32 @@ static void run_bpf(void)
 	}
 }
 
+/* perf holds locks of its own while it makes an event of software's, as while a PMU goes. */
+static void open_events(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE, .size = sizeof(attr),
+		.config = PERF_COUNT_SW_PAGE_FAULTS, .exclude_kernel = 1,
+	};
+	int fd;
+
+	while (!over()) {
+		fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+		count(fd < 0);
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+static void run_perf(void)
+{
+	unsigned int i;
+
+	for (i = 1; i < 4; i++)
+		child(open_events);
+	open_events();
+}
+
 const struct kind host_kinds[] = {
 	{ "hotplug", run_hotplug, {},
 	  "a processor goes offline and comes back [pause_ms=300]" },
@@ -219,5 +245,7 @@ const struct kind host_kinds[] = {
 	  "ftrace, kprobes and fprobes on what kvmmem hooks" },
 	{ "bpf", run_bpf, {},
 	  "BPF programs on the same functions and tracepoints" },
+	{ "perf", run_perf, {},
+	  "software events are opened and closed, by four at once" },
 	{}
 };

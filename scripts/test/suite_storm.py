@@ -65,6 +65,7 @@ STORMS = (
     # without waiting for RCU.
     Storm("share", "share", ("read", "read", "kill"), 20000, 900),
     Storm("tracer", "load pause_ms=400", ("tracer", "bpf", "guest", "vms kids=1"), 100, 1500),
+    Storm("perf", "load", ("perf",), 50, 900),
     Storm("scribble", "scribble", ("guest", "read", "peek"), 100000, 3000),
     Storm("peek", "peek", ("guest", "peek", "peek", "toggle"), 100000, 3000),
 )
