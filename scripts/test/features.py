@@ -275,6 +275,7 @@ _UNFIT = (
     (("debug",), r"inval_(memcg|uffd|clear_refs|numa|together)", r"", _LESS),
     (_CHECKING, r"large_(churn|files_all|first|refused)|dirty_logs", r"", _COST),
     (_CHECKING, r"tenant_traced", r"", "it has no RCU Tasks Trace"),
+    (_CHECKING, r"pmu_cgroup", r"", "perf has no control groups there"),
     (("kcsan",), r"large_(files|sharers|slots)", r"", _COST),
     (("debug", "kcsan", "builtin", "newest"), r"large_readers", r"", _COST),
     (_CHECKING, r"compat_(wrong_\w+|unreadable_btf)|dirty_giga_?(flows_)?eager|translate_giga|"
