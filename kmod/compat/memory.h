@@ -16,7 +16,7 @@
  * @base_gfn: first guest page
  * @npages: pages
  * @hva: where it lies in the VM's process
- * @flags: KVM_MEM_*, and KVM's own
+ * @flags: KVM_MEM_*
  * @id: KVM's number of it
  * @rmap_bytes: what its reverse mappings take
  */
@@ -122,18 +122,6 @@ static inline unsigned int kvmmem_slots_from(struct kvm *kvm, u64 gfn,
 #ifdef KVMMEM_HAVE_GUEST_MEMFD
 #define kvmmem_slot_is_private(slot)	((slot)->flags & KVM_MEM_GUEST_MEMFD)
 
-/*
- * Has the guest other pages there than those that the process maps? Where all is the
- * file's (GUEST_MEMFD_FLAG_INIT_SHARED of 7.x) the process maps that, or KVM itself could
- * not read what the guest has there.
- */
-#ifdef KVM_MEMSLOT_GMEM_ONLY
-#define kvmmem_slot_is_unmapped(slot)	(kvmmem_slot_is_private(slot) &&		\
-					 !((slot)->flags & KVM_MEMSLOT_GMEM_ONLY))
-#else
-#define kvmmem_slot_is_unmapped(slot)	kvmmem_slot_is_private(slot)
-#endif
-
 /**
  * kvmmem_slot_memfd - where the pages of a slot's guest_memfd are
  * @slot: the slot
@@ -161,7 +149,6 @@ static inline struct address_space *kvmmem_slot_memfd(struct kvm_memory_slot *sl
 #else
 #define KVMMEM_HAS_MEMFD	false
 #define kvmmem_slot_is_private(slot)	((slot)->flags & 0)
-#define kvmmem_slot_is_unmapped(slot)	kvmmem_slot_is_private(slot)
 static inline struct address_space *kvmmem_slot_memfd(struct kvm_memory_slot *slot,
 						      pgoff_t *first)
 {

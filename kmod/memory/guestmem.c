@@ -157,7 +157,7 @@ int kvmmem_guest_read(struct kvmmem_guest *guest, u64 gpa, void *to, unsigned in
 	if (err)
 		return err;
 	/* The guest has pages of a guest_memfd there, and not what the process maps. */
-	if (kvmmem_slot_is_unmapped(&guest->slot))
+	if (kvmmem_slot_is_private(&guest->slot))
 		return -EACCES;
 	hva = guest->slot.hva + ((gfn - guest->slot.base_gfn) << PAGE_SHIFT);
 	err = guest_is_memory(guest->mm, hva);

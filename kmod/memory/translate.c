@@ -149,7 +149,7 @@ static enum kvmmem_verdict translate_judge(const struct kvmmem_translation *it)
 	if (!it->has_slot)
 		return KVMMEM_VERDICT_NO_SLOT;
 	if (it->host.end == KVMMEM_HOST_BUSY || it->host.end == KVMMEM_HOST_DEVICE ||
-	    kvmmem_slot_is_unmapped(&it->slot) || it->kvm.state != KVMMEM_EPT_WALKED)
+	    kvmmem_slot_is_private(&it->slot) || it->kvm.state != KVMMEM_EPT_WALKED)
 		return KVMMEM_VERDICT_UNKNOWN;
 	if (!it->kvm.mapped)
 		return host ? KVMMEM_VERDICT_NOT_YET : KVMMEM_VERDICT_NOTHING;

@@ -14,25 +14,6 @@
 
 #include "xlateguest.h"
 
-#ifndef KVM_MEM_GUEST_MEMFD
-#define KVM_MEM_GUEST_MEMFD		(1UL << 2)
-#define KVM_SET_USER_MEMORY_REGION2	_IOW(KVMIO, 0x49, struct kvm_userspace_memory_region2)
-#define KVM_CREATE_GUEST_MEMFD		_IOWR(KVMIO, 0xd4, struct kvm_create_guest_memfd)
-
-struct kvm_userspace_memory_region2 {
-	uint32_t slot, flags;
-	uint64_t guest_phys_addr, memory_size, userspace_addr, guest_memfd_offset;
-	uint32_t guest_memfd, pad1;
-	uint64_t pad2[14];
-};
-
-struct kvm_create_guest_memfd {
-	uint64_t size, flags, reserved[6];
-};
-#endif
-#define MEMFD_MMAP		(1UL << 0)
-#define MEMFD_INIT_SHARED	(1UL << 1)
-
 /*
  * The same in 32-bit and in 64-bit code, below 4G:
  * next: movb $1, (%edi); add %edx, %edi; dec %esi; jnz next; done: out %al, $0x10; jmp done
@@ -86,41 +67,14 @@ static uint8_t *map_memory(uint64_t bytes, uint64_t page)
 	return at;
 }
 
-/* Memory becomes that of a guest_memfd, shared with its process, and stays where it is. */
-static int make_guest_memfd(struct guest *guest, void *hva, uint64_t bytes)
-{
-	struct kvm_create_guest_memfd make = {
-		.size = bytes, .flags = MEMFD_MMAP | MEMFD_INIT_SHARED,
-	};
-	void *kept = malloc(bytes);
-	int fd = ioctl(guest->vm, KVM_CREATE_GUEST_MEMFD, &make);
-
-	if (fd < 0 || !kept)
-		die("KVM_CREATE_GUEST_MEMFD");
-	memcpy(kept, hva, bytes);
-	if (mmap(hva, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != hva)
-		die("mmap of a guest_memfd");
-	memcpy(hva, kept, bytes);
-	free(kept);
-	return fd;
-}
-
 static void set_slot(struct guest *guest, unsigned int id, uint64_t gpa, void *hva,
 		     uint64_t bytes, unsigned int flags)
 {
-	struct kvm_userspace_memory_region2 slot = {
+	struct kvm_userspace_memory_region slot = {
 		.slot = id, .guest_phys_addr = gpa, .memory_size = bytes,
 		.userspace_addr = (uintptr_t)hva, .flags = flags,
 	};
 
-	if (getenv("XLATE_MEMFD") && !flags) {
-		slot.flags = KVM_MEM_GUEST_MEMFD;
-		slot.guest_memfd = make_guest_memfd(guest, hva, bytes);
-		if (ioctl(guest->vm, KVM_SET_USER_MEMORY_REGION2, &slot))
-			die("KVM_SET_USER_MEMORY_REGION2");
-		return;
-	}
-	/* What newer kernels have added is behind what this one takes. */
 	if (ioctl(guest->vm, KVM_SET_USER_MEMORY_REGION, &slot))
 		die("KVM_SET_USER_MEMORY_REGION");
 }
