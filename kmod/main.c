@@ -113,6 +113,7 @@ static void __exit kvmmem_exit(void)
 	kvmmem_debugfs_exit();
 	kvmmem_procfs_exit();
 	kvmmem_notifier_leave();
+	kvmmem_counted_exit();
 	kvmmem_hooks_stop();
 	kvmmem_notifier_stop();
 	kvmmem_registry_exit();

@@ -9,6 +9,7 @@
 #include "count/mmio.h"
 #include "count/tlb_hooks.h"
 #include "registry/ended.h"
+#include "registry/info.h"
 
 static unsigned int counted_of_vm(const struct kvmmem_vm *vm)
 {
@@ -23,6 +24,22 @@ static unsigned int counted_of_vm(const struct kvmmem_vm *vm)
 	if (kvmmem_latency_on())
 		counts |= KVMMEM_COUNTS_TIME;
 	return counts;
+}
+
+static void counted_keep(struct kvmmem_vm *vm)
+{
+	vm->ended_counts = counted_of_vm(vm);
+}
+
+/**
+ * kvmmem_counted_exit - hooks are about to go, and VMs are forgotten then
+ *
+ * What was counted of them stays what it is. Context: may sleep.
+ */
+void kvmmem_counted_exit(void)
+{
+	kvmmem_vm_for_all(counted_keep);
+	kvmmem_ended_ask(NULL);
 }
 
 /**

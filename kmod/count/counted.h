@@ -6,5 +6,6 @@
 #define _KVMMEM_COUNTED_H
 
 void kvmmem_counted_init(void);
+void kvmmem_counted_exit(void);
 
 #endif /* _KVMMEM_COUNTED_H */

@@ -71,8 +71,10 @@ static void violation_emit(const struct kvmmem_vcpu *rec, const char *outcome,
 	struct kvmmem_seen seen = {
 		.gpa = rec->violation.gpa,
 		.ns = ns,
-		.access = accesses[kvmmem_access_of(class)],
-		.cause = class & KVMMEM_FAULT_PROT ? "protection" : "not-present",
+		/* KVM makes both up for TDX: see kvmmem_fault_mask(). */
+		.access = rec->vm->is_tdx ? "-" : accesses[kvmmem_access_of(class)],
+		.cause = rec->vm->is_tdx ? "-" :
+			 class & KVMMEM_FAULT_PROT ? "protection" : "not-present",
 		.outcome = outcome,
 		.page = page,
 		.walk = class & KVMMEM_FAULT_WALK,

@@ -133,7 +133,7 @@ static bool align_enter(struct kvmmem_guest *guest, struct align_walk *walk,
 
 	walk->it->tables++;
 	err = kvmmem_guest_read(guest, at, walk->table[level].entry, bytes);
-	if (err == -EAGAIN || err == -ESRCH)
+	if (err == -EAGAIN || err == -ESRCH || err == -EIO)
 		walk->err = err;
 	if (err) {
 		walk->it->unread++;
@@ -487,5 +487,6 @@ int kvmmem_align(struct kvmmem_vm *vm, const struct kvmmem_regs *regs,
 		err = align_try(walk, budget);
 	while (err == -EAGAIN);
 	kvfree(walk);
-	return err;
+	/* Not again at once: the kernel may not be able to take away memory that failed. */
+	return err == -EIO ? -EFAULT : err;
 }

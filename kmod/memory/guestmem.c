@@ -84,7 +84,10 @@ int kvmmem_guest_run(struct kvmmem_vm *vm, void (*work)(struct kvmmem_guest *gue
 		put_task_struct(task);
 	}
 	mmput_async(it.guest.mm);
-	return PTR_ERR_OR_ZERO(task);
+	if (!IS_ERR(task))
+		return 0;
+	/* -EAGAIN, too, when there are too many: nobody has a lock. */
+	return PTR_ERR(task) == -EINTR ? -EINTR : -ENOMEM;
 }
 
 /**
@@ -143,9 +146,9 @@ static int guest_is_memory(struct mm_struct *mm, unsigned long hva)
  * Context: in kvmmem_guest_run(); may sleep.
  *
  * Return: 0. -ENXIO: no memory is there, or its process does not map it. -EACCES: it is
- * a guest_memfd's. -EFAULT: it is not mapped now, swapped for instance. -EAGAIN: somebody
- * else had a lock, or the memory has just failed, and this thread must end. -ESRCH: the VM
- * is gone.
+ * a guest_memfd's. -EFAULT: it is not mapped now, swapped for instance. -EIO: it has just
+ * failed, and this thread must end. -EAGAIN: somebody else had a lock. -ESRCH: the VM is
+ * gone.
  */
 int kvmmem_guest_read(struct kvmmem_guest *guest, u64 gpa, void *to, unsigned int bytes)
 {
@@ -167,11 +170,11 @@ int kvmmem_guest_read(struct kvmmem_guest *guest, u64 gpa, void *to, unsigned in
 	if (!access_ok((const void __user *)hva, bytes))
 		return -EFAULT;
 	if (kvmmem_mce_met())
-		return -EAGAIN;
+		return -EIO;
 	pagefault_disable();
 	left = __copy_from_user_inatomic(to, (const void __user *)hva, bytes);
 	pagefault_enable();
 	if (!left)
 		return 0;
-	return kvmmem_mce_met() ? -EAGAIN : -EFAULT;
+	return kvmmem_mce_met() ? -EIO : -EFAULT;
 }

@@ -19,6 +19,9 @@
 /* How often a lock that somebody else has is tried, a millisecond apart. */
 #define TRIES	20
 
+/* In that time the kernel mostly has taken away memory that failed. */
+#define FAILED_MS	50
+
 /* How often a difference is looked at before it is believed. */
 #define LOOKS	3
 
@@ -26,16 +29,18 @@
  * struct gva_walk - a walk through the guest's tables
  * @it: where it goes
  * @gva: the address
+ * @failed: how often memory had just failed that was to be read
  */
 struct gva_walk {
 	struct kvmmem_translation *it;
 	u64 gva;
+	unsigned int failed;
 };
 
 /* An entry of the guest's tables; false if it could not be read. */
-static bool translate_read(struct kvmmem_guest *guest, struct kvmmem_translation *it,
-			   u64 at, u64 *entry)
+static bool translate_read(struct kvmmem_guest *guest, struct gva_walk *walk, u64 at, u64 *entry)
 {
+	struct kvmmem_translation *it = walk->it;
 	struct kvmmem_hostpath path;
 	u64 hva;
 	int err;
@@ -60,6 +65,9 @@ static bool translate_read(struct kvmmem_guest *guest, struct kvmmem_translation
 		it->table = KVMMEM_HOST_NOTHING;
 		it->guest_end = KVMMEM_GUEST_AWAY;
 		return false;
+	case -EIO:
+		walk->failed++;
+		fallthrough;
 	default:
 		it->guest_end = KVMMEM_GUEST_BUSY;
 		return false;
@@ -81,7 +89,7 @@ static void translate_walk_guest(struct kvmmem_guest *guest, void *data)
 
 		step->level = level;
 		step->at = kvmmem_paging_entry_at(it->mode, level, table, walk->gva);
-		if (!translate_read(guest, it, step->at, &step->entry))
+		if (!translate_read(guest, walk, step->at, &step->entry))
 			return;
 		if (!(step->entry & 1)) {
 			it->guest_end = KVMMEM_GUEST_NOT_PRESENT;
@@ -120,10 +128,14 @@ static int translate_guest(struct kvmmem_vm *vm, u64 gva, struct kvmmem_translat
 	}
 	for (;;) {
 		err = kvmmem_guest_run(vm, translate_walk_guest, &walk);
+		/* Memory that fails again is there to stay. */
 		if (err || it->guest_end != KVMMEM_GUEST_BUSY || tries++ == TRIES ||
-		    fatal_signal_pending(current))
+		    walk.failed == 2 || fatal_signal_pending(current))
 			return err;
-		usleep_range(1000, 2000);
+		if (walk.failed)
+			msleep(FAILED_MS);
+		else
+			usleep_range(1000, 2000);
 	}
 }
 

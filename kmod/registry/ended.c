@@ -23,11 +23,13 @@ static unsigned int (*ended_counts_of)(const struct kvmmem_vm *vm);
  * kvmmem_ended_ask - who knows what is being counted of a VM
  * @counts_of: tells it, KVMMEM_COUNTS_*; called from a hook, so it must not sleep
  *
- * Context: before any VM is met.
+ *	NULL: from now on the records say what they were told
+ *
+ * Context: before any VM is met, or before the hooks go.
  */
 void kvmmem_ended_ask(unsigned int (*counts_of)(const struct kvmmem_vm *vm))
 {
-	ended_counts_of = counts_of;
+	WRITE_ONCE(ended_counts_of, counts_of);
 }
 
 /**
@@ -38,11 +40,12 @@ void kvmmem_ended_ask(unsigned int (*counts_of)(const struct kvmmem_vm *vm))
  */
 void kvmmem_ended_note(struct kvmmem_vm *vm)
 {
+	unsigned int (*counts_of)(const struct kvmmem_vm *vm) = READ_ONCE(ended_counts_of);
 	struct task_struct *task;
 
 	vm->ended = ktime_get_ns();
-	if (ended_counts_of)
-		vm->ended_counts = ended_counts_of(vm);
+	if (counts_of)
+		vm->ended_counts = counts_of(vm);
 	rcu_read_lock();
 	task = pid_task(vm->pid, PIDTYPE_TGID);
 	strscpy(vm->last_comm, task ? task->comm : vm->comm, sizeof(vm->last_comm));

@@ -30,12 +30,12 @@ static void latency_untimed_row(struct seq_file *seq, const char *reason, u64 co
 KVMMEM_TABLE(access_table, "access",
 	     { "access", -6 }, { "served", 12 }, { "total_ns", 16 }, { "max_ns", 14 });
 
-/* Under shadow paging a #PF does not say of which access. */
+/* Under shadow paging a #PF does not say of which access, and KVM makes it up for TDX. */
 static void latency_accesses(struct seq_file *seq, struct kvmmem_vm *vm,
 			     const struct kvmmem_latency *sum)
 {
 	static const char * const names[] = { "read", "write", "exec" };
-	bool known = vm->mode != KVMMEM_MODE_SHADOW && sum->served != KVMMEM_UNKNOWN;
+	bool known = vm->mode != KVMMEM_MODE_SHADOW && !vm->is_tdx && sum->served != KVMMEM_UNKNOWN;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {

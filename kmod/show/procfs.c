@@ -442,8 +442,13 @@ static ssize_t proc_read(struct file *file, char __user *buf, size_t size, loff_
 
 static loff_t proc_lseek(struct file *file, loff_t offset, int whence)
 {
-	int err = proc_ask_host(file->private_data);
+	struct seq_file *seq = file->private_data;
+	loff_t to = whence == SEEK_CUR ? file->f_pos + offset : offset;
+	int err = 0;
 
+	/* Who only asks where he is does not move. */
+	if (to != READ_ONCE(seq->read_pos))
+		err = proc_ask_host(seq);
 	return err ?: seq_lseek(file, offset, whence);
 }
 

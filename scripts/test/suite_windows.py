@@ -425,8 +425,8 @@ section other cat /proc/kvmmem
 wait $late
 section next cat /proc/kvmmem
 tenant_on new hold 1 new.fifo; echo slots >/proc/sys/kernel/hostname
-cat /proc/kvmmem >dead & late=$!
-sleep 1; tenant_off new; wait $late
+before=$(now_ms); cat /proc/kvmmem >dead & late=$!
+sleep 0.5; tenant_off new; wait $late; [ $(($(now_ms) - before)) -gt 1900 ]
 section dead cat dead
 tenant_off grow
 unload_kvmmem
