@@ -169,9 +169,9 @@ def check_open(out):
     failing, whole = one_by_one(out, AT_OPEN)
     for one in [*failing, *whole]:
         assert not one["other"], f"neither read nor ENOMEM: {one}"
-    # What there are other ways for, and what perf asks for.
+    # What there are other ways for, what alignment has a word for, and what perf asks for.
     spared = {one["place"] for one in failing if not one["nomem"]}
-    assert len(spared) <= 6, f"no reading failed for {spared}"
+    assert len(spared) <= 7, f"no reading failed for {spared}"
     equal("files that could not be read when nothing fails", {one["nomem"] for one in whole}, {0})
     row, = procfile.ProcFile(out["proc"]).all("vm")
     equal("resident_kb afterwards", row["resident_kb"], row["mem_kb"])
