@@ -28,7 +28,8 @@ static unsigned int counted_of_vm(const struct kvmmem_vm *vm)
 
 static void counted_keep(struct kvmmem_vm *vm)
 {
-	vm->ended_counts = counted_of_vm(vm);
+	/* It may end just now, and say the same. */
+	WRITE_ONCE(vm->ended_counts, counted_of_vm(vm));
 }
 
 /**

@@ -45,7 +45,7 @@ void kvmmem_ended_note(struct kvmmem_vm *vm)
 
 	vm->ended = ktime_get_ns();
 	if (counts_of)
-		vm->ended_counts = counts_of(vm);
+		WRITE_ONCE(vm->ended_counts, counts_of(vm));
 	rcu_read_lock();
 	task = pid_task(vm->pid, PIDTYPE_TGID);
 	strscpy(vm->last_comm, task ? task->comm : vm->comm, sizeof(vm->last_comm));

@@ -23,7 +23,7 @@ enum {
  * @id: what it was called
  * @comm: name of its process at the end
  * @mode: how its addresses were translated
- * @is_tdx: the causes of its flushes could not be told
+ * @is_tdx: of a TDX guest, of which less can be told
  * @counts: what was being counted when it ended; the rest of @total is unknown
  * @lived_ns: how long kvmmem knew it
  * @at: when it ended, ktime_get_ns()

@@ -143,6 +143,9 @@ static void mask_hides_what_is_unknown(struct kunit *test)
 	kvmmem_fault_mask(&sum, KVMMEM_MODE_NPT, false, true);
 	KUNIT_EXPECT_EQ(test, sum.violations, 5ULL);
 	KUNIT_EXPECT_EQ(test, sum.mmio, 2ULL);
+	kvmmem_fault_mask(&sum, KVMMEM_MODE_EPT, true, true);
+	KUNIT_EXPECT_EQ(test, sum.read, KVMMEM_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, sum.violations, 5ULL);
 	kvmmem_fault_mask(&sum, KVMMEM_MODE_EPT, false, false);
 	KUNIT_EXPECT_EQ(test, sum.violations, 5ULL);
 	KUNIT_EXPECT_EQ(test, sum.mmio, KVMMEM_UNKNOWN);

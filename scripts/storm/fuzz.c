@@ -124,7 +124,6 @@ static void write_file(const char *path)
 	target = find_target(path);
 	for (i = 0; i < n && !over(); i++, target->inputs++) {
 		off_t at = pick(8) ? 0 : pick(5000);
-
 		size_t length = question ? make_question() : make_text_for(number);
 
 		/* A seq_file takes no pwrite(). */
