@@ -127,9 +127,12 @@ static bool stuck_repeats(const struct kvmmem_vcpu *rec, struct kvmmem_stuck_sta
  */
 bool kvmmem_stuck_of_vcpu(const struct kvmmem_vcpu *rec, struct kvmmem_stuck_state *state)
 {
-	/* Of most vCPUs there is no more to be asked. */
-	if (!(READ_ONCE(rec->fault_tsc) && stuck_in_one(rec, state)) &&
-	    !(READ_ONCE(rec->stuck.repeats) >= STUCK_REPEATS && stuck_repeats(rec, state)))
+	/*
+	 * Of most vCPUs there is no more to be asked. One that repeats a fault is mostly in the
+	 * middle of one: the repeats are asked for first, as they have lasted longer.
+	 */
+	if (!(READ_ONCE(rec->stuck.repeats) >= STUCK_REPEATS && stuck_repeats(rec, state)) &&
+	    !(READ_ONCE(rec->fault_tsc) && stuck_in_one(rec, state)))
 		return false;
 	/* Under shadow paging the address is the guest's virtual one. */
 	if (rec->vm->mode == KVMMEM_MODE_SHADOW)

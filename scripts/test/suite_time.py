@@ -26,6 +26,12 @@ for name in latency stuck audit; do
     section "$name $WHAT" cat /sys/kernel/debug/kvmmem/$([ $name = audit ] ||
         echo vms/$KVMGUEST_ID/)$name
 done
+again() {
+    for n in $(seq 50); do
+        tail -n 1 /sys/kernel/debug/kvmmem/vms/$KVMGUEST_ID/stuck
+    done
+}
+[ $WHAT != retry ] || section "again $WHAT" again
 """
 
 
@@ -55,6 +61,11 @@ class Seen:
         self.fault = self.proc.find("fault", vm=self.ident)
         self.latency = tables(out[f"latency {what}"])
         self.stuck = table(out[f"stuck {what}"])
+        self.again = []
+        if what == "retry":
+            header = out[f"stuck {what}"].split("\n", 1)[0]
+            self.again = table("\n".join((header, out[f"again {what}"])))
+            equal("readings of stuck", len(self.again), 50)
         equal(f"{what}: lost", self.proc.host["lost"], 0)
         if not running:
             self.check_sums(what)
@@ -150,6 +161,9 @@ def stuck(repeats):
         equal("gpa", int(str(row["gpa"]), 16) & ~0xfff, 0x40000000)
         assert row["since_ms"] >= 1000, f"{row}"
         assert row["repeats"] >= 128 if repeats else not row["repeats"], f"{row}"
+        # Whenever one looks, in the middle of a fault as between two.
+        for again in seen.again:
+            assert int(again["repeats"]) >= row["repeats"], f"{again}, after {row}"
         outcome = seen.proc.find("outcome", vm=seen.ident)
         if outcome["fixed"] is not None:
             assert not repeats or outcome["retried"] >= 128, f"{outcome}"
