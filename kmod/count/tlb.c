@@ -31,6 +31,9 @@
 
 DEFINE_STATIC_KEY_FALSE(kvmmem_tlb_key);
 
+/* Are the flush functions' hooks, all of which are attached, to be listened to? */
+bool kvmmem_tlb_heard __read_mostly;
+
 static u32 tlb_tag_of_vmcs(const struct kvm_vcpu *vcpu)
 {
 	return kvmmem_vcpu_has_vmcs(vcpu) ?
@@ -256,6 +259,9 @@ void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 	struct kvmmem_vcpu *rec;
 	u32 requests, migrations;
 
+	/* Not all hooks are attached. */
+	if (!READ_ONCE(kvmmem_tlb_heard))
+		return;
 	/* The record stays as long as its vCPU is at work; its neighbours may not. */
 	rcu_read_lock();
 	rec = kvmmem_vcpu_find(vcpu);
@@ -266,7 +272,8 @@ void kvmmem_tlb_flushed(struct kvm_vcpu *vcpu, enum kvmmem_flush_kind kind)
 		/* Nothing has been counted yet, so this is no flush of KVM's count. */
 		if (!flush)
 			return;
-		tlb_track(rec, vcpu, flush - 1);
+		/* Nor may it be one of those that KVM has counted by now. */
+		tlb_track(rec, vcpu, flush - !READ_ONCE(rec->flush_older));
 	}
 	if (flush == rec->seen_flush)
 		tlb_take_uncounted(rec, kind);

@@ -10,6 +10,7 @@
 #include "registry/vm.h"
 
 DECLARE_STATIC_KEY_FALSE(kvmmem_tlb_key);
+extern bool kvmmem_tlb_heard;
 
 void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 		       const struct vmcb *vmcb);

@@ -66,10 +66,26 @@ static void tlb_want(void)
 		kvmmem_run_note("remote-by-hypercall");
 }
 
+static void tlb_is_older(struct kvmmem_vm *vm)
+{
+	struct kvmmem_vcpu *rec;
+
+	kvmmem_vm_for_each_vcpu(rec, vm)
+		WRITE_ONCE(rec->flush_older, true);
+}
+
+/*
+ * Without all of its hooks nobody can say what a flush was. They come and go one after the
+ * other, as ftrace waits for everybody each time: meanwhile nothing is counted. Nor do the
+ * run probes look for flushes while the hooks are not listened to; a key's places in the
+ * code do not change all at once, so there is a word for the hooks.
+ */
 static void tlb_switch(bool on)
 {
-	tlb_switch_hooks(on);
 	if (on) {
+		tlb_switch_hooks(true);
+		kvmmem_vm_for_all(tlb_is_older);
+		WRITE_ONCE(kvmmem_tlb_heard, true);
 		tlb_want();
 		static_branch_enable(&kvmmem_tlb_key);
 		return;
@@ -78,6 +94,8 @@ static void tlb_switch(bool on)
 	kvmmem_run_want(KVMMEM_RUN_TAG, false, NULL);
 	/* The run probes go on for service time. */
 	kvmmem_probes_synchronize();
+	WRITE_ONCE(kvmmem_tlb_heard, false);
+	tlb_switch_hooks(false);
 	kvmmem_vm_for_all(kvmmem_tlb_untrack);
 }
 
@@ -118,6 +136,8 @@ void kvmmem_tlb_hooks_init(const ftrace_func_t *funcs, const struct kvmmem_probe
 	pv_hook.probes = pv;
 	tlb_add_hook(&pv_hook, NULL);
 
+	/* No VM is known before all hooks are attached. */
+	WRITE_ONCE(kvmmem_tlb_heard, flush_accounting);
 	if (flush_accounting) {
 		tlb_want();
 		static_branch_enable(&kvmmem_tlb_key);

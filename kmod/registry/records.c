@@ -116,6 +116,7 @@ static struct kvmmem_vcpu *records_add_vcpu(struct kvmmem_vm *vm, struct kvm_vcp
 	rec->id = vcpu->vcpu_id;
 	kvmmem_vcpu_add_outcomes(vcpu, vm->outcomes_before);
 	rec->flushed.seen = kvmmem_vcpu_tlb_flush(vcpu);
+	rec->flush_older = rec->flushed.seen;
 	seqcount_init(&rec->tags_seq);
 	rec->now = &kvmmem_no_tag;
 	rec->flush_cpu = -1;

@@ -278,6 +278,7 @@ struct kvmmem_counts {
  * @tags_seq: guards @tags against readers while cells are moved
  * @next_evicted: the cell whose turn it is to make room
  * @tracked: these fields are in step with KVM's
+ * @flush_older: until then, KVM may have counted flushes that nobody listened to
  * @entered: there was an entry since, so there is a last exit
  * @asid_due: AMD: a flush function has been called that calls the one for the ASID
  * @whole: a full flush that KVM has not counted yet: it does so after one for a range
@@ -340,6 +341,7 @@ struct kvmmem_vcpu {
 	bool entered;
 	bool pf_cleared;
 	bool flush_cleared;
+	bool flush_older;
 	bool asid_due;
 	bool whole;
 	bool logged;

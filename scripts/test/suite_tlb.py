@@ -270,16 +270,22 @@ def check_switched(out):
     # A VM that flushed while nobody counted: what is counted since agrees.
     for row in procfile.table(out["audit later"]):
         equal(f"later difference of {row['counter']}", row["difference"], 0)
+    # Nor were flushes booked as nobody's while the hooks came and went.
+    rows = procfile.ProcFile(out["proc later"]).all("vpid")
+    assert sum(row["remote"] for row in rows) > 0, f"{rows}"
+    equal("other, of the VM that was flushed all the while", sum(row["other"] for row in rows), 0)
 
 
 SWITCH = """
-load_kvm; load_kvmmem service_time=0
+load_kvm
 section vendor kvm_vendor
 section release uname -r
 functions() { cat /sys/kernel/tracing/enabled_functions; }
 switch() { echo $1 >/sys/module/kvmmem/parameters/flush_accounting; }
 kvmguest --pages 32 --vcpus 2 --drop --rounds 2 --forever >busy.out & busy=$!
 wait_for grep -q expect busy.out
+load_kvmmem service_time=0
+for i in 1 2 3 4 5; do switch 0; switch 1; sleep 0.1; done
 switch 0
 section "hooks off" cat /sys/kernel/debug/kvmmem/hooks
 section "functions off" functions
@@ -291,6 +297,7 @@ sleep 0.3
 kill -STOP $busy
 sleep 0.2
 section "audit later" cat /sys/kernel/debug/kvmmem/audit
+section "proc later" cat /proc/kvmmem
 kill -KILL $busy
 wait $busy || true
 export GUEST=on
