@@ -145,12 +145,17 @@ static struct kvmmem_hook spte_hook = {
 };
 
 static void (*flow_settle)(struct kvmmem_vm *vm);
+static void (*flow_balance)(void);
 
-/* What came before is counted by whoever has counted until now. */
+/*
+ * What came before is counted by whoever has counted until now. While the hook comes and
+ * goes nobody counts.
+ */
 static void flow_switch(bool on)
 {
 	kvmmem_vm_for_all(flow_settle);
 	kvmmem_hook_switch(&spte_hook, on);
+	flow_balance();
 }
 
 static int flow_set_switch(const char *val, const struct kernel_param *kp)
@@ -170,10 +175,12 @@ MODULE_PARM_DESC(huge_flows, "count huge mappings that KVM installs, splits, rec
 /**
  * kvmmem_flow_init - add the hook
  * @settle: called for each VM, before somebody else counts its flows
+ * @balance: called after that
  */
-void kvmmem_flow_init(void (*settle)(struct kvmmem_vm *vm))
+void kvmmem_flow_init(void (*settle)(struct kvmmem_vm *vm), void (*balance)(void))
 {
 	flow_settle = settle;
+	flow_balance = balance;
 	spte_hook.state = huge_flows ? KVMMEM_HOOK_WAITING : KVMMEM_HOOK_OFF;
 	kvmmem_hook_add(&spte_hook);
 }

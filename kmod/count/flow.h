@@ -7,7 +7,7 @@
 
 #include "registry/vm.h"
 
-void kvmmem_flow_init(void (*settle)(struct kvmmem_vm *vm));
+void kvmmem_flow_init(void (*settle)(struct kvmmem_vm *vm), void (*balance)(void));
 bool kvmmem_flow_counts(const struct kvmmem_vm *vm);
 
 #endif /* _KVMMEM_FLOW_H */

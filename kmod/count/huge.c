@@ -22,11 +22,13 @@
 #include <linux/ktime.h>
 #include <linux/minmax.h>
 
+#include "attach/hooks.h"
 #include "compat/dirty.h"
 #include "compat/guest.h"
 #include "compat/memory.h"
 #include "count/flow.h"
 #include "count/huge.h"
+#include "registry/info.h"
 
 /* So long after logging ended, many that come at once were put back by KVM. */
 #define PUT_BACK_NS	(10 * NSEC_PER_SEC)
@@ -285,6 +287,64 @@ void kvmmem_huge_look(struct kvmmem_vm *vm, bool taken)
 void kvmmem_huge_settle(struct kvmmem_vm *vm)
 {
 	huge_look(vm, huge_is_taken(vm), true);
+}
+
+/* What nobody has counted so far; more or less by what is counted at this moment. */
+static s64 huge_uncounted(struct kvmmem_vm *vm)
+{
+	s64 sum = -vm->huge_base;
+	int i;
+
+	raw_spin_lock(&vm->lock);
+	for (i = 0; i < ARRAY_SIZE(vm->huge_seen); i++) {
+		if (vm->kvm)
+			huge_take(vm, vm->kvm, i, HUGE_ALL);
+		sum += atomic64_read(&vm->huge_seen[i]);
+	}
+	raw_spin_unlock(&vm->lock);
+	return sum - atomic64_read(&vm->flows[KVMMEM_FLOW_INSTALLED]) -
+	       atomic64_read(&vm->flows[KVMMEM_FLOW_RECOVERED]) +
+	       atomic64_read(&vm->flows[KVMMEM_FLOW_SPLIT]) +
+	       atomic64_read(&vm->flows[KVMMEM_FLOW_SPLIT_LOGGED]) +
+	       atomic64_read(&vm->flows[KVMMEM_FLOW_ZAPPED]);
+}
+
+static bool huge_again;
+
+static void huge_balance_vm(struct kvmmem_vm *vm)
+{
+	s64 now;
+
+	if (!KVMMEM_KVM_COUNTS_LEAVES || !vm->newer_mmu)
+		return;
+	now = huge_uncounted(vm);
+	if (now == vm->huge_odd) {
+		huge_count(vm, now > 0 ? KVMMEM_FLOW_INSTALLED : KVMMEM_FLOW_ZAPPED, abs(now));
+		vm->huge_odd = 0;
+	} else {
+		vm->huge_odd = now;
+		huge_again = true;
+	}
+}
+
+/**
+ * kvmmem_huge_balance - count what came and went of all VMs while nobody counted
+ *
+ * After somebody else has begun to: a hook takes its time to come and go. Whatever is gone
+ * was zapped, as nobody saw why. A probe that has looked and not counted yet has done so
+ * when all are synchronized: what is the same twice is nobody's.
+ *
+ * Context: may sleep; not beside itself.
+ */
+void kvmmem_huge_balance(void)
+{
+	int tries = 10;
+
+	do {
+		kvmmem_probes_synchronize();
+		huge_again = false;
+		kvmmem_vm_for_all(huge_balance_vm);
+	} while (huge_again && --tries);
 }
 
 /**

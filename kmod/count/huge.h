@@ -13,6 +13,7 @@ void kvmmem_huge_taken(struct kvmmem_vcpu *rec);
 void kvmmem_huge_apart(struct kvmmem_vm *vm);
 void kvmmem_huge_look(struct kvmmem_vm *vm, bool taken);
 void kvmmem_huge_settle(struct kvmmem_vm *vm);
+void kvmmem_huge_balance(void);
 bool kvmmem_huge_of_vm(struct kvmmem_vm *vm, u64 *flows);
 
 /**

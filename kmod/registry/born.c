@@ -36,8 +36,10 @@ void kvmmem_vm_born(struct kvmmem_vm *vm, struct kvm *kvm, struct task_struct *t
 	kvmmem_older_events(kvm, older);
 	for (i = 0; i < KVMMEM_NR_OLDER; i++)
 		vm->older[i].seen = older[i];
-	for (i = 0; i < ARRAY_SIZE(vm->huge_seen); i++)
+	for (i = 0; i < ARRAY_SIZE(vm->huge_seen); i++) {
 		atomic64_set(&vm->huge_seen[i], kvmmem_ept_leaves(kvm, i + 1));
+		vm->huge_base += atomic64_read(&vm->huge_seen[i]);
+	}
 	atomic64_set(&vm->nx_seen, kvmmem_nx_splits(kvm));
 	vm->mm = kvm->mm;
 	vm->no_share = kvmmem_task_has_no_share(task, kvm->mm);

@@ -127,6 +127,8 @@ struct kvmmem_backing {
  * @tallies: its own counts by processor (tally.h); NULL until somebody wants them
  * @flows: huge mappings, by enum kvmmem_flow
  * @huge_seen: KVM's counts of 2M and 1G mappings as far as they are in @flows
+ * @huge_base: what KVM had when the record was born
+ * @huge_odd: what has come since that nobody has counted, by kvmmem_huge_balance()
  * @nx_seen: KVM's count of NX splits when it was looked at last
  * @dirty: dirty logging
  * @told: the watcher has been told of it; the watcher's lock
@@ -192,6 +194,8 @@ struct kvmmem_vm {
 	bool no_share;
 	atomic64_t flows[KVMMEM_NR_FLOWS];
 	atomic64_t huge_seen[KVMMEM_NR_SIZES - 1];
+	s64 huge_base;
+	s64 huge_odd;
 	atomic64_t nx_seen;
 	struct kvmmem_dirty dirty;
 	bool told;

@@ -226,6 +226,7 @@ _NEEDS = {
     "four_levels": "five-levels",
     "tdp_mmu_off": "tdp-mmu",
     "flows_switched": "splits",
+    "flows_busy": "splits",
     "flows_unheard": "tdp-mmu",
     "guest_memfd": "memfd",
     "swapped": "disks",

@@ -265,6 +265,15 @@ def check_switched(out):
         equal(f"{name}: zapped", row["zapped"], 2)
 
 
+def check_busy(out):
+    """However often somebody else counts, what came less what went is what there is."""
+    row, = ProcFile(out["proc"]).rows["huge"]
+    kvm = out.values("kvm")
+    assert row["installed"] > 100 and row["zapped"] > 100, f"{row}"
+    equal(f"{row}", row["installed"] + row["recovered"] - row["nx_split"] -
+          row["dirty_log_split"] - row["zapped"], kvm["pages_2m"] + kvm["pages_1g"])
+
+
 def check_dropped(out):
     """What is taken away and comes back is counted both ways, however little it is.
 
@@ -353,6 +362,29 @@ for was in 1 0; do
     unload_kvmmem
 done
 """, check_switched, kernels=(*features.KERNELS[1:], *debugkernel.NAMES)),
+    Scenario("flows_busy", """
+load_kvm; keep_kvmmem
+rounds=100
+[ $(kvm_vendor) != kvm-intel ] || rounds=20
+cat >/tmp/over.sh <<'SCRIPT'
+. /lab/lib.sh
+: >/tmp/over
+while [ ! -e /tmp/off ]; do sleep 0.05; done
+section proc cat /proc/kvmmem
+section kvm kvmstat $KVMGUEST_ID pages_2m pages_1g
+SCRIPT
+kvmguest --pages 4096 --backing thp --vcpus 2 --drop --rounds $rounds --then 'sh -e /tmp/over.sh' \
+    >busy.out & busy=$!
+while [ ! -e /tmp/over ] && kill -0 $busy; do
+    for on in 1 0; do
+        echo $on >/sys/module/kvmmem/parameters/huge_flows
+        sleep 0.05
+    done
+done
+: >/tmp/off
+wait $busy
+sed -n '/^@@lab/,$p' busy.out
+""", check_busy, kernels=(*features.KERNELS[1:], *debugkernel.NAMES)),
     Scenario("flows_unheard", """
 load_kvm kvm.tdp_mmu=N; load_kvmmem huge_flows=1
 kvmguest --pages 1024 --backing thp --then 'section proc cat /proc/kvmmem'
