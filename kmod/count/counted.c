@@ -21,6 +21,8 @@ static unsigned int counted_of_vm(const struct kvmmem_vm *vm)
 		counts |= KVMMEM_COUNTS_MMIO;
 	if (kvmmem_tlb_on())
 		counts |= KVMMEM_COUNTS_FLUSHES;
+	if (kvmmem_tlb_vm_causes_known(vm))
+		counts |= KVMMEM_COUNTS_CAUSES;
 	if (kvmmem_latency_on())
 		counts |= KVMMEM_COUNTS_TIME;
 	return counts;

@@ -123,9 +123,12 @@ bool kvmmem_mmio_is(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn)
 	slot = kvmmem_slots_find(slots, gfn);
 	if (!slot || kvmmem_slot_is_emulated(vcpu, slot))
 		return true;
-	/* Faults in a slot that is logged come here each time, see dirty.c. */
+	/*
+	 * Faults in a slot that is logged come here each time, see dirty.c; and one that is
+	 * being deleted will be gone, its generation being the same but for the highest bit.
+	 */
 	if (slots == kvmmem_vcpu_slots(vcpu) && kvmmem_slot_is_users(slot) &&
-	    !kvmmem_slot_is_logged(slot)) {
+	    !kvmmem_slot_is_logged(slot) && !(slot->flags & KVM_MEMSLOT_INVALID)) {
 		rec->slot_start = slot->base_gfn << PAGE_SHIFT;
 		rec->slot_bytes = (u64)slot->npages << PAGE_SHIFT;
 		rec->slot_generation = slots->generation;

@@ -176,3 +176,16 @@ bool kvmmem_tlb_causes_known(void)
 	return kvmmem_hook_attached(&hooks[0]) && kvmmem_hook_attached(&hooks[1]) &&
 	       kvmmem_hook_attached(&hooks[2]);
 }
+
+/**
+ * kvmmem_tlb_vm_causes_known - can the causes of a VM's flushes be told apart?
+ * @vm: its record
+ *
+ * Context: any.
+ *
+ * Return: false, too, for a TDX guest, whose flush functions are others.
+ */
+bool kvmmem_tlb_vm_causes_known(const struct kvmmem_vm *vm)
+{
+	return !vm->is_tdx && kvmmem_tlb_causes_known();
+}

@@ -76,7 +76,7 @@ static void total_add_service(struct kvmmem_total *total, const struct kvmmem_vc
 
 static void total_add_vm(struct kvmmem_total *total, struct kvmmem_vm *vm)
 {
-	u64 mmio = total->faults.mmio;
+	struct kvmmem_fault_sum before = total->faults, *faults = &total->faults;
 	struct kvmmem_vcpu *rec;
 	unsigned int vcpus = 0;
 
@@ -88,9 +88,17 @@ static void total_add_vm(struct kvmmem_total *total, struct kvmmem_vm *vm)
 			cond_resched();
 	}
 	if (READ_ONCE(vm->hides_mmio))	/* its MMIO does not come by faults, see mmio.c */
-		total->faults.mmio = mmio;
+		faults->mmio = before.mmio;
 	else
 		total->shows_mmio = true;
+	if (vm->is_tdx) {	/* nor is it told how it accesses, see kvmmem_fault_mask() */
+		before.violations = faults->violations;
+		before.mmio = faults->mmio;
+		before.shadow = faults->shadow;
+		*faults = before;
+	} else {
+		total->shows_access = true;
+	}
 	total->modes |= BIT(READ_ONCE(vm->mode));
 	if (READ_ONCE(vm->kvm)) {
 		total->vms++;

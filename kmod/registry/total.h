@@ -14,6 +14,7 @@
  * @vcpus_ended: their vCPUs
  * @modes: a bit for each enum kvmmem_mode that one of them had
  * @shows_mmio: one of them does not hide its MMIO
+ * @shows_access: of one of them it is told how it accesses, which is not so of TDX guests
  * @faults: of all, as counted
  * @tags: of all vCPUs and tags; @tag and @moves mean nothing
  * @range: flushes of address ranges
@@ -26,6 +27,7 @@ struct kvmmem_total {
 	u64 vcpus_ended;
 	unsigned int modes;
 	bool shows_mmio;
+	bool shows_access;
 	struct kvmmem_fault_sum faults;
 	struct kvmmem_tag tags;
 	u64 range;

@@ -55,7 +55,8 @@ static int faults_show(struct seq_file *seq, void *unused)
 		kvmmem_row_u64(&row, sum.read);
 		kvmmem_row_u64(&row, sum.write);
 		kvmmem_row_u64(&row, sum.exec);
-		kvmmem_row_u64(&row, sum.violations == KVMMEM_UNKNOWN ?
+		kvmmem_row_u64(&row, sum.violations == KVMMEM_UNKNOWN ||
+			       sum.protection == KVMMEM_UNKNOWN ?
 			       KVMMEM_UNKNOWN : sum.violations - sum.protection);
 		kvmmem_row_u64(&row, sum.protection);
 		kvmmem_row_u64(&row, sum.walk);
@@ -91,7 +92,8 @@ static int tlb_show(struct seq_file *seq, void *unused)
 			u64 values[KVMMEM_TAG_VALUES];
 
 			kvmmem_row_u64(&row, rec->id);
-			kvmmem_tag_values(values, &tags[i], range[i], vm->is_tdx);
+			kvmmem_tag_values(values, &tags[i], range[i],
+					  kvmmem_tlb_vm_causes_known(vm));
 			kvmmem_row_u64s(&row, values, KVMMEM_TAG_VALUES);
 			kvmmem_row_end(&row);
 		}

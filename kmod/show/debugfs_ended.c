@@ -39,7 +39,7 @@ static void ended_row(struct seq_file *seq, const struct kvmmem_ended *one)
 	/* All bits: what nobody counted is unknown. */
 	memset(values, 0xff, sizeof(values));
 	if (flushes)
-		kvmmem_tag_values(values, tags, 0, one->is_tdx);
+		kvmmem_tag_values(values, tags, 0, one->counts & KVMMEM_COUNTS_CAUSES);
 	kvmmem_escape(comm, sizeof(comm), one->comm);
 
 	row = kvmmem_row_begin(seq, &ended_table);

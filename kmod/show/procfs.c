@@ -242,7 +242,8 @@ static int vpid_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 			u64 values[1 + KVMMEM_TAG_VALUES] = { rec->id };
 
 			static_assert(ARRAY_SIZE(values) == ARRAY_SIZE(vpid_table_columns) - 1);
-			kvmmem_tag_values(values + 1, &tags[i], range[i], vm->is_tdx);
+			kvmmem_tag_values(values + 1, &tags[i], range[i],
+					  kvmmem_tlb_vm_causes_known(vm));
 			kvmmem_table_row(seq, &vpid_table, vm->padded_id, vm->id_len, values);
 		}
 		cond_resched();

@@ -57,6 +57,8 @@ int kvmmem_proc_total(struct seq_file *seq)
 		memset(&total.tags, 0xff, sizeof(total.tags));
 	if ((total.modes & ~BIT(KVMMEM_MODE_UNKNOWN)) == SHADOW)
 		kvmmem_fault_mask(&total.faults, KVMMEM_MODE_SHADOW, false, true);
+	else if (!total.shows_access && total.vms + total.vms_ended)
+		kvmmem_fault_mask(&total.faults, KVMMEM_MODE_UNKNOWN, true, true);
 	if (!total_has_mmio(&total))
 		total.faults.mmio = KVMMEM_UNKNOWN;
 	all = flushes ? kvmmem_tag_flushes(&total.tags) : KVMMEM_UNKNOWN;
@@ -67,7 +69,7 @@ int kvmmem_proc_total(struct seq_file *seq)
 			   total.faults.write, total.faults.exec, total.faults.protection,
 			   total.faults.walk, total.faults.mmio, total.faults.shadow,
 			   total.tags.entries);
-	kvmmem_tag_causes(causes, &total.tags, all, false);
+	kvmmem_tag_causes(causes, &total.tags, all, kvmmem_tlb_causes_known());
 	kvmmem_row_u64s(&row, causes, KVMMEM_NR_CAUSES);
 	kvmmem_row_numbers(&row, total.tags.single, flushes ? total.range : KVMMEM_UNKNOWN,
 			   timed ? total.served : KVMMEM_UNKNOWN,

@@ -9,7 +9,6 @@
 
 #include "count/requests.h"
 #include "count/tlb.h"
-#include "count/tlb_hooks.h"
 #include "show/table.h"
 
 /* vpid, entries, flushes, the causes, single, moves, range */
@@ -20,14 +19,12 @@
  * @causes: where to, by enum kvmmem_cause
  * @tag: the tag, or a sum of tags
  * @flushes: all of them
- * @is_tdx: of a TDX guest, whose flush functions are others
- *
- * Where causes cannot be told apart they are unknown and all flushes are other.
+ * @known: can they be told apart? Else they are unknown, and all flushes are other.
  */
 static inline void kvmmem_tag_causes(u64 *causes, const struct kvmmem_tag *tag, u64 flushes,
-				     bool is_tdx)
+				     bool known)
 {
-	if (is_tdx || !kvmmem_tlb_causes_known()) {
+	if (!known) {
 		memset(causes, 0xff, sizeof(tag->flushes));
 		causes[KVMMEM_CAUSE_OTHER] = flushes;
 		return;
@@ -42,17 +39,17 @@ static inline void kvmmem_tag_causes(u64 *causes, const struct kvmmem_tag *tag, 
  * @values: where to, KVMMEM_TAG_VALUES numbers in the order of the columns
  * @tag: the tag
  * @range: flushes of address ranges under it
- * @is_tdx: it is a TDX guest's
+ * @known: can causes be told apart?
  */
 static inline void kvmmem_tag_values(u64 *values, const struct kvmmem_tag *tag, u64 range,
-				     bool is_tdx)
+				     bool known)
 {
 	u64 flushes = kvmmem_tag_flushes(tag);
 
 	*values++ = tag->tag == KVMMEM_TAG_UNKNOWN ? KVMMEM_UNKNOWN : tag->tag;
 	*values++ = tag->entries;
 	*values++ = flushes;
-	kvmmem_tag_causes(values, tag, flushes, is_tdx);
+	kvmmem_tag_causes(values, tag, flushes, known);
 	values += KVMMEM_NR_CAUSES;
 	*values++ = tag->single;
 	*values++ = tag->moves;
