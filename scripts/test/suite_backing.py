@@ -14,6 +14,7 @@ import image as images
 import kmod
 from host import Scenario
 from procfile import ProcFile, table
+from swap import cached, swap_on, swapped, swapped_shmem
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -194,20 +195,6 @@ section guest grep -E '^(guest|slot id=|expect|result)' guest.out
 """, judge, **how)
 
 
-def swap_on():
-    """Swap on a disk of its own, or where there is none on one in memory."""
-    return """
-if insert virtio_pci 2>/dev/null && insert virtio_blk 2>/dev/null && wait_file /dev/vda; then
-    disk=/dev/vda
-else
-    insert brd rd_nr=1 rd_size=65536
-    disk=/dev/ram0
-fi
-mkswap $disk
-swapon $disk
-"""
-
-
 def slot1(**expected):
     """A check of columns of the slot with the data."""
     def check(out, _vm, rows):
@@ -246,12 +233,6 @@ def merged(_out, vm, rows):
     assert rows[1]["ksm_kb"] > 2000, f"only {rows[1]['ksm_kb']} KiB merged"
     equal("ksm_kb", vm["ksm_kb"], rows[1]["ksm_kb"])
     equal("resident_kb", rows[1]["resident_kb"], 4000)
-
-
-def swapped(_out, vm, rows):
-    """All of the slot is in swap."""
-    equal("swap_kb", rows[1]["swap_kb"], 4000)
-    equal("swap_kb of the VM", vm["swap_kb"], 4000)
 
 
 def flows(**expected):
@@ -475,8 +456,9 @@ kvmguest --pages 1024 --backing thp --access write,exec --rounds 2 \\
 """, check_again),
     guest("swapped", "--pages 1000 --advise pageout", swapped,
           before="load_kvm" + swap_on(), vendors=("amd",)),
-    guest("swapped_shmem", "--pages 1000 --backing shmem --advise pageout", swapped,
-          before="load_kvm" + swap_on(), vendors=("amd",)),
+    guest("swapped_shmem", "--pages 1000 --backing shmem --advise pageout", swapped_shmem,
+          before="load_kvm" + swap_on() + cached("before"), then=cached("after"),
+          vendors=("amd",)),
     guest("swapped_brd", "--pages 1000 --advise pageout", swapped,
           before="load_kvm" + swap_on(), vendors=("intel",)),
     guest("shadow_paging", "--pages 512 --backing thp", shadow, before="load_kvm_shadow"),

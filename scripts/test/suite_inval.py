@@ -13,7 +13,8 @@ import image as images
 import suite_backing
 from host import Scenario
 from procfile import ProcFile, table
-from suite_backing import KSM, LOOK as WAIT_FILE, equal, swap_on
+from suite_backing import KSM, LOOK as WAIT_FILE, equal
+from swap import swap_on
 
 HERE = pathlib.Path(__file__).resolve().parent
 INITIATORS = ("vmm", "reclaim", "ksm", "thp", "migrate", "numa_scan", "in_run", "fork", "protect",

@@ -14,6 +14,7 @@ import kmod
 import procfile
 import suite_backing
 import suite_tenant
+import swap
 from host import Scenario
 from suite_lab import equal
 from suite_tenant import HELPERS
@@ -113,7 +114,7 @@ section trace cat /sys/kernel/tracing/trace
 """, check_many, vendors=("amd",), kernels=("6.1",), limit=300,
              host={"icount": True, "memory_mb": 1024}),
     Scenario("sections", suite_backing.LOOK + HELPERS + "load_kvm\n" +
-             suite_backing.swap_on() + r"""
+             swap.swap_on() + r"""
 echo 20000 >/sys/kernel/tracing/buffer_size_kb
 mkdir -p /tmp/bin
 cat >/tmp/bin/read_all <<'END'
