@@ -61,9 +61,12 @@ class Page(Tool):
         self.assertIn("ended", self.browser.value(
             "document.getElementById('events').innerText"))
         # Nothing of a name is obeyed.
-        self.assertEqual(self.browser.value("window.owned"), None)
-        self.assertIn("<script>window.owned=1</script>",
+        self.assertEqual(self.browser.value("window.is_owned"), None)
+        self.assertIn("<script>window.is_owned=1</script>",
                       self.browser.value("document.getElementById('vm').innerText"))
+        # Nor changed: a line is found by it.
+        self.assertIn("<script>window.is_owned=1</script>",
+                      self.browser.value("charts[0].getLabels()"))
         x, y = self.browser.value(f"""(() => {{
             const chart = charts[0], box = chart.graphDiv.getBoundingClientRect();
             const at = {SPIKE} - 1;

@@ -170,6 +170,11 @@ class Format(Tool):
         self.assertEqual(called, [["qemu"], ["qemu", "qemu (2-1)"],
                                   ["qemu", "qemu (2-1)", "qemu (3-1)"],
                                   ["qemu (2-1)", "qemu (3-1)"]])
+        # Nor who calls himself like another with his id.
+        rows = [vm_row("1-1", "qemu"), vm_row("2-1", "qemu"), vm_row("3-1", "qemu\\040(1-1)")]
+        given = exposition.Domains().give(list(reading(full(vm=rows)).vms.values()))
+        self.assertEqual(sorted(given.values()),
+                         ["qemu (1-1)", "qemu (1-1) (3-1)", "qemu (2-1)"])
 
     def test_every_vcpu(self):
         self.put(full())

@@ -10,14 +10,17 @@ import socket
 import ssl
 import stat
 import subprocess
+import threading
 import time
 import urllib.error
+from unittest import mock
 
 import bcrypt
 
 import prometheus
 from case import DB, TOOL, WEB, full, vm_row
 from exporting import Export, of_vms
+from kvmmem_cli import web
 
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0,text/plain;q=0.5"}
 
@@ -159,6 +162,28 @@ class Port(Export):
             one.close()
         self.assertIn("kvmmem_up 1\n", self.ready(where))
         self.assertEqual(self.said(), "")
+
+    def test_who_says_a_byte_now_and_then(self):
+        """All that he asks has a time, in plain text as in TLS."""
+        cert, key = certificate(self.proc)
+        self.put(f"tls_server_config:\n  cert_file: {cert}\n  key_file: {key}\n", "web.yml")
+        trust = ssl.create_default_context(cafile=cert)
+        for config in (None, str(self.proc / "web.yml")):
+            with mock.patch.object(web, "LONGEST", 1):
+                server = web.Server(("127.0.0.1", 0), lambda form: b"", config)
+                threading.Thread(target=server.serve_forever, daemon=True).start()
+                one = socket.create_connection(server.server_address, 5)
+                if config:
+                    one = trust.wrap_socket(one, server_hostname="localhost")
+                begun = time.monotonic()
+                with self.assertRaises(OSError), one:
+                    for byte in b"GET /metrics HTTP/1.0\r\nX: " + b"x" * 100:
+                        one.sendall(bytes((byte,)))
+                        time.sleep(0.1)
+                self.assertLess(time.monotonic() - begun, 5)
+                server.shutdown()
+                server.server_close()
+                self.assertEqual(server.begun, {})
 
 
 class Access(Export):

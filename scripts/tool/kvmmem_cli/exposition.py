@@ -81,9 +81,16 @@ class Domains:
         found = {vm: self.known[key] for vm, key in keys.items() if key in self.known}
         uses = collections.Counter(key[1:] for vm, key in keys.items()
                                    if found.get(vm) in (None, vm.label))
+        taken = {(name, vm.uuid) for vm, name in found.items()}
         for vm, key in keys.items():
-            if vm not in found:
-                found[vm] = vm.label if uses[key[1:]] == 1 else f"{vm.label} ({vm.id})"
+            if vm in found:
+                continue
+            name = vm.label if uses[key[1:]] == 1 else f"{vm.label} ({vm.id})"
+            # Somebody may be called like another with his id.
+            while (name, vm.uuid) in taken:
+                name += f" ({vm.id})"
+            found[vm] = name
+            taken.add((name, vm.uuid))
         self.known = {keys[vm]: name for vm, name in found.items()}
         return found
 

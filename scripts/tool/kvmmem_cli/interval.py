@@ -76,6 +76,11 @@ class Change:
         self.began = self.old is None
         self._pairs, self._grown = {}, {}
 
+    def hidden(self, kind):
+        """Were rows of vCPUs not there before, and do they count since nobody knows when?"""
+        return kind in KEYS and self.old is not None and not self.old.rows[kind] and \
+            bool(self.old.one("vm", "vcpus"))
+
     def grown(self, column):
         """How much a counter grew; None where that is unknown."""
         try:
@@ -84,14 +89,15 @@ class Change:
             pass
         pairs = self._pairs.get(column.kind)
         if pairs is None:
-            pairs = self._pairs[column.kind] = _pairs(column.kind, self.vm, self.old)
+            pairs = self._pairs[column.kind] = \
+                [] if self.hidden(column.kind) else _pairs(column.kind, self.vm, self.old)
         grown = self._grown[column.kind, column.name] = _grown(pairs, column.name)
         return grown
 
     def rate(self, column):
         """The same a second; of time, the share of all vCPUs' time."""
         grown = self.grown(column)
-        if grown is None:
+        if grown is None or not self.seconds:
             return None
         if column.form == "busy":
             vcpus = self.vm.one("vm", "vcpus")
@@ -113,8 +119,11 @@ class Interval:
     def __init__(self, old, new, wanted=()):
         self.old, self.new = old, new
         same = old.session == new.session
-        self.seconds = max(new.clock - old.clock if same else new.wall - old.wall, 1e-6)
-        self.changes = [Change(vm, old.vms.get(vm.id), self.seconds)
+        # 0 is unknown: somebody set the clock back between two sessions.
+        self.seconds = max(new.clock - old.clock if same else new.wall - old.wall, 0)
+        before = old.vms if same else {ident: vm for ident, vm in old.vms.items()
+                                       if ident in new.vms and vm.may_be(new.vms[ident])}
+        self.changes = [Change(vm, before.get(vm.id), self.seconds)
                         for vm in new.select(wanted)]
         self.gone = [vm for vm in old.select(wanted) if vm.id not in new.vms]
 

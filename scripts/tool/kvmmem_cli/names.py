@@ -9,9 +9,14 @@ import importlib
 import os
 import re
 import threading
+import time
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
 PATIENCE = 1.0      # seconds to wait for libvirt's daemon, which may hang
+# A process may make its command line as long as it likes.
+MOST_BYTES, LONGEST = 1 << 16, 255
+# Seconds until one looks again at who has no name; twice as long each time.
+AGAIN, RARELY = 1.0, 60.0
 
 
 def _options(argv):
@@ -39,7 +44,8 @@ def name_from(argv):
             # Cloud Hypervisor has no name for itself but that of its socket.
             path = re.sub(r"^path=|,.*", "", value)
             found.setdefault("socket", re.sub(r"\.sock(et)?$", "", os.path.basename(path)))
-    return found.get("name") or found.get("id") or found.get("socket") or None
+    name = found.get("name") or found.get("id") or found.get("socket") or ""
+    return name[:LONGEST] or None
 
 
 def uuid_from(argv):
@@ -60,6 +66,7 @@ class Libvirt:
 
     def __init__(self, run):
         self.run = run
+        self.asking = None      # the thread that waits for the daemon
 
     def _text(self, name):
         try:
@@ -90,7 +97,7 @@ class Libvirt:
 
     def by_uuid(self):
         """{uuid: name} of what runs, from the bindings; empty without them."""
-        if not os.path.isdir(self.run):
+        if not os.path.isdir(self.run) or self.asking and self.asking.is_alive():
             return {}
         found = {}
 
@@ -105,9 +112,13 @@ class Libvirt:
                 pass            # whatever it is, there are other ways to a name
 
         # A thread of its own, since there is no other way out of a call that hangs.
-        thread = threading.Thread(target=ask, daemon=True)
-        thread.start()
-        thread.join(PATIENCE)
+        self.asking = threading.Thread(target=ask, daemon=True)
+        try:
+            self.asking.start()
+        except RuntimeError:    # no more threads
+            self.asking = None
+            return {}
+        self.asking.join(PATIENCE)
         return dict(found)
 
 
@@ -117,31 +128,46 @@ class Names:
     def __init__(self, proc, run):
         self.proc, self.libvirt = proc, Libvirt(run)
         self.known = {}
+        self.nameless = {}      # (when to look again, how long that was)
 
     def give(self, vms):
         """Set the name and UUID of each of @vms."""
         before, self.known = self.known, {}
-        keys = {vm: (vm.id, vm.pid, vm.name) for vm in vms}
-        files = domains = None
-        for vm, key in keys.items():
+        nameless, self.nameless = self.nameless, {}
+        now, domains = time.monotonic(), None
+        for vm in vms:
+            key = (vm.id, vm.pid, vm.name)
             found = before.get(key)
-            if not found:
-                if files is None:
-                    files, domains = self.libvirt.by_pid(), self.libvirt.by_uuid()
-                argv = self._command_line(vm.pid)
-                uuid = uuid_from(argv)
-                name, run_uuid = files.get(vm.pid, (None, None))
-                uuid = run_uuid or uuid
-                found = (domains.get(uuid) or name or name_from(argv), uuid)
+            due, wait = nameless.get(key, (now, AGAIN))
+            if not found and now >= due:
+                if domains is None:
+                    domains = self.libvirt.by_pid(), self.libvirt.by_uuid()
+                found = self._found(vm.pid, *domains)
+                due, wait = now + wait, min(2 * wait, RARELY)
             # A process that has no name yet may be about to get one.
-            if any(found):
+            if found and any(found):
                 self.known[key] = found
-            vm.name, vm.uuid = found[0] or vm.name, found[1]
+                vm.name, vm.uuid = found[0] or vm.name, found[1]
+            else:
+                self.nameless[key] = due, wait
+
+    def _found(self, pid, files, domains):
+        """(name, UUID) of a process, each None where it has none."""
+        argv = self._command_line(pid)
+        if pid in files:
+            name, uuid = files[pid]
+            uuid = uuid or uuid_from(argv)
+        else:
+            name, uuid = None, uuid_from(argv)
+            # Everybody may claim in a command line to be a domain of libvirt's.
+            if any(uuid == theirs for _name, theirs in files.values()):
+                uuid = None
+        return domains.get(uuid) or name or name_from(argv), uuid
 
     def _command_line(self, pid):
         try:
             with open(f"{self.proc}/{pid}/cmdline", "rb") as file:
-                argv = file.read().rstrip(b"\0").split(b"\0")
+                argv = file.read(MOST_BYTES).rstrip(b"\0").split(b"\0")
         except OSError:
             return []
         return [word.decode("utf-8", "backslashreplace") for word in argv]

@@ -167,12 +167,14 @@ def _flushes(change):
     if not rows:
         return
     before = {row.get("vcpu"): row for row in change.old.tags} if change.old else {}
+    unknown = change.rated and (change.hidden("vpid") or not change.seconds)
     yield "  " + "vCPU".rjust(6) + "".join(f"{name:>9}" for name in (*CAUSES, "single"))
     for row in rows:
         vcpu = row.get("vcpu")
         text = f"  {vcpu if vcpu is not None else '-':>6}"
         for name in (*CAUSES, "single"):
-            text += f"{_of_vcpu(change, row, before.get(vcpu, {}), name):>9}"
+            value = "-" if unknown else _of_vcpu(change, row, before.get(vcpu, {}), name)
+            text += f"{value:>9}"
         yield text
 
 

@@ -54,8 +54,12 @@ def check(args):
         args.error("--file does not go with 'record'")
     if args.vm:
         args.error("--vm does not go with 'record', which takes all of the host")
-    if args.recording and os.path.abspath(args.recording) == os.path.abspath(args.output):
-        args.error("--from and -o are the same file")
+    if args.recording:
+        if os.path.realpath(args.recording) == os.path.realpath(args.output):
+            args.error("--from and -o are the same file")
+        if args.anonymize and os.path.exists(args.output):
+            args.error("-o: with --from and --anonymize it is a new file; this one is there, and "
+                       "may have names in it")
 
 
 def anonymous(data):
@@ -172,6 +176,7 @@ class Copy:
         session, sessions, before = None, self.source.sessions(), {}
         numbers = self.source.numbers(self.args.interval, self.args.count and self.args.count - 1)
         for at in numbers:
+            wait_until(0)       # a signal may end it
             _tick, wall, clock, now, _gone = self.source.there[at]
             if now != session:
                 session = now

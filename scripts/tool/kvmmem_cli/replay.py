@@ -65,6 +65,8 @@ class State:
         whole = self.base.execute("SELECT MAX(tick) FROM reading WHERE whole AND tick <= ?",
                                   (tick,)).fetchone()[0]
         if whole is None:
+            if self.base.execute("SELECT MIN(tick) FROM reading").fetchone()[0] > tick:
+                raise Failure("this reading has been dropped, as it is older than --keep")
             raise Failure("the recording has no beginning; it is damaged")
         first = whole
         if self.tick is not None and whole <= self.tick < tick:
@@ -114,7 +116,7 @@ def clear(path):
     try:
         with store.clear(path):
             yield
-    except (zlib.error, ValueError, IndexError, TypeError):
+    except (zlib.error, ValueError, IndexError, TypeError, AttributeError):
         raise Failure(f"{safe(path)}: {store.DAMAGED}") from None
 
 
@@ -137,7 +139,9 @@ class Replay:
                 "SELECT tick, time, clock, session, gone FROM reading ORDER BY tick").fetchall()
         if not self.readings:
             raise Failure(f"{safe(path)}: there is nothing in it yet")
-        first, last = self.readings[0][1], self.readings[-1][1]
+        # Somebody may have set the clock back.
+        times = [one[1] for one in self.readings]
+        first, last = min(times), max(times)
         begin = moment(begin, last) if begin else first
         end = moment(end, last) if end else last
         # A time of day may be of the day before.

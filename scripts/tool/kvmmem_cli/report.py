@@ -120,7 +120,12 @@ def _write(path, text):
         sys.stdout.write(text)
         return
     try:
-        directory = os.path.dirname(os.path.abspath(path))
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "w", encoding="utf-8") as file:     # a device, a pipe
+                file.write(text)
+            return
+        path = os.path.realpath(path)
+        directory = os.path.dirname(path)
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=directory,
                                          delete=False) as file:
             try:

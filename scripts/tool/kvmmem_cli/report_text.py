@@ -82,7 +82,7 @@ def lines(history, wanted, width):
         yield "\nEvents"
     for when, ident, what in events:
         whose = safe(labels.get(ident, ident)) + ": " if ident else ""
-        yield f"  {Replay.stamp(when)}  {whose}{what}"
+        yield f"  {Replay.stamp(when)}  {whose}{safe(what)}"
     found = findings(history, wanted)
     if found:
         yield "\nAt the end"

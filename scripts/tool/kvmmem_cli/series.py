@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """A recording as series over time: what a report draws."""
 
+import collections
+
 from .columns import CAUSES, INITIATORS, SIZES, find
 from .interval import Interval
 
@@ -72,6 +74,10 @@ class History:
         for change in step.changes:
             vm = change.vm
             series = self.vms.get(vm.id)
+            if series and change.began and not series.vm.may_be(vm):
+                # The host booted meanwhile, and gives ids again.
+                self.vms[f"{vm.id} before {len(self.vms)}"] = series
+                series = None
             if series is None:
                 series = self.vms[vm.id] = Series(vm, len(self.times))
             series.vm = vm
@@ -85,9 +91,15 @@ class History:
 
     def labels(self):
         """{VM's id: what to call it}: its name, if that is its alone."""
-        names = [series.vm.label for series in self.vms.values()]
-        return {ident: series.vm.label if names.count(series.vm.label) == 1 else
-                f"{series.vm.label} ({ident})" for ident, series in self.vms.items()}
+        names = collections.Counter(series.vm.label for series in self.vms.values())
+        found = {}
+        for ident, series in self.vms.items():
+            label = series.vm.label
+            # One may be called like another with his id.
+            while names[label] > (label == series.vm.label):
+                label += f" ({ident})"
+            found[ident] = label
+        return found
 
     def sums(self, group, names):
         """{name: values} over all VMs."""

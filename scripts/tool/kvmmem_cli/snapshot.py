@@ -104,6 +104,12 @@ class Vm:
             return self.one(column.kind, column.name)
         return self.total(column.kind, column.name)
 
+    def may_be(self, other):
+        """May @other, of the same id, be this VM? Ids come again when the host boots."""
+        if self.uuid and other.uuid:
+            return self.uuid == other.uuid
+        return self.one("vm", "comm") == other.one("vm", "comm")
+
     def matches(self, wanted):
         """Is this a VM that the user calls one of @wanted?"""
         called = {self.id, self.label, safe(self.label)}
@@ -150,8 +156,13 @@ class Snapshot:
         return column.kind == "self" or column.name in self.headers.get(column.kind, ())
 
     def select(self, wanted):
-        """The VMs that the user @wanted, all of them without a wish."""
-        return [vm for vm in self.vms.values() if not wanted or vm.matches(wanted)]
+        """The VMs that the user @wanted, all of them without a wish.
+
+        An id is that VM's alone, whatever others are called.
+        """
+        names = [wish for wish in wanted if wish not in self.vms]
+        return [vm for vm in self.vms.values()
+                if not wanted or vm.id in wanted or vm.matches(names)]
 
     def must_select(self, wanted):
         """The same, but each wish must be met."""

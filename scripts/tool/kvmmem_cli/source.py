@@ -191,5 +191,7 @@ class Copies:
 
     def pair(self, _seconds):
         """The last two, or the only one."""
-        found = self._all(1 if len(self.paths) < 2 else None)
-        return found[-2:]
+        if len(self.paths) > 1:
+            return list(self.steps(None))[-2:]
+        # How far apart copies in one file are is not known.
+        return self._all(1)[-1:]

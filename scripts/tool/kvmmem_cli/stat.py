@@ -13,7 +13,7 @@ import time
 from .columns import COUNTERS, TITLES, find, made
 from .interval import Change, Interval, total
 from .options import add_source, count, interval, sort_column, source_of
-from .source import hold_ends
+from .source import hold_ends, wait_until
 from .stat_data import CsvReport, JsonReport
 from .units import RATES, clip, safe, show
 from .wide import group_line
@@ -218,14 +218,15 @@ def _columns(args, snapshot):
 
 def run(args):
     """kvmmem stat."""
-    hold_ends()
     source = source_of(args)
+    if not args.file:       # to read from a pipe may take any time
+        hold_ends()
     report_on(source.steps(args.interval or 1.0 if source.live else args.interval, args.count),
-              args)
+              args, bool(args.recording))
 
 
-def report_on(steps, args):
-    """Print what happened from each reading to the next."""
+def report_on(steps, args, held=False):
+    """Print what happened from each reading to the next; @held: hold_ends() was called."""
     old = next(steps)
     vms = old.must_select(args.vm)
     columns = _columns(args, old)
@@ -239,3 +240,5 @@ def report_on(steps, args):
         warn_lost(step.lost, " in this interval")
         report.interval(new, step.seconds, step.changes, step.gone)
         sys.stdout.flush()
+        if held:
+            wait_until(0)       # of a recording nothing else waits

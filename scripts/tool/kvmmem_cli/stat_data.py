@@ -21,7 +21,7 @@ def _raw(change, column):
     if column.form not in GROWING:
         return change.vm.value(column)
     grown = change.grown(column)
-    return None if grown is None else grown / change.seconds
+    return None if grown is None or not change.seconds else grown / change.seconds
 
 
 class Data:

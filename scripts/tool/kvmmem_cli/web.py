@@ -10,6 +10,7 @@ import socketserver
 import ssl
 import sys
 import threading
+import time
 
 from . import VERSION
 from .errors import Failure
@@ -18,6 +19,7 @@ from .units import safe
 from .webconfig import Access, Config
 
 PATIENCE = 10       # seconds for whoever asks, with each step
+LONGEST = 20        # seconds for all that he asks, however busily he dribbles
 MOST = 32           # of them at a time
 PAGE = b"""<!DOCTYPE html><title>kvmmem</title>
 <p>Memory virtualization of this host's VMs: <a href="/metrics">metrics</a>
@@ -96,6 +98,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         self.metrics, self.access = metrics, Access()
         self.config = Config(config_path) if config_path else None
         self.room = threading.BoundedSemaphore(MOST)
+        self.begun = {}         # {connection: when it has to be over}
         try:
             found = socket.getaddrinfo(*where, type=socket.SOCK_STREAM)[0]
             self.address_family = found[0]
@@ -135,14 +138,32 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         try:
             self._renew()
             request.settimeout(PATIENCE)
-            if self.config and self.config.tls:
+            over = time.monotonic() + LONGEST
+            tls = self.config and self.config.tls
+            if tls:
+                request = tls.wrap_socket(request, server_side=True,
+                                          do_handshake_on_connect=False)
+            self.begun[request] = over
+            if tls:
                 # Here, as a client may take its time for it.
-                request = self.config.tls.wrap_socket(request, server_side=True)
+                request.do_handshake()
             super().process_request_thread(request, client_address)
         except OSError:
             self.shutdown_request(request)      # no TLS, or gone already
         finally:
+            self.begun.pop(request, None)
             self.room.release()
+
+    def service_actions(self):
+        """Twice a second: whose time is over is hung up on, which ends what he waits for."""
+        now = time.monotonic()
+        for request, over in list(self.begun.items()):
+            if now >= over:
+                try:
+                    # Of an SSL socket, too, the TCP connection.
+                    socket.socket.shutdown(request, socket.SHUT_RDWR)
+                except OSError:
+                    pass        # over already
 
     def shutdown_request(self, request):
         try:

@@ -42,9 +42,9 @@ def sorted_by(vms, column):
     def key(vm):
         value = vm.value(column)
         if column.form == "text":
-            # Numbers in a name by their value: 99-11 is before 100-11.
-            parts = re.split(r"([0-9]+)", value or "")
-            return value is None, [int(p) if i % 2 else p for i, p in enumerate(parts)]
+            # Numbers in a name by their value: 99-11 is before 100-11. They may be long.
+            parts = re.split(r"0*([0-9]+)", value or "")
+            return value is None, [(len(p), p) if i % 2 else p for i, p in enumerate(parts)]
         return value is None, (value or 0) * (1 if column.name == "pid" else -1)
 
     return sorted(vms, key=key)

@@ -13,7 +13,7 @@ HEADERS = {"time": "vm served total_us kvm_us asleep_us user_us".split(),
                     "refaults".split(),
            "dirty": "vm mode since_ms split_2m recovered_2m".split()}
 NAMES = json.dumps({WEB["id"]: ["web", None], DB["id"]: ["db", None]}).encode()
-EVIL = vm_row("7-1", "<script>window.owned=1</script>")
+EVIL = vm_row("7-1", "<script>window.is_owned=1</script>")
 
 
 def reading(at):

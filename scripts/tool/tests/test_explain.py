@@ -149,9 +149,10 @@ class Explain(Tool):
         self.assertEqual(self.explain(inval=[row(ID, ksm=2000)], before={"inval": [row(ID)]}), {})
 
     def test_flush_storms(self):
-        self.rule("remote_flushes", "5.00k remote flushes", before={"vpid": []},
+        before = {"vpid": [row(ID, vcpu=0, vpid=1)]}
+        self.rule("remote_flushes", "5.00k remote flushes", before=before,
                   vpid=[row(ID, vcpu=0, vpid=1, remote=50000)])
-        storm = {"before": {"vpid": []}, "vpid": [row(ID, vcpu=0, vpid=1, guest=50000)]}
+        storm = {"before": before, "vpid": [row(ID, vcpu=0, vpid=1, guest=50000)]}
         self.rule("guest_flushes", "4 vCPUs on 3 processors", settings={"cpus": 3}, **storm)
         self.assertEqual(self.explain(settings={"cpus": 4}, **storm), {})
 

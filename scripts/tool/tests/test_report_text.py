@@ -29,7 +29,7 @@ class Report(Tool):
         self.assertRegex(text, r"(?m)^  total +16.0G +16.0G")
         self.assertRegex(text, r"(?m)  db: dirty logging: log\n.*  db: dirty logging: off\n"
                                r".*  no reading: the module is not loaded\n.*  readings again$")
-        self.assertIn("<script>window.owned=1</script>: began", text)
+        self.assertIn("<script>window.is_owned=1</script>: began", text)
         self.assertIn("=", self.output("report", self.path, "--text",
                                        env={"PYTHONIOENCODING": "ascii"}).replace("#", "="))
 

@@ -58,9 +58,12 @@ function chart(parent, title, series, form, options) {
 	const place = element(parent, "div");
 	place.className = "chart";
 	const columns = names.map((name) => series[name]);
+	// What VMs are called is theirs.
+	const verbatim = options && options.clickCallback;
 	const rows = dates.map((date, at) => [date].concat(columns.map((values) => values[at])));
 	return new Dygraph(place, rows, Object.assign({
-		labels: ["time"].concat(names.map((name) => name.replace(/_/g, " "))),
+		labels: ["time"].concat(names.map((name) => verbatim ? name :
+							  name.replace(/_/g, " "))),
 		axes: { y: { valueFormatter: form, axisLabelFormatter: form, axisLabelWidth: 60 } },
 		legend: "always", labelsKMB: false, includeZero: true, underlayCallback: marks,
 	}, options));
