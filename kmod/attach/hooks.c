@@ -129,7 +129,8 @@ static void hooks_retry(struct work_struct *work)
 
 	mutex_lock(&hooks_mutex);
 	if (!stopped) {
-		list_for_each_entry(hook, &hooks, node)
+		/* As in kvmmem_hooks_start(): no VM is known before all are there. */
+		list_for_each_entry_reverse(hook, &hooks, node)
 			if (hooks_refused_by_ftrace(hook)) {
 				kvmmem_functions_attach(hook->group, &hooks, false);
 				late |= kvmmem_hook_attached(hook);
@@ -337,8 +338,9 @@ static void hooks_detach_all(void)
  *	since ftrace was off; may sleep
  *
  * Functions are hooked before tracepoints, so that no VM is met before its
- * death can be heard. A hook that cannot be attached is no error: its state
- * tells, and what depends on it is unknown.
+ * death can be heard; of functions those of VMs' lives, which were added first,
+ * come last, so that no VM is known before what is to count can. A hook that cannot
+ * be attached is no error: its state tells, and what depends on it is unknown.
  *
  * Context: may sleep.
  *
@@ -358,7 +360,7 @@ int kvmmem_hooks_start(void (*kvm_gone)(void), void (*kvm_late)(void))
 	mutex_lock(&hooks_mutex);
 	started = true;
 	stopped = false;
-	list_for_each_entry(hook, &hooks, node)
+	list_for_each_entry_reverse(hook, &hooks, node)
 		if (hook->group)
 			kvmmem_functions_attach(hook->group, &hooks, false);
 	hooks_functions_done();

@@ -249,7 +249,7 @@ int kvmmem_registry_init(void)
 
 	if (err)
 		return err;
-	/* Before any others: hooks attach in this order and detach in reverse. */
+	/* Before any others: functions are hooked, and hooks let go, beginning with the last. */
 	kvmmem_hook_add(&destroy_hook);
 	kvmmem_hook_add(&create_hook);
 	kvmmem_hook_add(&vcpu_hook);

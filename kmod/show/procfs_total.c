@@ -45,11 +45,14 @@ static bool total_has_mmio(const struct kvmmem_total *total)
 int kvmmem_proc_total(struct seq_file *seq)
 {
 	bool faults = kvmmem_fault_on(), flushes = kvmmem_tlb_on(), timed = kvmmem_latency_on();
+	bool access;
 	struct kvmmem_total total;
 	struct kvmmem_row row;
 	u64 all, causes[KVMMEM_NR_CAUSES];
 
 	kvmmem_total_read(&total);
+	/* Is it told of any VM how it accesses? While there was none, nothing is missing. */
+	access = total.shows_access || !(total.vms + total.vms_ended);
 	/* All bits: what nobody counts is unknown. */
 	if (!faults)
 		memset(&total.faults, 0xff, sizeof(total.faults));
@@ -57,7 +60,7 @@ int kvmmem_proc_total(struct seq_file *seq)
 		memset(&total.tags, 0xff, sizeof(total.tags));
 	if ((total.modes & ~BIT(KVMMEM_MODE_UNKNOWN)) == SHADOW)
 		kvmmem_fault_mask(&total.faults, KVMMEM_MODE_SHADOW, false, true);
-	else if (!total.shows_access && total.vms + total.vms_ended)
+	else if (!access)
 		kvmmem_fault_mask(&total.faults, KVMMEM_MODE_UNKNOWN, true, true);
 	if (!total_has_mmio(&total))
 		total.faults.mmio = KVMMEM_UNKNOWN;
@@ -69,7 +72,8 @@ int kvmmem_proc_total(struct seq_file *seq)
 			   total.faults.write, total.faults.exec, total.faults.protection,
 			   total.faults.walk, total.faults.mmio, total.faults.shadow,
 			   total.tags.entries);
-	kvmmem_tag_causes(causes, &total.tags, all, kvmmem_tlb_causes_known());
+	/* A TDX guest's flush functions are others, too. */
+	kvmmem_tag_causes(causes, &total.tags, all, kvmmem_tlb_causes_known() && access);
 	kvmmem_row_u64s(&row, causes, KVMMEM_NR_CAUSES);
 	kvmmem_row_numbers(&row, total.tags.single, flushes ? total.range : KVMMEM_UNKNOWN,
 			   timed ? total.served : KVMMEM_UNKNOWN,

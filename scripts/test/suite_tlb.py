@@ -7,6 +7,7 @@ tlb_flush, for each vCPU; the cause that was driven shows, and others do not.
 
 import dataclasses
 
+import debugkernel
 import features
 import kmod
 import procfile
@@ -276,6 +277,33 @@ def check_switched(out):
     equal("other, of the VM that was flushed all the while", sum(row["other"] for row in rows), 0)
 
 
+def check_late(out):
+    """Of a guest that is flushed all the while nothing is booked before all hooks are there."""
+    rows = procfile.ProcFile(out["proc later"]).all("vpid")
+    assert sum(row["remote"] for row in rows) > 0, f"{rows}"
+    equal("other", sum(row["other"] for row in rows), 0)
+
+
+# ftrace is off as kvmmem loads, and the guest is met when it is back.
+LATE = """
+load_kvm
+kvmguest --pages 32 --vcpus 2 --drop --rounds 2 --forever >busy.out & busy=$!
+wait_for grep -q expect busy.out
+late() {
+    echo 0 >/proc/sys/kernel/ftrace_enabled
+    load_kvmmem
+    echo 1 >/proc/sys/kernel/ftrace_enabled
+    wait_for grep -q "^vpid " /proc/kvmmem
+    sleep 0.3
+}
+late; unload_kvmmem; late
+kill -STOP $busy
+section "proc later" cat /proc/kvmmem
+kill -KILL $busy
+wait $busy || true
+unload_kvmmem
+"""
+
 SWITCH = """
 load_kvm
 section vendor kvm_vendor
@@ -412,6 +440,8 @@ SCENARIOS = [
                 invpcid=("--pages 8 --op invpcid --ops 100", shadow_invpcid)),
         vendors=("intel",)),
     Scenario("tlb_cleared", CLEARED, check_cleared, limit=60),
+    Scenario("tlb_late", LATE, check_late, limit=120,
+             kernels=(*features.KERNELS[:3], *debugkernel.NAMES[:-1])),
     Scenario("tlb_switch", SWITCH, check_switched, limit=60),
     flushes("two_processors", cpus=2, limit=100,
             moved=("--pages 8 --migrate 20 --op io --ops 40", moved),
