@@ -43,7 +43,7 @@ static int __init kvmmem_start(void)
 	kvmmem_counted_init();
 	kvmmem_probes_init();
 	kvmmem_latency_init();
-	kvmmem_flow_init(kvmmem_huge_settle, kvmmem_huge_balance);
+	kvmmem_flow_init(&kvmmem_huge_others);
 	kvmmem_dirty_init();
 	kvmmem_notifier_init();
 

@@ -29,6 +29,9 @@
 static bool huge_flows;
 static struct kvmmem_hook spte_hook;
 
+/* The hook has gone, and what it has counted is not known to others yet. */
+static bool flow_leaves;
+
 /* A slot that is being logged is split for it, any other for the mitigation. */
 static bool flow_is_logged(struct kvmmem_vm *vm, u64 gfn)
 {
@@ -144,8 +147,7 @@ static struct kvmmem_hook spte_hook = {
 	.probes = flow_spte_changed_probes,
 };
 
-static void (*flow_settle)(struct kvmmem_vm *vm);
-static void (*flow_balance)(void);
+static const struct kvmmem_flow_others *flow_others;
 
 /*
  * What came before is counted by whoever has counted until now. While the hook comes and
@@ -153,9 +155,14 @@ static void (*flow_balance)(void);
  */
 static void flow_switch(bool on)
 {
-	kvmmem_vm_for_all(flow_settle);
+	kvmmem_vm_for_all(flow_others->settle);
+	WRITE_ONCE(flow_leaves, !on && kvmmem_hook_attached(&spte_hook));
 	kvmmem_hook_switch(&spte_hook, on);
-	flow_balance();
+	if (flow_leaves) {
+		kvmmem_vm_for_all(flow_others->skip);
+		WRITE_ONCE(flow_leaves, false);
+	}
+	flow_others->balance();
 }
 
 static int flow_set_switch(const char *val, const struct kernel_param *kp)
@@ -174,13 +181,12 @@ MODULE_PARM_DESC(huge_flows, "count huge mappings that KVM installs, splits, rec
 
 /**
  * kvmmem_flow_init - add the hook
- * @settle: called for each VM, before somebody else counts its flows
- * @balance: called after that
+ * @others: who counts while nobody listens
  */
-void kvmmem_flow_init(void (*settle)(struct kvmmem_vm *vm), void (*balance)(void))
+void kvmmem_flow_init(const struct kvmmem_flow_others *others)
 {
-	flow_settle = settle;
-	flow_balance = balance;
+	flow_others = others;
+	kvmmem_process_ask(others->skip);
 	spte_hook.state = huge_flows ? KVMMEM_HOOK_WAITING : KVMMEM_HOOK_OFF;
 	kvmmem_hook_add(&spte_hook);
 }
@@ -196,5 +202,6 @@ void kvmmem_flow_init(void (*settle)(struct kvmmem_vm *vm), void (*balance)(void
  */
 bool kvmmem_flow_counts(const struct kvmmem_vm *vm)
 {
-	return kvmmem_hook_attached(&spte_hook) && vm->newer_mmu && !READ_ONCE(vm->mm_shared);
+	return (kvmmem_hook_attached(&spte_hook) || READ_ONCE(flow_leaves)) && vm->newer_mmu &&
+	       !READ_ONCE(vm->mm_shared);
 }

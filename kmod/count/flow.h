@@ -7,7 +7,19 @@
 
 #include "registry/vm.h"
 
-void kvmmem_flow_init(void (*settle)(struct kvmmem_vm *vm), void (*balance)(void));
+/**
+ * struct kvmmem_flow_others - who counts flows while nobody listens to each change
+ * @settle: called for each VM, before somebody else counts its flows
+ * @skip: called for a VM whose flows were counted until now, and will not be
+ * @balance: called after that: count what nobody has
+ */
+struct kvmmem_flow_others {
+	void (*settle)(struct kvmmem_vm *vm);
+	void (*skip)(struct kvmmem_vm *vm);
+	void (*balance)(void);
+};
+
+void kvmmem_flow_init(const struct kvmmem_flow_others *others);
 bool kvmmem_flow_counts(const struct kvmmem_vm *vm);
 
 #endif /* _KVMMEM_FLOW_H */

@@ -9,7 +9,7 @@
  *   not what was seen last: a fault installs them, and splits them;
  * - the beginning of a fault, if memory was taken away since the last: they are gone;
  * - a change of a slot, and the reader: what is missing is gone, too; of 1G what has
- *   come as well, which the ends of faults do not compare;
+ *   come as well, which the ends of faults do not compare, and of 2M if nobody faults;
  * - KVM's splitting for a log, not in a fault: what is missing was split.
  *
  * Each takes what is new from the VM's record in one step, so nothing is counted
@@ -48,6 +48,19 @@ static s64 huge_take(struct kvmmem_vm *vm, const struct kvm *kvm, int size, enum
 		if (now == before || (now > before && why == HUGE_FEWER))
 			return 0;
 	} while (atomic64_cmpxchg(seen, before, now) != before);
+	return now - before;
+}
+
+/* What 2M mappings had come to when there were @now. */
+static s64 huge_take_to(struct kvmmem_vm *vm, s64 now)
+{
+	s64 before;
+
+	do {
+		before = atomic64_read(&vm->huge_seen[0]);
+		if (before >= now)
+			return 0;
+	} while (atomic64_cmpxchg(&vm->huge_seen[0], before, now) != before);
 	return now - before;
 }
 
@@ -240,8 +253,34 @@ void kvmmem_huge_apart(struct kvmmem_vm *vm)
 		huge_count_apart(vm, -of_1g);
 }
 
-/* Look for what is gone, @taken away or not; and for what KVM has put back, if @back. */
-static void huge_look(struct kvmmem_vm *vm, bool taken, bool back)
+/*
+ * How many 2M mappings were there when no vCPU was in a fault, at whose end they would be
+ * looked for: KVM was asked to make them (KVM_PRE_FAULT_MEMORY).
+ * Return: 0 where nothing came, or not so.
+ */
+static u64 huge_asked(struct kvmmem_vm *vm)
+{
+	struct kvmmem_vcpu *rec;
+	u64 now = 0;
+
+	raw_spin_lock(&vm->lock);
+	if (vm->kvm)
+		now = kvmmem_ept_leaves(vm->kvm, 1);
+	raw_spin_unlock(&vm->lock);
+	if ((s64)now <= atomic64_read(&vm->huge_seen[0]))
+		return 0;
+	smp_rmb(); /* the count, and then who may have raised it */
+	kvmmem_vm_for_each_vcpu(rec, vm)
+		if (READ_ONCE(rec->fault_tsc))
+			return 0;
+	return now;
+}
+
+/*
+ * Look for what is gone, @taken away or not; for what KVM has put back, if @back; and for
+ * 2M mappings that came, up to @asked.
+ */
+static void huge_look(struct kvmmem_vm *vm, bool taken, bool back, u64 asked)
 {
 	/* After logging has ended all of them may be back before the guest faults. */
 	bool put_back = back && READ_ONCE(vm->dirty.put_back);
@@ -251,6 +290,8 @@ static void huge_look(struct kvmmem_vm *vm, bool taken, bool back)
 	raw_spin_lock(&vm->lock);
 	if (vm->kvm) {
 		of_2m = huge_take(vm, vm->kvm, 0, put_back ? HUGE_ALL : HUGE_FEWER);
+		if (!of_2m && asked)
+			of_2m = huge_take_to(vm, asked);
 		of_1g = huge_take(vm, vm->kvm, 1, HUGE_ALL);
 		if (of_2m < 0 || of_1g < 0)
 			nx = huge_take_nx(vm, vm->kvm);
@@ -258,10 +299,9 @@ static void huge_look(struct kvmmem_vm *vm, bool taken, bool back)
 	if (put_back && !huge_put_back(vm))
 		WRITE_ONCE(vm->dirty.put_back, false);
 	raw_spin_unlock(&vm->lock);
-	if (of_2m > 0 && !kvmmem_flow_counts(vm))
-		huge_count(vm, KVMMEM_FLOW_RECOVERED, of_2m);
-	if (of_1g > 0 && !kvmmem_flow_counts(vm))
-		huge_count(vm, put_back ? KVMMEM_FLOW_RECOVERED : KVMMEM_FLOW_INSTALLED, of_1g);
+	if (!kvmmem_flow_counts(vm))
+		huge_count(vm, put_back ? KVMMEM_FLOW_RECOVERED : KVMMEM_FLOW_INSTALLED,
+			   max_t(s64, of_2m, 0) + max_t(s64, of_1g, 0));
 	huge_gone(vm, nx, min_t(s64, of_2m, 0), min_t(s64, of_1g, 0), taken);
 }
 
@@ -274,7 +314,7 @@ static void huge_look(struct kvmmem_vm *vm, bool taken, bool back)
  */
 void kvmmem_huge_look(struct kvmmem_vm *vm, bool taken)
 {
-	huge_look(vm, taken, !taken);
+	huge_look(vm, taken, !taken, 0);
 }
 
 /**
@@ -282,11 +322,27 @@ void kvmmem_huge_look(struct kvmmem_vm *vm, bool taken)
  * @vm: the VM's record
  *
  * Memory that was taken away since the guest's last fault explains what is gone.
- * Context: any; takes @vm->lock.
+ * Context: a reference on the record; takes @vm->lock.
  */
 void kvmmem_huge_settle(struct kvmmem_vm *vm)
 {
-	huge_look(vm, huge_is_taken(vm), true);
+	u64 asked = huge_asked(vm);
+
+	/* huge_balance() waits for who has looked and not counted yet. */
+	rcu_read_lock();
+	huge_look(vm, huge_is_taken(vm), true, asked);
+	rcu_read_unlock();
+}
+
+/* What has come and gone so far was counted by somebody else, or is to be found missing. */
+static void huge_skip(struct kvmmem_vm *vm)
+{
+	int i;
+
+	raw_spin_lock(&vm->lock);
+	for (i = 0; vm->kvm && kvmmem_flow_counts(vm) && i < ARRAY_SIZE(vm->huge_seen); i++)
+		huge_take(vm, vm->kvm, i, HUGE_ALL);
+	raw_spin_unlock(&vm->lock);
 }
 
 /* What nobody has counted so far; more or less by what is counted at this moment. */
@@ -295,13 +351,9 @@ static s64 huge_uncounted(struct kvmmem_vm *vm)
 	s64 sum = -vm->huge_base;
 	int i;
 
-	raw_spin_lock(&vm->lock);
-	for (i = 0; i < ARRAY_SIZE(vm->huge_seen); i++) {
-		if (vm->kvm)
-			huge_take(vm, vm->kvm, i, HUGE_ALL);
+	huge_skip(vm);
+	for (i = 0; i < ARRAY_SIZE(vm->huge_seen); i++)
 		sum += atomic64_read(&vm->huge_seen[i]);
-	}
-	raw_spin_unlock(&vm->lock);
 	return sum - atomic64_read(&vm->flows[KVMMEM_FLOW_INSTALLED]) -
 	       atomic64_read(&vm->flows[KVMMEM_FLOW_RECOVERED]) +
 	       atomic64_read(&vm->flows[KVMMEM_FLOW_SPLIT]) +
@@ -309,7 +361,7 @@ static s64 huge_uncounted(struct kvmmem_vm *vm)
 	       atomic64_read(&vm->flows[KVMMEM_FLOW_ZAPPED]);
 }
 
-static bool huge_again;
+static bool huge_again, huge_last;
 
 static void huge_balance_vm(struct kvmmem_vm *vm)
 {
@@ -318,7 +370,8 @@ static void huge_balance_vm(struct kvmmem_vm *vm)
 	if (!KVMMEM_KVM_COUNTS_LEAVES || !vm->newer_mmu)
 		return;
 	now = huge_uncounted(vm);
-	if (now == vm->huge_odd) {
+	/* At last it may be wrong by one or two, which is less than what is missing. */
+	if (now == vm->huge_odd || huge_last) {
 		huge_count(vm, now > 0 ? KVMMEM_FLOW_INSTALLED : KVMMEM_FLOW_ZAPPED, abs(now));
 		vm->huge_odd = 0;
 	} else {
@@ -327,24 +380,22 @@ static void huge_balance_vm(struct kvmmem_vm *vm)
 	}
 }
 
-/**
- * kvmmem_huge_balance - count what came and went of all VMs while nobody counted
- *
- * After somebody else has begun to: a hook takes its time to come and go. Whatever is gone
- * was zapped, as nobody saw why. A probe that has looked and not counted yet has done so
- * when all are synchronized: what is the same twice is nobody's.
- *
- * Context: may sleep; not beside itself.
+/*
+ * Count what came and went of all VMs while nobody counted, after somebody else has begun
+ * to: a hook takes its time to come and go. Whatever is gone was zapped, as nobody saw why.
+ * Who has looked and not counted yet has done so when all are synchronized: what is the same
+ * twice is nobody's. Sleeps; not beside itself.
  */
-void kvmmem_huge_balance(void)
+static void huge_balance(void)
 {
 	int tries = 10;
 
 	do {
 		kvmmem_probes_synchronize();
 		huge_again = false;
+		huge_last = !--tries;
 		kvmmem_vm_for_all(huge_balance_vm);
-	} while (huge_again && --tries);
+	} while (huge_again && !huge_last);
 }
 
 /**
@@ -370,3 +421,9 @@ bool kvmmem_huge_of_vm(struct kvmmem_vm *vm, u64 *flows)
 	flows[KVMMEM_FLOW_TABLE_ZAPPED] = KVMMEM_UNKNOWN;
 	return false;
 }
+
+const struct kvmmem_flow_others kvmmem_huge_others = {
+	.settle = kvmmem_huge_settle,
+	.skip = huge_skip,
+	.balance = huge_balance,
+};

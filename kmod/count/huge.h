@@ -13,7 +13,9 @@ void kvmmem_huge_taken(struct kvmmem_vcpu *rec);
 void kvmmem_huge_apart(struct kvmmem_vm *vm);
 void kvmmem_huge_look(struct kvmmem_vm *vm, bool taken);
 void kvmmem_huge_settle(struct kvmmem_vm *vm);
-void kvmmem_huge_balance(void);
+
+/* For kvmmem_flow_init(). */
+extern const struct kvmmem_flow_others kvmmem_huge_others;
 bool kvmmem_huge_of_vm(struct kvmmem_vm *vm, u64 *flows);
 
 /**

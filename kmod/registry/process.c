@@ -14,9 +14,22 @@
 
 static struct hlist_head mm_hash[1 << PROCESS_HASH_BITS];
 
+static void (*process_shared)(struct kvmmem_vm *vm);
+
 static struct hlist_head *process_bucket(const struct mm_struct *mm)
 {
 	return &mm_hash[hash_ptr(mm, PROCESS_HASH_BITS)];
+}
+
+/**
+ * kvmmem_process_ask - whom to tell that a process is about to have several VMs
+ * @shared: called for the one that it has, under the registry's lock
+ *
+ * Context: before any VM is met.
+ */
+void kvmmem_process_ask(void (*shared)(struct kvmmem_vm *vm))
+{
+	process_shared = shared;
 }
 
 /**
@@ -33,6 +46,8 @@ void kvmmem_process_add(struct kvmmem_vm *vm)
 	INIT_LIST_HEAD(&vm->mm_others);
 	hlist_for_each_entry(other, process_bucket(vm->mm), mm_node)
 		if (other->mm == vm->mm) {
+			if (process_shared && !other->mm_shared)
+				process_shared(other);
 			WRITE_ONCE(other->mm_shared, true);
 			vm->mm_shared = true;
 			list_add_tail(&vm->mm_others, &other->mm_others);

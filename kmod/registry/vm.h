@@ -128,7 +128,7 @@ struct kvmmem_backing {
  * @flows: huge mappings, by enum kvmmem_flow
  * @huge_seen: KVM's counts of 2M and 1G mappings as far as they are in @flows
  * @huge_base: what KVM had when the record was born
- * @huge_odd: what has come since that nobody has counted, by kvmmem_huge_balance()
+ * @huge_odd: what has come since that nobody has counted, see huge.c
  * @nx_seen: KVM's count of NX splits when it was looked at last
  * @dirty: dirty logging
  * @told: the watcher has been told of it; the watcher's lock

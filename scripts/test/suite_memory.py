@@ -274,6 +274,19 @@ def check_busy(out):
           row["dirty_log_split"] - row["zapped"], kvm["pages_2m"] + kvm["pages_1g"])
 
 
+def prefaulted(seen):
+    """Nobody has faulted, and four mappings are there."""
+    equal("pages_2m", seen.kvm["pages_2m"], 4)
+    equal("installed", seen.proc.find("huge", vm=seen.ident)["installed"], 4)
+    equal("violations", seen.proc.find("fault", vm=seen.ident)["ept_violations"], 0)
+
+
+def check_joined(out):
+    """What was counted one by one is not counted again when a process has a second VM."""
+    row = ProcFile(out["proc"]).find("huge", vm=out.records("guest", "slot id=")[0]["id"])
+    equal("installed and zapped", (row["installed"], row["zapped"]), (4, 4))
+
+
 def check_dropped(out):
     """What is taken away and comes back is counted both ways, however little it is.
 
@@ -337,6 +350,12 @@ load_kvm; load_kvmmem huge_flows=1
 section release uname -r
 kvmguest --pages 1024 --backing thp --vms 2 --then 'section proc cat /proc/kvmmem'
 """, check_flows),
+    Scenario("flows_joined", """
+load_kvm; load_kvmmem huge_flows=1
+memguest second ". /lab/lib.sh; section proc cat /proc/kvmmem" >guest.out || { cat guest.out; exit 1; }
+sed -n '/^@@lab/,$p' guest.out
+section guest grep '^slot id=' guest.out
+""", check_joined, kernels=(*features.KERNELS[1:], *debugkernel.NAMES)),
     Scenario("flows_dropped", """
 guest() {
     load_kvmmem
@@ -423,6 +442,7 @@ wait $!
 """, check_block),
     guest("device", "device", device),
     guest("guest_memfd", "memfd", memfd, kernels=("7.3", "newest")),
+    guest("prefaulted", "prefault", prefaulted, kernels=("6.12", "7.3", "newest")),
     guest("numa_one_node", "plain", one_node),
     guest("numa_fresh", "fresh", fresh),
     guest("numa_two_nodes", "kvmguest --pages 1024 --vcpus 2 --turns --pin 0,1 --then", numa,

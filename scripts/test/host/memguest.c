@@ -8,10 +8,15 @@
  *	fresh		nobody has run yet
  *	smm		the vCPU has been in SMM, which has tables of its own
  *	memfd		a second slot over a guest_memfd, of which half is touched
+ *	second		a second slot of huge pages, which are dropped; then the process makes
+ *			another VM
+ *	prefault	a second slot of huge pages, which KVM is asked to map; nobody has run yet
  *
  * Then sh -c COMMAND, with KVMGUEST_ID and KVMGUEST_PID as from kvmguest. Exit
  * status 77: the machine lacks what it takes.
  */
+#include <errno.h>
+
 #include "smallvm.h"
 
 #ifndef KVM_MEM_GUEST_MEMFD
@@ -37,11 +42,23 @@ struct kvm_create_guest_memfd {
 	uint64_t reserved[6];
 };
 #endif
+#ifndef KVM_PRE_FAULT_MEMORY
+#define KVM_PRE_FAULT_MEMORY	_IOWR(KVMIO, 0xd5, struct kvm_pre_fault_memory)
+
+struct kvm_pre_fault_memory {
+	uint64_t gpa;
+	uint64_t size;
+	uint64_t flags;
+	uint64_t padding[5];
+};
+#endif
+
 #define MEMFD_MMAP		(1UL << 0)	/* GUEST_MEMFD_FLAG_MMAP */
 #define MEMFD_INIT_SHARED	(1UL << 1)	/* GUEST_MEMFD_FLAG_INIT_SHARED */
 
 #define EXTRA		0x80000000UL
 #define EXTRA_PAGES	32UL
+#define HUGE_PAGES	(4 * 512UL)
 #define SMBASE		0x30000UL	/* after reset; the handler is at + 0x8000 */
 #define VIDEO		0xa0000UL	/* memory of a device on every PC */
 
@@ -99,6 +116,40 @@ static void add_memfd(void)
 	touch_pages(0, EXTRA, EXTRA_PAGES / 2);
 }
 
+static uint8_t *add_huge(void)
+{
+	uint8_t *there = map(2 * HUGE_PAGES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			     -1, 0);
+
+	there += -(uintptr_t)there % (512 * PAGE);
+	madvise(there, HUGE_PAGES * PAGE, MADV_HUGEPAGE);
+	memset(there, 1, HUGE_PAGES * PAGE);
+	set_slot(2, EXTRA, there, HUGE_PAGES);
+	return there;
+}
+
+static void make_second(void)
+{
+	uint8_t *there = add_huge();
+
+	touch_pages(0, EXTRA, HUGE_PAGES);
+	if (madvise(there, HUGE_PAGES * PAGE, MADV_DONTNEED))
+		die("MADV_DONTNEED");
+	if (ioctl(kvm, KVM_CREATE_VM, 0) < 0)
+		die("KVM_CREATE_VM");
+}
+
+static void fault_beforehand(void)
+{
+	struct kvm_pre_fault_memory range = { .gpa = EXTRA, .size = HUGE_PAGES * PAGE };
+
+	add_huge();
+	while (range.size)
+		if (ioctl(vcpus[0], KVM_PRE_FAULT_MEMORY, &range) && errno != EINTR &&
+		    errno != EAGAIN)
+			die("KVM_PRE_FAULT_MEMORY");
+}
+
 static void delete_slot(void)
 {
 	set_slot(2, EXTRA, memory(EXTRA_PAGES), EXTRA_PAGES);
@@ -116,6 +167,10 @@ static void run_guest(const char *what)
 		delete_slot();
 	if (!strcmp(what, "obsolete"))
 		touch_pages(1, DATA, DATA_PAGES);
+	else if (!strcmp(what, "prefault"))
+		fault_beforehand();
+	else if (!strcmp(what, "second"))
+		make_second();
 	else if (strcmp(what, "idle") && strcmp(what, "fresh"))
 		touch_pages(0, DATA, DATA_PAGES);
 	if (!strcmp(what, "smm"))
