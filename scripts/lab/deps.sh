@@ -94,12 +94,17 @@ echo "deps.sh: installing $missing"
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086
 set -- $missing
-apt-get -qq -y --no-install-recommends install "$@" >/dev/null 2>&1 && exit 0
+# A machine that has just begun may be upgrading itself.
+wait="-o DPkg::Lock::Timeout=600"
+# shellcheck disable=SC2086
+apt-get $wait -qq -y --no-install-recommends install "$@" >/dev/null 2>&1 && exit 0
 # The package lists may be absent or old.
-apt-get -qq update
+# shellcheck disable=SC2086
+apt-get $wait -qq update
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-apt-get -qq -y --no-install-recommends install "$@" >"$log" 2>&1 || {
+# shellcheck disable=SC2086
+apt-get $wait -qq -y --no-install-recommends install "$@" >"$log" 2>&1 || {
 	cat "$log" >&2
 	echo "deps.sh: apt could not install: $missing" >&2
 	exit 1

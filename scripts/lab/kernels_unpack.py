@@ -3,6 +3,7 @@
 
 import gzip
 import lzma
+import os
 import pathlib
 import re
 import shutil
@@ -114,7 +115,9 @@ def prepare(tree, release):
         link.unlink(missing_ok=True)
     _relocate_headers(kdir)
     if not (modules / "modules.dep").exists():
+        # Debian's users do not have it in their PATH.
         done = subprocess.run(["depmod", "-b", tree, release], text=True,
+                              env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"},
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode:
             raise KernelError(f"depmod for {release}: {done.stdout.strip()}")

@@ -11,12 +11,13 @@
 # that are missing or there; so does a compiler that finds no error in never.h.
 
 here=${0%/*}
-limit=
+terse=-fno-diagnostics-show-caret
 case "$*" in
-*clang*) limit=-ferror-limit=0 ;;
+*clang*) terse="-fno-caret-diagnostics -ferror-limit=0" ;;
 esac
+# shellcheck disable=SC2086
 said=$(LC_ALL=C "$@" -Wno-error -Werror=implicit-function-declaration \
-	-fno-diagnostics-show-caret $limit -fsyntax-only "$here/all.c" 2>&1)
+	$terse -fsyntax-only "$here/all.c" 2>&1)
 errors=$(printf '%s\n' "$said" | grep -E ' (fatal )?error: ')
 own=$(printf '%s\n' "$errors" | grep '/configure/[a-z_]*\.h:')
 
