@@ -245,11 +245,12 @@ _NEEDS = {
 
 # What has nothing of the processor in it, and takes long: make check runs it on the AMD
 # host alone (run.py --once), the matrix on both.
-ONCE = ("block_device", "churn", "export", "flows_dropped", "inval_ends", "input_parameters",
-        "input_reads", "input_rights", "life_many_vms", "not_stuck_busy", "perf_lockdown",
-        "perf_rmmod", "perf_trace_cmd", "pmu_list", "pmu_refused", "rights_capabilities",
-        "rights_lockdown", "rights_namespace", "tenant_births", "tenant_dying", "tenant_wide",
-        "tool", "translate_fuzz", "walks_waiting")
+ONCE = ("block_device", "churn", "export", "flows_busy", "flows_dropped", "flows_joined",
+        "inval_ends", "input_parameters", "input_reads", "input_rights", "life_many_vms",
+        "not_stuck_busy", "perf_lockdown", "perf_rmmod", "perf_trace_cmd", "pmu_list",
+        "pmu_refused", "rights_capabilities", "rights_lockdown", "rights_namespace",
+        "tenant_births", "tenant_dying", "tenant_wide", "tlb_late", "tool", "total_ended",
+        "total_grows", "translate_fuzz", "walks_waiting")
 
 
 # The same for whole suites: of interfaces, of tenants, of who takes memory away; but for
