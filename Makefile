@@ -35,7 +35,7 @@ install: modules_install install-tools
 
 uninstall: uninstall-tools
 	@scripts/package/install --remove module
-	@scripts/package/module remove $(KDIR)
+	@scripts/package/module remove
 
 modules_install:
 	@scripts/package/module install $(KDIR)

@@ -41,7 +41,10 @@ check "... and what checks the hooks" \
 check "systemd knows the services" says '^disabled$' systemctl is-enabled kvmmem.service
 check "the manuals are there" ls /usr/local/share/man/man8/kvmmem-top.8 \
 	/usr/local/share/man/man4/kvmmem.4
-check "make uninstall" make uninstall
+check "... and again with a umask of 077" sh -c 'umask 077; make modules_install'
+check "... which others may read" test 644 = "$(stat -c %a "$module")"
+check "... as they may modules.dep" test 644 = "$(stat -c %a "/lib/modules/$kernel/modules.dep")"
+check "make uninstall, without headers" make uninstall KDIR=/nowhere
 check "... leaves nothing" no_traces
 check "... and nothing for modprobe" not modprobe -S "$kernel" --dry-run --quiet kvmmem
 
