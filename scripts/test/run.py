@@ -177,6 +177,10 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # end the emulator, too
     suites = [importlib.import_module(f"suite_{name}") for name in args.suites]
     runner = Runner(args.verbose, args.keep, args.leaks)
+    names = [scenario.name for suite in suites for scenario in suite.SCENARIOS]
+    for word in args.filter.split(","):
+        if not any(word in name for name in names):
+            runner.fail("any", "kernel", f"--filter {word}", "no scenario is called so")
     for vendor in args.vendors:
         for kernel in args.kernels:
             chosen = selected(suites, vendor, kernel, args.filter, args.once)

@@ -74,8 +74,10 @@ def checkpatch():
          "--max-line-length=100", "--ignore", ",".join(IGNORED),
          *files("kmod/*.c", "kmod/*.h", "include/*.h")],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    return "\n".join(line for line in run.stdout.split("\n")
-                     if re.search(r": (ERROR|WARNING|CHECK):", line))
+    found = "\n".join(line for line in run.stdout.split("\n")
+                      if re.search(r": (ERROR|WARNING|CHECK):", line))
+    return found or (f"checkpatch ended with {run.returncode}: {run.stdout[-300:]}"
+                     if run.returncode else "")
 
 
 def kernel_doc():

@@ -269,6 +269,7 @@ def check_busy(out):
     """However often somebody else counts, what came less what went is what there is."""
     row, = ProcFile(out["proc"]).rows["huge"]
     kvm = out.values("kvm")
+    assert len(out["switched"].split()) >= 5, "it was hardly switched"
     assert row["installed"] > 100 and row["zapped"] > 100, f"{row}"
     equal(f"{row}", row["installed"] + row["recovered"] - row["nx_split"] -
           row["dirty_log_split"] - row["zapped"], kvm["pages_2m"] + kvm["pages_1g"])
@@ -395,6 +396,7 @@ SCRIPT
 kvmguest --pages 4096 --backing thp --vcpus 2 --drop --rounds $rounds --then 'sh -e /tmp/over.sh' \
     >busy.out & busy=$!
 while [ ! -e /tmp/over ] && kill -0 $busy; do
+    echo switched >>switched
     for on in 1 0; do
         echo $on >/sys/module/kvmmem/parameters/huge_flows
         sleep 0.05
@@ -403,6 +405,7 @@ done
 : >/tmp/off
 wait $busy
 sed -n '/^@@lab/,$p' busy.out
+section switched cat switched
 """, check_busy, kernels=(*features.KERNELS[1:], *debugkernel.NAMES)),
     Scenario("flows_unheard", """
 load_kvm kvm.tdp_mmu=N; load_kvmmem huge_flows=1

@@ -368,7 +368,8 @@ rmmod refuse
 insmod /lab/holdlock.ko queued=1
 load_kvm
 section second place
-kvmguest --pages 64 --rounds 2 --drop --then "section proc cat /proc/kvmmem"
+# The worker looks where a VM's memory is a moment after its birth.
+kvmguest --pages 64 --rounds 3 --drop --each 'sleep 0.5' --then "section proc cat /proc/kvmmem"
 unload_kvmmem
 rmmod holdlock
 """, check_refused, limit=60, host=HOST),

@@ -103,8 +103,10 @@ static void expect_ends(const char *question, uint64_t gpa, const struct answer 
 		expect_text(question, "verdict", answer->verdict, "no-page", answer);
 	else if (!strcmp(answer->kvm, "-"))
 		expect_text(question, "verdict", answer->verdict, "kvm-not-yet", answer);
-	else
+	else {
+		expect_hex(question, "kvm_hpa", answer->kvm, hpa, answer);
 		expect_text(question, "verdict", answer->verdict, "agree", answer);
+	}
 }
 
 /* Memory that the guest has touched is mapped by KVM, unless it was taken away. */
