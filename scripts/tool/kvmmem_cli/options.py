@@ -73,8 +73,8 @@ def add_source(parser, below=True, file=True):
         group.add_argument("--file", **FILE, **extra)
     group.add_argument("--from", **FROM, **extra)
     for name, what in (("begin", "leave out what is before TIME"),
-                       ("end", "and what is after it: HH:MM[:SS] of the last day, a date and "
-                               "time, or 10m, 2h, 1d before the end")):
+                       ("end", "leave out what is after TIME: HH:MM[:SS] on the recording's "
+                               "last day, a date and time, or 10m, 2h, 1d before its end")):
         group.add_argument(f"--{name}", metavar="TIME", help=f"with --from: {what}", **extra)
 
 
