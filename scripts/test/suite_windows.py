@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """Somebody comes between two steps of kvmmem's, each time.
 
-kvmmem is built with windows.h, which holds those moments open.
+kvmmem is built with windows.h, which holds those moments open. suite_leaving.py has
+those in which it loads or leaves.
 """
 
-import errno
 import pathlib
 import re
 
+import debugkernel
+import features
 import hostmodule
 import image as images
 import kmod
@@ -29,8 +31,6 @@ FILES = ("main", "attach/hooks", "count/notifier", "memory/eptwalk", "memory/hos
 TIMES = 20
 SHARED = 40
 TAKEN = "kvm_mmu_notifier_invalidate_range_start"
-# As windows.h has it: of each process, twice.
-SCAN_MS = 120
 
 
 def prepare(image, kernel, vendor):
@@ -42,9 +42,11 @@ def prepare(image, kernel, vendor):
     image.add_file(built / "kvmmem.ko", "lab/kvmmem.ko")
     for home in (hostmodule.FTRACEKILL, hostmodule.REFUSE):
         image.add_file(hostmodule.build(kernel, home), f"lab/{home.name}.ko")
-    for name in ("bornguest", "lastvm"):
+    for name in ("bornguest", "lastvm", "memguest"):
         image.add(f"lab/bin/{name}",
                   images.helper_program(HERE / f"host/{name}.c").read_bytes(), 0o755)
+    # How often somebody was in a window.
+    image.add("lab/bin/opened", b'#!/bin/sh\ndmesg | grep -c "window: $1$"\n', 0o755)
 
 
 def check_born(out):
@@ -52,41 +54,6 @@ def check_born(out):
     found = out.values("born")
     equal("VMs", found["born"], TIMES)
     assert found["asked"] > 10 * TIMES, found
-
-
-def check_last(out):
-    """kvmmem went, and nothing was said about it."""
-    equal("kvmmem is loaded", int(out["modules"]), 0)
-
-
-def check_events(out):
-    """Nobody opens an event before kvmmem can say who may; root may at any time."""
-    asked = {name: out.records(name, "event=") for name in ("early", "root")}
-    equal("events", [len(of) for of in asked.values()], [len(EVENTS)] * 2)
-    equal("refused early", {one["error"] for one in asked["early"]}, {errno.EACCES})
-    equal("allowed to root", {one["error"] for one in asked["root"]}, {0})
-
-
-def check_failing(out):
-    """Who looked at kvmmem while it failed to load has nothing in his hands when it is gone."""
-    assert "Cannot allocate memory" in out["load"] or "Out of memory" in out["load"], out["load"]
-    assert int(out["tried"]) > 10, out["tried"]
-    assert int(out["opened"]) > 10, f"a file was there {out['opened']} times"
-
-
-def check_written(out):
-    """Nothing can be written to switches while kvmmem starts, nor after it has failed to."""
-    assert "Cannot allocate memory" in out["load"] or "Out of memory" in out["load"], out["load"]
-    for errno_text in ("Device or resource busy", "No such device"):
-        found = re.findall(rf".*{errno_text}", out["said"])
-        assert found, f"nobody was told '{errno_text}': {out['said'][-500:]}"
-    equal("kvmmem is loaded", int(out["modules"]), 0)
-
-
-def check_leaving(out):
-    """Whoever had a parameter open was told that there is nothing to write to any more."""
-    assert out["said"].count("No such device") > 20, out["said"][-500:]
-    equal("kvmmem is loaded", int(out["modules"]), 0)
 
 
 def check_watch(out):
@@ -100,12 +67,13 @@ def check_announce(out):
     """Who ended while the watcher was about to be told of it has no directory; the next has."""
     new = out.records("new", "tenant ")[0]["id"]
     equal("directories", (out["ended"].split(), out["dirs"].split()), ([], [new]))
+    assert int(out["opened"]), "nobody was about to be told: it is no trial"
 
 
 def check_scan(out):
     """More processes come than can be looked through meanwhile, and kvmmem loads."""
-    looked = int(out["took"]) / SCAN_MS
-    assert int(out["made"]) > looked, f"{out['made']} processes: it is no trial"
+    made, looked = int(out["made"]), int(out["opened"])
+    assert made > looked > 20, f"{made} processes, and {looked} looked at: it is no trial"
     equal("processes still came when kvmmem was loaded", out["came"], "0")
     old = out.records("old", "tenant ")[0]["id"]
     equal("VMs that are older", [row["id"] for row in procfile.ProcFile(out["proc"]).all("vm")],
@@ -133,10 +101,18 @@ def check_leak(out):
 
 def check_switched(out):
     """Whoever wrote to a parameter last has his way, whatever the worker was about to do."""
+    assert int(out["opened"]), "the worker was not about to do anything: it is no trial"
     row, = procfile.ProcFile(out["off"]).all("inval")
     equal("calls while it is off", row["calls"], None)
     row, = procfile.ProcFile(out["on"]).all("inval")
     assert row["calls"] is not None, row
+
+
+def check_flows(out):
+    """What KVM tells of while nobody listens any more is not counted a second time."""
+    row, = procfile.ProcFile(out["proc"]).all("huge")
+    equal("installed and zapped", (row["installed"], row["zapped"]), (4, 4))
+    assert int(out["opened"]), "nobody was switching: it is no trial"
 
 
 def check_slots(out):
@@ -146,16 +122,6 @@ def check_slots(out):
         equal(f"mem_kb of the {name} reader", row["mem_kb"], mem_kb)
     # A VM that ends while it is counted has none, and what the others have is known.
     equal("guest_kb", procfile.ProcFile(out["dead"]).host["guest_kb"], 1028)
-
-
-def check_kept(out):
-    """ftrace calls kvmmem for ever: it stays, says so once, and nobody else is held up."""
-    assert out["modules"].startswith("kvmmem "), out["modules"]
-    equal("lines in the log", len(out["said"].splitlines()), 1)
-    assert "until the next boot" in out["said"], out["said"]
-    equal("how rmmod waits", out["state"].strip(), "I")
-    equal("guests that ran", len(out.records("guest", "result ")), 3)
-    equal("kvmmem's directories", out["left"], "")
 
 
 def check_share(out):
@@ -187,99 +153,14 @@ echo host >/proc/sys/kernel/hostname
 kill -TERM $storm
 wait $storm || :
 section readings echo $readings
-section opened sh -c 'dmesg | grep -c "window: share"'
+section opened opened share
 section storm cat storm.out
 unload_kvmmem
 """, check_share, kernels=("kasan",), limit=200, host=HOST)
 
 
-EVENTS = suite_input.EVENTS
-ALL = " ".join(f"kvmmem/{name}" for name in EVENTS)
 HOST = {"cpus": 2, "cmdline": "oops=panic"}
 SCENARIOS = [
-    # The events are there, and kvmmem has not said yet who may open them.
-    Scenario("window_events", f"""
-load_kvm
-echo 1 >/proc/sys/kernel/perf_event_paranoid
-echo events >/proc/sys/kernel/hostname
-insmod /lab/kvmmem.ko &
-wait_for test -e /sys/kernel/tracing/events/kvmmem/vm_end/id
-section early perfopen 1000 {ALL}
-section root perfopen 0 {ALL}
-wait $!
-echo host >/proc/sys/kernel/hostname
-unload_kvmmem
-""", check_events, limit=60, host=HOST),
-    # Loading fails after readers could come.
-    Scenario("window_failing", """
-load_kvm
-echo failing >/proc/sys/kernel/hostname
-tried=0 opened=0
-insmod /lab/kvmmem.ko 2>load &
-loads=$!
-while kill -0 $loads 2>/dev/null; do
-    tried=$((tried + 1))
-    for file in /proc/kvmmem /sys/kernel/debug/kvmmem/hooks; do
-        [ ! -e $file ] || { exec 9<$file; opened=$((opened + 1)); }
-    done
-    sleep 0.05
-done
-# What was its memory is another's now.
-for i in 1 2 3; do echo host >/proc/sys/kernel/hostname; load_kvmmem; unload_kvmmem; done
-exec 9<&-
-section load cat load
-section tried echo $tried
-section opened echo $opened
-""", check_failing, limit=60, host=HOST),
-    # Parameters are written to while loading fails, and when it has.
-    Scenario("window_failing_writes", """
-load_kvm
-echo failing >/proc/sys/kernel/hostname
-insmod /lab/kvmmem.ko 2>load &
-loads=$!
-while kill -0 $loads 2>/dev/null; do
-    for one in /sys/module/kvmmem/parameters/*; do
-        for value in 0 1; do sh -c "echo $value >$one" 2>>said || :; done
-    done
-    sleep 0.02
-done
-section load cat load
-section said cat said
-section modules sh -c 'grep -c "^kvmmem " /proc/modules || true'
-echo host >/proc/sys/kernel/hostname
-for i in 1 2 3; do load_kvmmem; unload_kvmmem; done
-""", check_written, limit=60, host=HOST),
-    # Likewise while kvmmem leaves, to files that were opened before.
-    Scenario("window_leaving_writes", """
-load_kvm
-loads() {
-    load_kvmmem
-    kvmguest --pages 64 --forever >/dev/null & guest=$!
-    wait_for grep -q "^vm " /proc/kvmmem
-    rm -f gone
-    for one in /sys/module/kvmmem/parameters/*; do
-        [ ! -w $one ] || sh -c '
-            exec 9>'$one'
-            while [ ! -e gone ]; do
-                for value in 0 1; do echo $value >&9 || :; done
-                sleep 0.02
-            done' 2>>said & writers="$writers $!"
-    done
-    sleep 0.3
-    echo leaving >/proc/sys/kernel/hostname
-    rmmod kvmmem
-    : >gone
-    echo host >/proc/sys/kernel/hostname
-    wait $writers
-    writers=
-    kill $guest
-    wait $guest || :
-}
-loads; loads
-section said cat said
-section modules sh -c 'grep -c "^kvmmem " /proc/modules || true'
-load_kvmmem; unload_kvmmem
-""", check_leaving, limit=60, host=HOST),
     # The watcher is told of a birth when it is to be told of none any more.
     Scenario("window_watch", suite_tenant.HELPERS + """
 load_kvm; load_kvmmem
@@ -307,6 +188,7 @@ load_kvm; load_kvmmem
 echo watch >/proc/sys/kernel/hostname
 tenant_on old hold 1 old.fifo
 sleep 0.5
+section opened opened watch
 tenant_off old
 gone() { ! grep -q "^vm " /proc/kvmmem; }
 wait_for gone
@@ -337,10 +219,9 @@ echo scan >/proc/sys/kernel/hostname
 began=$(cut -d. -f1 /proc/uptime)
 makes &
 makes=$!
-before=$(now_ms)
 load_kvmmem
 : >loaded
-section took echo $(($(now_ms) - before))
+section opened opened scan
 wait $makes
 section made cat made
 section came sh -c 'ls came 2>/dev/null | wc -l'
@@ -398,6 +279,7 @@ kvmguest --pages 8 --then "
     echo notifier >/proc/sys/kernel/hostname
     echo >&9
     sleep 1
+    section opened opened notifier
     echo 0 >$parameter
     # It has its turn for each VM, twice.
     sleep 8
@@ -409,6 +291,19 @@ echo >&9
 wait $vm
 unload_kvmmem
 """, check_switched, limit=60, host=HOST),
+    # Huge mappings go when huge_flows=0 is on its way, and the hook is still there. The
+    # TSC of one processor is good.
+    Scenario("window_flows", """
+load_kvm; load_kvmmem huge_flows=1
+echo flows >/proc/sys/kernel/hostname
+off="echo 0 >/sys/module/kvmmem/parameters/huge_flows"
+memguest dropped ". /lab/lib.sh; sleep 2; section proc cat /proc/kvmmem" "$off & sleep 1" \
+    >guest.out || { cat guest.out; exit 1; }
+sed -n '/^@@lab/,$p' guest.out
+section opened opened flows
+unload_kvmmem
+""", check_flows, kernels=(*features.KERNELS[1:], *debugkernel.NAMES), limit=60,
+             host={"cmdline": "oops=panic"}),
     # Two processes share a table of huge pages, and one has it taken away and freed. They
     # run on one processor and the reader on the other, so that nobody asks that one to flush
     # its TLB, for which it would have to let interrupts in.
@@ -432,69 +327,10 @@ section dead cat dead
 tenant_off grow
 unload_kvmmem
 """, check_slots, limit=60, host=HOST),
-    # ftrace has shut itself down: whatever is hooked stays so.
-    Scenario("window_ftrace", """
-load_kvm; load_kvmmem
-insmod /lab/ftracekill.ko
-rmmod kvmmem &
-says() { dmesg | grep -q "kvmmem: ftrace"; }
-wait_for says
-for i in 1 2 3; do kvmguest --pages 64; done >guests
-sleep 1
-section guest cat guests
-section modules grep "^kvmmem " /proc/modules
-section state sh -c "sed 's/.*) //' /proc/$!/stat | cut -c1"
-section said sh -c 'dmesg | grep "kvmmem: ftrace"'
-section left sh -c 'ls -d /sys/kernel/debug/kvmmem /proc/kvmmem 2>/dev/null || true'
-rmmod ftracekill
-""", check_kept, limit=60, host={**HOST, "memory_mb": 640}, leaves=("kvmmem",)),
-    # It does so while kvmmem is loaded, which fails afterwards.
-    Scenario("window_ftrace_failing", """
-load_kvm
-echo failing >/proc/sys/kernel/hostname
-insmod /lab/kvmmem.ko &
-waits=$!
-hooked() { grep -q kvm_arch_destroy_vm /sys/kernel/tracing/enabled_functions; }
-wait_for hooked
-insmod /lab/ftracekill.ko
-says() { dmesg | grep -q "kvmmem: ftrace"; }
-wait_for says
-for i in 1 2 3; do kvmguest --pages 64; done >guests
-sleep 1
-section guest cat guests
-section modules grep "^kvmmem " /proc/modules
-section state sh -c "sed 's/.*) //' /proc/$waits/stat | cut -c1"
-section said sh -c 'dmesg | grep "kvmmem: ftrace"'
-section left sh -c 'ls -d /sys/kernel/debug/kvmmem /proc/kvmmem 2>/dev/null || true'
-rmmod ftracekill
-""", check_kept, limit=60, host={**HOST, "memory_mb": 704}, leaves=("kvmmem",)),
     # A walk finds no vCPU, then that there is one.
     Scenario("window_first_vcpu", f"""
 load_kvm; load_kvmmem
 section born bornguest {TIMES}
 unload_kvmmem
 """, check_born, limit=60, host=HOST),
-    # A VM ends when nobody hears of deaths any more. The notifier's worker is looking at it
-    # when rmmod begins.
-    Scenario("window_last_vm", """
-load_kvm
-load_kvmmem
-echo look >/proc/sys/kernel/hostname
-mkfifo fifo
-lastvm fifo &
-vm=$!
-exec 9>fifo
-wait_for grep -q "^vm " /proc/kvmmem
-sleep 0.5
-rmmod kvmmem &
-gone() { ! grep -q kvm_arch_destroy_vm /sys/kernel/tracing/enabled_functions; }
-wait_for gone
-echo >&9
-ended() { ! ls /sys/kernel/debug/kvm | grep -q "^$vm-"; }
-wait_for ended
-wait $!
-section modules sh -c 'grep -c "^kvmmem " /proc/modules || true'
-echo >&9
-wait $vm
-""", check_last, limit=60, host=HOST),
 ]

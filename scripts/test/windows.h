@@ -38,11 +38,19 @@
 #define WINDOW_MS	2000
 #define window_is(name)	(!strcmp(utsname()->nodename, name))
 
+/* The log says that somebody was there. */
+static inline void window_hold(const char *name, unsigned int ms)
+{
+	if (!window_is(name))
+		return;
+	pr_info("window: %s\n", name);
+	msleep(ms);
+}
+
 /* Trace events are there, and nothing of kvmmem's has run. */
 #define kernel_param_lock(module)					\
 do {									\
-	if (window_is("events"))					\
-		msleep(WINDOW_MS);					\
+	window_hold("events", WINDOW_MS);				\
 	(kernel_param_lock)(module);					\
 } while (0)
 
@@ -77,11 +85,11 @@ do {									\
 /* The watcher is being told of births. */
 static inline int window_cond_resched(const char *file)
 {
-	if (strstr(file, "registry/watch.c") && window_is("watch"))
-		msleep(WINDOW_MS);
+	if (strstr(file, "registry/watch.c"))
+		window_hold("watch", WINDOW_MS);
 	/* A process's files are about to be looked through. */
-	if (strstr(file, "registry/scan.c") && window_is("scan"))
-		msleep(SCAN_MS);
+	if (strstr(file, "registry/scan.c"))
+		window_hold("scan", SCAN_MS);
 	return cond_resched();
 }
 
@@ -96,12 +104,13 @@ static inline int window_cond_resched(const char *file)
 	window_is("failing") ? -ENOMEM : (perf_pmu_register)(pmu, name, type); \
 })
 
-/* The notifier's worker is about to look. */
-static inline void window_mutex_lock(struct mutex *lock, const char *file)
+/* The notifier's worker is about to look; or whoever counts from now on has begun to. */
+static inline void window_mutex_lock(struct mutex *lock, const char *file, const char *function)
 {
-	if ((current->flags & PF_WQ_WORKER) && strstr(file, "count/notifier.c") &&
-	    window_is("notifier"))
-		msleep(WINDOW_MS);
+	if ((current->flags & PF_WQ_WORKER) && strstr(file, "count/notifier.c"))
+		window_hold("notifier", WINDOW_MS);
+	if (!strcmp(function, "kvmmem_hook_switch"))
+		window_hold("flows", WINDOW_MS);
 	mutex_lock(lock);
 }
 
@@ -109,8 +118,8 @@ static inline void window_mutex_lock(struct mutex *lock, const char *file)
 #undef smp_mb
 #define smp_mb()							\
 do {									\
-	if (strstr(__FILE__, "count/notifier.c") && window_is("look"))	\
-		msleep(3 * WINDOW_MS);					\
+	if (strstr(__FILE__, "count/notifier.c"))			\
+		window_hold("look", 3 * WINDOW_MS);			\
 	__smp_mb();							\
 } while (0)
 
@@ -135,7 +144,7 @@ static inline int window_fatal_signal(struct task_struct *task, const char *file
 })
 
 #undef mutex_lock
-#define mutex_lock(lock)	window_mutex_lock(lock, __FILE__)
+#define mutex_lock(lock)	window_mutex_lock(lock, __FILE__, __func__)
 
 #undef READ_ONCE
 #define READ_ONCE(x)							\

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * memguest WHAT COMMAND - a VM whose memory is of a kind that kvmguest's is not.
+ * memguest WHAT COMMAND [BEFORE] - a VM whose memory is of a kind that kvmguest's is not.
  *
  *	device		a second slot over a device's memory, which nobody touches
  *	obsolete	a slot is deleted, then vCPU 1 runs and vCPU 0 does not
@@ -10,6 +10,7 @@
  *	memfd		a second slot over a guest_memfd, of which half is touched
  *	second		a second slot of huge pages, which are dropped; then the process makes
  *			another VM
+ *	dropped		a second slot of huge pages, which are dropped after sh -c BEFORE
  *	prefault	a second slot of huge pages, which KVM is asked to map; nobody has run yet
  *
  * Then sh -c COMMAND, with KVMGUEST_ID and KVMGUEST_PID as from kvmguest. Exit
@@ -128,13 +129,20 @@ static uint8_t *add_huge(void)
 	return there;
 }
 
-static void make_second(void)
+static void drop_huge(const char *before)
 {
 	uint8_t *there = add_huge();
 
 	touch_pages(0, EXTRA, HUGE_PAGES);
+	if (before && system(before))
+		exit(1);
 	if (madvise(there, HUGE_PAGES * PAGE, MADV_DONTNEED))
 		die("MADV_DONTNEED");
+}
+
+static void make_second(void)
+{
+	drop_huge(NULL);
 	if (ioctl(kvm, KVM_CREATE_VM, 0) < 0)
 		die("KVM_CREATE_VM");
 }
@@ -159,7 +167,7 @@ static void delete_slot(void)
 }
 
 /* The vCPUs run in this thread, one after the other. */
-static void run_guest(const char *what)
+static void run_guest(const char *what, const char *before)
 {
 	if (!strcmp(what, "device"))
 		add_device();
@@ -171,6 +179,8 @@ static void run_guest(const char *what)
 		fault_beforehand();
 	else if (!strcmp(what, "second"))
 		make_second();
+	else if (!strcmp(what, "dropped"))
+		drop_huge(before);
 	else if (strcmp(what, "idle") && strcmp(what, "fresh"))
 		touch_pages(0, DATA, DATA_PAGES);
 	if (!strcmp(what, "smm"))
@@ -181,10 +191,10 @@ static void run_guest(const char *what)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
+	if (argc < 3)
 		return 2;
 	make_vm(2, 0);
 	memcpy(base + SMBASE + 0x8000, handler, sizeof(handler));
-	run_guest(argv[1]);
+	run_guest(argv[1], argv[3]);
 	return system(argv[2]) ? 1 : 0;
 }
