@@ -17,12 +17,24 @@ static void sketch_clear(struct kvmmem_sketch *sketch, unsigned int which)
 		WRITE_ONCE(sketch->bits[which][i], 0);
 }
 
+/* There is no filter yet, or it has served its time, or is full. */
+static bool sketch_is_due(const struct kvmmem_sketch *sketch, u32 now)
+{
+	return !READ_ONCE(sketch->turn) || kvmmem_sketch_age(sketch, now) > KVMMEM_SKETCH_TICKS ||
+	       READ_ONCE(sketch->pieces) >= KVMMEM_SKETCH_PIECES;
+}
+
 static noinline void sketch_begin(struct kvmmem_sketch *sketch, u32 now)
 {
 	u32 turn;
 
 	if (test_and_set_bit_lock(0, &sketch->clearing))
 		return;
+	/* Somebody else may have begun one since. */
+	if (!sketch_is_due(sketch, now)) {
+		clear_bit_unlock(0, &sketch->clearing);
+		return;
+	}
 	turn = sketch->turn;
 	if (kvmmem_sketch_is_old(sketch, now))
 		sketch_clear(sketch, turn & 1);
@@ -56,8 +68,7 @@ static unsigned int sketch_level(u64 gfn, u64 pages)
  */
 noinline bool kvmmem_sketch_put_slowly(struct kvmmem_sketch *sketch, u64 gfn, u64 pages, u32 now)
 {
-	bool begins = now - READ_ONCE(sketch->begun) > KVMMEM_SKETCH_TICKS ||
-		      READ_ONCE(sketch->pieces) >= KVMMEM_SKETCH_PIECES;
+	bool begins = sketch_is_due(sketch, now);
 	unsigned int n, level;
 
 	if (begins)
@@ -104,6 +115,6 @@ bool kvmmem_sketch_has(const struct kvmmem_sketch *sketch, u64 gfn, u32 now)
 	if (kvmmem_sketch_is_old(sketch, now))
 		return false;
 	return sketch_filter_has(sketch, which, gfn) ||
-	       (now - READ_ONCE(sketch->begun) <= KVMMEM_SKETCH_TICKS &&
+	       (kvmmem_sketch_age(sketch, now) <= KVMMEM_SKETCH_TICKS &&
 		sketch_filter_has(sketch, !which, gfn));
 }

@@ -46,7 +46,7 @@ struct kvmmem_sketch {
 	u32 begun;
 	u32 pieces;
 	unsigned long clearing;
-	u32 levels[2];
+	unsigned long levels[2];
 	unsigned long *bits[2];
 };
 
@@ -75,8 +75,8 @@ static __always_inline void kvmmem_sketch_put_piece(struct kvmmem_sketch *sketch
 	set_bit(KVMMEM_SKETCH_TWO(hash), bits);
 	WRITE_ONCE(sketch->pieces, READ_ONCE(sketch->pieces) + 1);
 	/* Single pages are looked for anyway. */
-	if (level && !(READ_ONCE(sketch->levels[which]) & BIT(level)))
-		WRITE_ONCE(sketch->levels[which], READ_ONCE(sketch->levels[which]) | BIT(level));
+	if (level && !test_bit(level, &sketch->levels[which]))
+		set_bit(level, &sketch->levels[which]);
 }
 
 /**
@@ -100,6 +100,17 @@ static __always_inline bool kvmmem_sketch_put(struct kvmmem_sketch *sketch, u64 
 	return false;
 }
 
+/*
+ * How long ago a filter was begun. Who has read the clock and was held up may come after
+ * somebody who has begun one later.
+ */
+static inline u32 kvmmem_sketch_age(const struct kvmmem_sketch *sketch, u32 now)
+{
+	u32 begun = READ_ONCE(sketch->begun);
+
+	return begun - now <= KVMMEM_SKETCH_TICKS ? 0 : now - begun;
+}
+
 /**
  * kvmmem_sketch_is_old - has all been forgotten?
  * @sketch: the set
@@ -109,7 +120,7 @@ static __always_inline bool kvmmem_sketch_put(struct kvmmem_sketch *sketch, u64 
  */
 static inline bool kvmmem_sketch_is_old(const struct kvmmem_sketch *sketch, u32 now)
 {
-	return now - READ_ONCE(sketch->begun) > 2 * KVMMEM_SKETCH_TICKS;
+	return kvmmem_sketch_age(sketch, now) > 2 * KVMMEM_SKETCH_TICKS;
 }
 
 #endif /* _KVMMEM_SKETCH_H */

@@ -226,6 +226,25 @@ static void sketch_forgets(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, kvmmem_sketch_has(sketch, 7, NOW + 9 * tick));
 }
 
+/* Whoever was held up with an old time in his hands begins nothing, and clears nothing. */
+static void sketch_late(struct kunit *test)
+{
+	struct kvmmem_sketch *sketch = inval_sketch(test);
+	u32 tick = KVMMEM_SKETCH_TICKS, turn;
+
+	kvmmem_sketch_put(sketch, 5, 1, NOW);
+	kvmmem_sketch_put(sketch, 6, 1, NOW + tick + 1);
+	turn = sketch->turn;
+	KUNIT_EXPECT_FALSE(test, kvmmem_sketch_put(sketch, 7, 1, NOW + tick));
+	KUNIT_EXPECT_FALSE(test, kvmmem_sketch_put(sketch, 8, 1, NOW + 2));
+	KUNIT_EXPECT_EQ(test, sketch->turn, turn);
+	KUNIT_EXPECT_FALSE(test, kvmmem_sketch_is_old(sketch, NOW + tick));
+	KUNIT_EXPECT_TRUE(test, kvmmem_sketch_has(sketch, 5, NOW + tick));
+	KUNIT_EXPECT_TRUE(test, kvmmem_sketch_has(sketch, 5, NOW + tick + 1));
+	KUNIT_EXPECT_TRUE(test, kvmmem_sketch_has(sketch, 6, NOW + tick + 1));
+	KUNIT_EXPECT_TRUE(test, kvmmem_sketch_has(sketch, 7, NOW + tick + 1));
+}
+
 static void sketch_ranges(struct kunit *test)
 {
 	static const struct {
@@ -273,6 +292,7 @@ static struct kunit_case inval_cases[] = {
 	KUNIT_CASE(no_slots),
 	KUNIT_CASE(sketch_errors),
 	KUNIT_CASE(sketch_forgets),
+	KUNIT_CASE(sketch_late),
 	KUNIT_CASE(sketch_ranges),
 	KUNIT_CASE(sketch_overflows),
 	{}
