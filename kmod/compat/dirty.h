@@ -26,9 +26,9 @@
 
 /*
  * A write to logged memory that a huge mapping maps: newer kernels split the mapping in
- * place, for sure since 6.5; the others take it away, and put a table there.
+ * place, since 6.2; the others take it away, and put a table there.
  */
-#define KVMMEM_KVM_SPLITS_IN_PLACE	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0))
+#define KVMMEM_KVM_SPLITS_IN_PLACE	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0))
 
 /**
  * kvmmem_slot_is_logged - is a slot one of the VM's memory that is logged?

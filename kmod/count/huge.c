@@ -77,9 +77,13 @@ static void huge_count(struct kvmmem_vm *vm, enum kvmmem_flow flow, u64 n)
  */
 static u64 huge_take_nx(struct kvmmem_vm *vm, const struct kvm *kvm)
 {
-	u64 nx = kvmmem_nx_splits(kvm);
+	s64 before, now;
 
-	return max_t(s64, nx - atomic64_xchg(&vm->nx_seen, nx), 0);
+	do {
+		before = atomic64_read(&vm->nx_seen);
+		now = kvmmem_nx_splits(kvm);
+	} while (atomic64_cmpxchg(&vm->nx_seen, before, now) != before);
+	return max_t(s64, now - before, 0);
 }
 
 static void huge_count_logged(struct kvmmem_vm *vm, enum kvmmem_size size, u64 n)
@@ -242,12 +246,19 @@ void kvmmem_huge_taken(struct kvmmem_vcpu *rec)
  */
 void kvmmem_huge_apart(struct kvmmem_vm *vm)
 {
-	s64 of_1g = 0;
+	s64 of_1g = 0, fewer = 0;
 
 	raw_spin_lock(&vm->lock);
-	if (vm->kvm)
+	if (vm->kvm) {
+		fewer = (s64)kvmmem_ept_leaves(vm->kvm, 2) - atomic64_read(&vm->huge_seen[1]);
+		fewer = min_t(s64, fewer, 0);
+		/* First, or the end of a fault takes them for new ones. */
+		atomic64_sub(fewer * KVMMEM_2M_OF_1G, &vm->huge_seen[0]);
 		of_1g = huge_take(vm, vm->kvm, 1, HUGE_FEWER);
-	atomic64_sub(of_1g * KVMMEM_2M_OF_1G, &vm->huge_seen[0]);
+	}
+	/* Somebody else may have looked meanwhile. */
+	if (of_1g != fewer)
+		atomic64_sub((of_1g - fewer) * KVMMEM_2M_OF_1G, &vm->huge_seen[0]);
 	raw_spin_unlock(&vm->lock);
 	if (of_1g && !kvmmem_flow_counts(vm))
 		huge_count_apart(vm, -of_1g);
