@@ -112,8 +112,9 @@ struct kvmmem_hook_group {
  * @checked: is @probe known to fit?
  * @found: the prototype that the tracepoint has, when no probe fits it; empty
  *	otherwise
- * @note: a word on what an attached hook cannot do here, or why one is off
- *	that no parameter switched off; or NULL
+ * @note: a word on what an attached hook cannot do here; or NULL
+ * @why_not: the same of one that is on or off, asked whenever somebody wants to know;
+ *	or NULL. Context: any.
  * @state: see enum kvmmem_hook_state
  * @err: errno when @state is KVMMEM_HOOK_FAILED
  */
@@ -132,6 +133,7 @@ struct kvmmem_hook {
 	bool checked;
 	char found[KVMMEM_PROTO_LEN];
 	const char *note;
+	const char *(*why_not)(void);
 	enum kvmmem_hook_state state;
 	int err;
 };

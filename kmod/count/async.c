@@ -12,7 +12,8 @@
 #include "count/ticks.h"
 
 #define ASYNC_EVENT(_id, _name)							\
-	{ .id = _id, .name = _name, .module = "kvm", .purpose = "asynchronous-faults" }
+	{ .id = _id, .name = _name, .module = "kvm", .purpose = "asynchronous-faults",	\
+	  .why_not = kvmmem_ticks_why_not }
 
 static struct kvmmem_hook begun_hook =
 	ASYNC_EVENT(KVMMEM_HOOK_ASYNC_BEGUN, "kvm_async_pf_not_present");

@@ -16,12 +16,13 @@
 #include "attach/hooks.h"
 #include "compat/guest.h"
 #include "count/away.h"
+#include "count/ticks.h"
 
 static struct kvmmem_hook_group away_group;
 
 #define AWAY_FUNC(_id, _name)							\
 	{ .id = _id, .name = _name, .module = "kvm", .purpose = "service-time",	\
-	  .group = &away_group }
+	  .group = &away_group, .why_not = kvmmem_ticks_why_not }
 
 static struct kvmmem_hook out_hook = AWAY_FUNC(KVMMEM_HOOK_SCHED_OUT, "kvm_sched_out");
 static struct kvmmem_hook in_hook = AWAY_FUNC(KVMMEM_HOOK_SCHED_IN, "kvm_sched_in");

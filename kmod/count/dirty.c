@@ -232,10 +232,11 @@ void kvmmem_dirty_init(void)
  * @rec: record of the vCPU, of a VM of which some slot is logged
  * @vcpu: the vCPU
  * @gfn: the page
+ * @timed: is its service time measured?
  *
  * For the fault probe's other path, after kvmmem_latency_fault().
  */
-void kvmmem_dirty_fault(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn)
+void kvmmem_dirty_fault(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn, bool timed)
 {
 	/* A nested guest's addresses are not L1's. */
 	if (kvmmem_vcpu_is_nested_tdp(vcpu) ||
@@ -243,7 +244,7 @@ void kvmmem_dirty_fault(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn)
 		return;
 	atomic64_inc(&dirty_cell(rec)->write_faults);
 	/* When service time is not measured nobody says when it is served. */
-	if (!rec->fault_tsc)
+	if (!timed)
 		return;
 	rec->fault_tsc |= KVMMEM_TSC_RARE;
 	rec->logged = true;

@@ -38,7 +38,7 @@ struct kvmmem_dirty_sum {
 };
 
 void kvmmem_dirty_init(void);
-void kvmmem_dirty_fault(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn);
+void kvmmem_dirty_fault(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gfn, bool timed);
 void kvmmem_dirty_served(struct kvmmem_vcpu *rec, u64 ticks);
 void kvmmem_dirty_meet_all(void);
 bool kvmmem_dirty_of_vm(struct kvmmem_vm *vm, struct kvmmem_dirty_sum *sum);

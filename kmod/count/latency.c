@@ -149,8 +149,16 @@ static void latency_begin(struct kvmmem_vm *vm)
 {
 	struct kvmmem_vcpu *rec;
 
-	kvmmem_vm_for_each_vcpu(rec, vm)
-		WRITE_ONCE(rec->time_base, latency_faults(rec) - latency_timed(rec));
+	kvmmem_vm_for_each_vcpu(rec, vm) {
+		int tries = 10;
+		u64 timed;
+
+		/* Of one moment: a vCPU may be at work. */
+		do {
+			timed = latency_timed(rec);
+			WRITE_ONCE(rec->time_base, latency_faults(rec) - timed);
+		} while (timed != latency_timed(rec) && --tries);
+	}
 }
 
 /* Nobody writes: what was begun stays without an end. */
@@ -171,12 +179,10 @@ static void latency_forget(struct kvmmem_vm *vm)
 
 static void latency_switch_on(void)
 {
-	if (!kvmmem_ticks_init()) {
-		kvmmem_run_want(KVMMEM_RUN_TIME, false, "tsc-not-usable");
+	if (!kvmmem_ticks_init())
 		return;
-	}
 	ticks_short = kvmmem_tsc_short(kvmmem_ticks_mult);
-	kvmmem_run_want(KVMMEM_RUN_TIME, true, NULL);
+	kvmmem_run_want(KVMMEM_RUN_TIME, true);
 	kvmmem_away_switch(true);
 	kvmmem_async_switch(true);
 	static_branch_enable(&kvmmem_latency_key);
@@ -185,14 +191,15 @@ static void latency_switch_on(void)
 
 static void latency_switch_off(void)
 {
+	kvmmem_ticks_exit();
 	static_branch_disable(&kvmmem_latency_key);
 	kvmmem_away_switch(false);
 	kvmmem_async_switch(false);
-	kvmmem_run_want(KVMMEM_RUN_TIME, false, NULL);
-	/* The fault probe, and one on kvm_exit that is needed for tags, go on. */
-	kvmmem_probes_synchronize();
-	kvmmem_vm_for_all(latency_forget);
-	/* A fault probe that was marking a fault's beginning may have put it back. */
+	kvmmem_run_want(KVMMEM_RUN_TIME, false);
+	/*
+	 * The fault probe, and one on kvm_exit that is needed for tags, go on: without the
+	 * key they leave alone what is forgotten.
+	 */
 	kvmmem_probes_synchronize();
 	kvmmem_vm_for_all(latency_forget);
 }

@@ -85,6 +85,19 @@ static __always_inline void kvmmem_latency_fault(struct kvmmem_vcpu *rec, unsign
 }
 
 /**
+ * kvmmem_latency_open - is a fault under way that is being measured?
+ * @rec: the vCPU's record
+ *
+ * Context: its thread.
+ *
+ * Return: true if so. What was begun before the switch is not.
+ */
+static __always_inline bool kvmmem_latency_open(const struct kvmmem_vcpu *rec)
+{
+	return static_branch_likely(&kvmmem_latency_key) && rec->fault_tsc;
+}
+
+/**
  * kvmmem_latency_entry - the vCPU enters the guest, for the probe on kvm_entry
  * @rec: its record
  */

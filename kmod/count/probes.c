@@ -115,10 +115,10 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 		kvmmem_stuck_look(rec, vcpu, addr);
 	kvmmem_latency_fault(rec, class);
 	if (kvmmem_observed())
-		kvmmem_violation_begin(rec, vcpu, addr, class);
+		kvmmem_violation_begin(rec, vcpu, addr, class, kvmmem_latency_open(rec));
 	if (READ_ONCE(rec->vm->dirty.on) && class < KVMMEM_FAULT_CLASSES &&
 	    (class & KVMMEM_FAULT_PROT) && (class & KVMMEM_FAULT_WRITE))
-		kvmmem_dirty_fault(rec, vcpu, addr >> PAGE_SHIFT);
+		kvmmem_dirty_fault(rec, vcpu, addr >> PAGE_SHIFT, kvmmem_latency_open(rec));
 }
 
 /* The other path takes the tracepoint's arguments as they are: nothing to move about here. */
@@ -199,7 +199,8 @@ static noinline void fault_plugged(struct kvm_vcpu *vcpu, unsigned int class)
 	}
 	kvmmem_latency_fault(rec, class);
 	if (kvmmem_observed())
-		kvmmem_violation_begin(rec, vcpu, kvmmem_vcpu_fault_gpa(vcpu, 0), class);
+		kvmmem_violation_begin(rec, vcpu, kvmmem_vcpu_fault_gpa(vcpu, 0), class,
+				       kvmmem_latency_open(rec));
 }
 
 static __always_inline void mmio_check(struct kvm_vcpu *vcpu, bool stale)

@@ -11,6 +11,7 @@
 
 #include "attach/hooks.h"
 #include "count/run.h"
+#include "count/ticks.h"
 
 static struct kvmmem_hook entry_hook = {
 	.id = KVMMEM_HOOK_ENTRY,
@@ -47,6 +48,8 @@ void kvmmem_run_init(const struct kvmmem_probe *entry, const struct kvmmem_probe
 	time_hook = kvmmem_cpu_is_svm() ? &entry_hook : &exit_hook;
 	tag_hook->purpose = "hardware-tag,service-time";
 	time_hook->purpose = "service-time";
+	time_hook->why_not = kvmmem_ticks_why_not;
+	tag_hook->why_not = NULL;
 	entry_hook.state = KVMMEM_HOOK_OFF;
 	exit_hook.state = KVMMEM_HOOK_OFF;
 	memset(run_wanted, 0, sizeof(run_wanted));
@@ -58,17 +61,14 @@ void kvmmem_run_init(const struct kvmmem_probe *entry, const struct kvmmem_probe
  * kvmmem_run_want - attach the probes that something needs, or let go of them
  * @need: what for
  * @on: is it wanted?
- * @why_not: when it cannot be done here: the reason, for 'hooks'
  *
  * When it returns after off, probes that nothing else needs are not running.
  * Context: may sleep; not beside itself.
  */
-void kvmmem_run_want(enum kvmmem_run_need need, bool on, const char *why_not)
+void kvmmem_run_want(enum kvmmem_run_need need, bool on)
 {
 	run_wanted[need] = on;
-	if (need == KVMMEM_RUN_TIME)
-		WRITE_ONCE(time_hook->note, why_not);
-	else if (!on)
+	if (need == KVMMEM_RUN_TAG && !on)
 		WRITE_ONCE(tag_hook->note, NULL);
 	kvmmem_hook_switch(tag_hook, run_wanted[KVMMEM_RUN_TAG] || run_wanted[KVMMEM_RUN_TIME]);
 	kvmmem_hook_switch(time_hook, run_wanted[KVMMEM_RUN_TIME]);

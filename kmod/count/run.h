@@ -22,7 +22,7 @@ enum kvmmem_run_need {
 };
 
 void kvmmem_run_init(const struct kvmmem_probe *entry, const struct kvmmem_probe *exit);
-void kvmmem_run_want(enum kvmmem_run_need need, bool on, const char *why_not);
+void kvmmem_run_want(enum kvmmem_run_need need, bool on);
 bool kvmmem_run_attached(enum kvmmem_run_need need);
 void kvmmem_run_note(const char *note);
 

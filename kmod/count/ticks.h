@@ -10,6 +10,8 @@
 extern u32 kvmmem_ticks_mult;
 
 bool kvmmem_ticks_init(void);
+void kvmmem_ticks_exit(void);
+const char *kvmmem_ticks_why_not(void);
 
 /**
  * kvmmem_ticks_to_ns - a sum of TSC differences as time

@@ -61,7 +61,7 @@ static void tlb_switch_hooks(bool on)
 
 static void tlb_want(void)
 {
-	kvmmem_run_want(KVMMEM_RUN_TAG, true, NULL);
+	kvmmem_run_want(KVMMEM_RUN_TAG, true);
 	if (!kvmmem_requests_reach_vcpus())
 		kvmmem_run_note("remote-by-hypercall");
 }
@@ -91,7 +91,7 @@ static void tlb_switch(bool on)
 		return;
 	}
 	static_branch_disable(&kvmmem_tlb_key);
-	kvmmem_run_want(KVMMEM_RUN_TAG, false, NULL);
+	kvmmem_run_want(KVMMEM_RUN_TAG, false);
 	/* The run probes go on for service time. */
 	kvmmem_probes_synchronize();
 	WRITE_ONCE(kvmmem_tlb_heard, false);
@@ -135,6 +135,7 @@ void kvmmem_tlb_hooks_init(const ftrace_func_t *funcs, const struct kvmmem_probe
 	kvmmem_requests_init(remote, flush_accounting);
 	pv_hook.probes = pv;
 	tlb_add_hook(&pv_hook, NULL);
+	kvmmem_tlb_ask(kvmmem_tlb_causes_known);
 
 	/* No VM is known before all hooks are attached. */
 	WRITE_ONCE(kvmmem_tlb_heard, flush_accounting);
@@ -154,6 +155,21 @@ void kvmmem_tlb_hooks_init(const ftrace_func_t *funcs, const struct kvmmem_probe
 bool kvmmem_tlb_on(void)
 {
 	return kvmmem_run_attached(KVMMEM_RUN_TAG);
+}
+
+/**
+ * kvmmem_tlb_waits - is KVM's module for this vendor's processors not there?
+ *
+ * Context: any.
+ *
+ * Return: true while it is not loaded, and its flushes would be accounted for.
+ */
+bool kvmmem_tlb_waits(void)
+{
+	const struct kvmmem_hook *hook = kvmmem_cpu_is_svm() ? svm_flush_hooks :
+							       vmx_flush_hooks;
+
+	return READ_ONCE(hook->state) == KVMMEM_HOOK_WAITING;
 }
 
 /**

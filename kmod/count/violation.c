@@ -90,15 +90,16 @@ static void violation_emit(const struct kvmmem_vcpu *rec, const char *outcome,
  * @vcpu: the vCPU, which the calling thread runs
  * @gpa: where
  * @class: of the fault
+ * @timed: is its service time measured?
  *
  * Context: the fault probe's other path.
  */
 void kvmmem_violation_begin(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gpa,
-			    unsigned int class)
+			    unsigned int class, bool timed)
 {
 	struct kvmmem_observed *observed = &rec->observed;
 
-	if (rec->fault_tsc)
+	if (timed)
 		rec->fault_tsc |= KVMMEM_TSC_RARE;
 	if (!trace_ept_violation_enabled() || class >= KVMMEM_FAULT_CLASSES)
 		return;

@@ -8,7 +8,7 @@
 #include "registry/vm.h"
 
 void kvmmem_violation_begin(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 gpa,
-			    unsigned int class);
+			    unsigned int class, bool timed);
 void kvmmem_violation_end(struct kvmmem_vcpu *rec, s64 ns);
 
 #endif /* _KVMMEM_VIOLATION_H */

@@ -110,18 +110,19 @@ static void hook_row(const struct kvmmem_hook *hook, void *data)
 {
 	struct seq_file *seq = data;
 	struct kvmmem_row row = kvmmem_row_begin(seq, &hooks_table);
+	const char *note = READ_ONCE(hook->note) ?: (hook->why_not ? hook->why_not() : NULL);
 	const char *state = "attached", *why_not = "-";
 	char text[KVMMEM_PROTO_LEN + 16];
 
 	switch (hook->state) {
 	case KVMMEM_HOOK_ATTACHED:
-		why_not = READ_ONCE(hook->note);
+		why_not = note;
 		if (!why_not)
 			why_not = hook->probes && !hook->checked ? "prototype-unchecked" : "-";
 		break;
 	case KVMMEM_HOOK_OFF:
 		state = "off";
-		why_not = READ_ONCE(hook->note) ?: "by-parameter";
+		why_not = note ?: "by-parameter";
 		break;
 	case KVMMEM_HOOK_WAITING:
 		state = "waiting";

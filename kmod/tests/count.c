@@ -59,7 +59,7 @@ static void what_cannot_be_read_is_told(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, notes, 1);
 	KUNIT_EXPECT_FALSE(test, kvmmem_run_attached(KVMMEM_RUN_TAG));
 	/* Nobody asks for tags any more. */
-	kvmmem_run_want(KVMMEM_RUN_TAG, false, NULL);
+	kvmmem_run_want(KVMMEM_RUN_TAG, false);
 	kvmmem_hooks_for_each(count_notes, &notes);
 	KUNIT_EXPECT_EQ(test, notes, 1);
 	kvmmem_hooks_forget();

@@ -13,6 +13,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 HOLDLOCK = HERE.parent / "tenant/holdlock"
 # Lets ftrace shut itself down.
 FTRACEKILL = HERE / "ftracekill"
+# Has the TSC found unstable.
+TSCLOST = HERE / "tsclost"
 # Has functions that are called like KVM's.
 DECOY = HERE / "decoy"
 # Has a page fail while the kernel copies from it.

@@ -9,6 +9,7 @@ import pathlib
 
 import debugkernel
 import features
+import hostmodule
 import image as images
 import kmod
 from host import Scenario
@@ -40,6 +41,7 @@ def prepare(image, kernel, vendor):
     kmod.prepare(image, kernel, vendor)
     image.add("lab/bin/slowguest",
               images.helper_program(HERE / "host/slowguest.c").read_bytes(), 0o755)
+    image.add_file(hostmodule.build(kernel, hostmodule.TSCLOST), "lab/tsclost.ko")
 
 
 def tables(text):
@@ -280,7 +282,33 @@ wait $guests || true
 """, check, limit=seconds * 2 + 60, **how)
 
 
+def check_lost(out):
+    """Time is unknown from then on, 'hooks' says so, and faults are counted."""
+    names = ["kvm_sched_out", "kvm_sched_in", "kvm_async_pf_not_present", "kvm_async_pf_ready",
+             "kvm_exit" if out["vendor"] == "kvm-intel" else "kvm_entry"]
+    for when, lost in (("before", False), ("after", True)):
+        proc = ProcFile(out[when])
+        equal(f"{when}: time is known", proc.rows["time"][0]["served"] is not None, not lost)
+        assert proc.rows["fault"][0]["ept_violations"] >= 64, proc.rows["fault"]
+        equal(f"{when}: hooks that say so",
+              {row["name"] for row in table(out[f"hooks {when}"])
+               if row["why_not"] == "tsc-not-usable"}, set(names) if lost else set())
+
+
 SCENARIOS = [
+    # The kernel finds out that the TSC is not to be relied on; until the next boot.
+    Scenario("time_lost", """
+section vendor kvm_vendor
+load_kvm; load_kvmmem
+for when in before after; do
+    kvmguest --pages 64 --then "
+        section $when cat /proc/kvmmem"
+    section "hooks $when" cat /sys/kernel/debug/kvmmem/hooks
+    [ $when = after ] || insmod /lab/tsclost.ko
+done
+rmmod tsclost
+unload_kvmmem
+""", check_lost, host={"memory_mb": 576}),
     busy("not_stuck_busy", 8),
     witnessed("time_witness", "--pages 600 --access read,write,exec --rounds 3 --drop",
               vendors=("intel",)),
