@@ -34,6 +34,19 @@ DEFINE_STATIC_KEY_FALSE(kvmmem_tlb_key);
 /* Are the flush functions' hooks, all of which are attached, to be listened to? */
 bool kvmmem_tlb_heard __read_mostly;
 
+static bool (*tlb_causes_known)(void);
+
+/**
+ * kvmmem_tlb_ask - whom to ask whether causes can be told apart
+ * @causes_known: says so; called from a probe, so it must not sleep
+ *
+ * Context: before any hook is attached.
+ */
+void kvmmem_tlb_ask(bool (*causes_known)(void))
+{
+	tlb_causes_known = causes_known;
+}
+
 static u32 tlb_tag_of_vmcs(const struct kvm_vcpu *vcpu)
 {
 	return kvmmem_vcpu_has_vmcs(vcpu) ?
@@ -123,7 +136,8 @@ static void tlb_count(struct kvmmem_vcpu *rec, enum kvmmem_cause cause, u64 coun
 		return;
 	kvmmem_tally(rec->vm, KVMMEM_TALLY_FLUSH + cause, count);
 	if (trace_tlb_flush_enabled())
-		trace_tlb_flush(rec, kvmmem_cause_word(cause), count);
+		trace_tlb_flush(rec, tlb_causes_known() && !rec->vm->is_tdx ?
+				     kvmmem_cause_word(cause) : "-", count);
 }
 
 /* Growth that no flush function explained; or KVM's count was cleared: a new base. */
@@ -135,7 +149,8 @@ static void tlb_take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 	} else if (now != rec->seen_flush) {
 		u64 grown = now - rec->seen_flush;
 
-		if (!kvmmem_vcpu_hyperv(vcpu)) {
+		/* Without the flush functions nobody knows which were in ranges. */
+		if (!kvmmem_vcpu_hyperv(vcpu) || !tlb_causes_known()) {
 			tlb_count(rec, KVMMEM_CAUSE_OTHER, grown);
 		} else {
 			tlb_count(rec, KVMMEM_CAUSE_GUEST, rec->whole);
