@@ -11,20 +11,53 @@
 #include "registry/ended.h"
 #include "registry/info.h"
 
-static unsigned int counted_of_vm(const struct kvmmem_vm *vm)
+/* By what is attached now; and when a VM ended last. */
+static unsigned int counted_last;
+
+static unsigned int counted_now(void)
 {
 	unsigned int counts = 0;
 
 	if (kvmmem_fault_on())
 		counts |= KVMMEM_COUNTS_FAULTS;
-	if (kvmmem_mmio_known(vm))
+	if (kvmmem_mmio_on())
 		counts |= KVMMEM_COUNTS_MMIO;
 	if (kvmmem_tlb_on())
 		counts |= KVMMEM_COUNTS_FLUSHES;
-	if (kvmmem_tlb_vm_causes_known(vm))
+	if (kvmmem_tlb_causes_known())
 		counts |= KVMMEM_COUNTS_CAUSES;
 	if (kvmmem_latency_on())
 		counts |= KVMMEM_COUNTS_TIME;
+	return counts;
+}
+
+static unsigned int counted_of_vm(const struct kvmmem_vm *vm)
+{
+	unsigned int counts = counted_now();
+
+	WRITE_ONCE(counted_last, counts);
+	counts &= ~(KVMMEM_COUNTS_MMIO | KVMMEM_COUNTS_CAUSES);
+	if (kvmmem_mmio_known(vm))
+		counts |= KVMMEM_COUNTS_MMIO;
+	if (kvmmem_tlb_vm_causes_known(vm))
+		counts |= KVMMEM_COUNTS_CAUSES;
+	return counts;
+}
+
+/**
+ * kvmmem_counted_of_all - what is being counted of all VMs together
+ *
+ * KVM can leave when the last VM has ended, and nothing is missing while it is away: then
+ * it is what was counted of that one. Context: any.
+ *
+ * Return: KVMMEM_COUNTS_*; none before KVM has come.
+ */
+unsigned int kvmmem_counted_of_all(void)
+{
+	unsigned int counts = counted_now();
+
+	if (kvmmem_fault_waits() || kvmmem_tlb_waits())
+		counts |= READ_ONCE(counted_last);
 	return counts;
 }
 

@@ -51,6 +51,18 @@ bool kvmmem_fault_on(void)
 	return kvmmem_hook_attached(&fault_hook);
 }
 
+/**
+ * kvmmem_fault_waits - is KVM not there?
+ *
+ * Context: any.
+ *
+ * Return: true while kvm.ko is not loaded.
+ */
+bool kvmmem_fault_waits(void)
+{
+	return READ_ONCE(fault_hook.state) == KVMMEM_HOOK_WAITING;
+}
+
 static void fault_mask(struct kvmmem_fault_sum *sum, struct kvmmem_vm *vm)
 {
 	/* All bits: every sum is unknown while nobody counts. */

@@ -11,6 +11,7 @@ struct kvmmem_probe;
 
 void kvmmem_fault_init(const struct kvmmem_probe *probes, const struct kvmmem_probe *inject);
 bool kvmmem_fault_on(void);
+bool kvmmem_fault_waits(void);
 void kvmmem_fault_of_vm(struct kvmmem_vm *vm, struct kvmmem_fault_sum *sum);
 void kvmmem_fault_of_vcpu(struct kvmmem_vcpu *rec, struct kvmmem_fault_sum *sum);
 void kvmmem_fault_nested(struct kvmmem_vm *vm, u64 *l2, u64 *reflected);

@@ -5,12 +5,10 @@
 #include <linux/bits.h>
 #include <linux/string.h>
 
-#include "count/fault.h"
-#include "count/latency.h"
-#include "count/mmio.h"
+#include "count/counted.h"
 #include "count/ticks.h"
 #include "count/tlb.h"
-#include "count/tlb_hooks.h"
+#include "registry/ended.h"
 #include "registry/total.h"
 #include "show/procfs_total.h"
 #include "show/table.h"
@@ -27,9 +25,9 @@ KVMMEM_TABLE(total_table, "total",
 #define SHADOW	BIT(KVMMEM_MODE_SHADOW)
 
 /* Is MMIO counted, and of any VM? While there was no VM, none is missing. */
-static bool total_has_mmio(const struct kvmmem_total *total)
+static bool total_has_mmio(const struct kvmmem_total *total, unsigned int counts)
 {
-	if (!kvmmem_mmio_on() && !(total->modes & SHADOW))
+	if (!(counts & KVMMEM_COUNTS_MMIO) && !(total->modes & SHADOW))
 		return false;
 	return total->shows_mmio || !(total->vms + total->vms_ended);
 }
@@ -44,7 +42,8 @@ static bool total_has_mmio(const struct kvmmem_total *total)
  */
 int kvmmem_proc_total(struct seq_file *seq)
 {
-	bool faults = kvmmem_fault_on(), flushes = kvmmem_tlb_on(), timed = kvmmem_latency_on();
+	unsigned int counts = kvmmem_counted_of_all();
+	bool flushes = counts & KVMMEM_COUNTS_FLUSHES, timed = counts & KVMMEM_COUNTS_TIME;
 	bool access;
 	struct kvmmem_total total;
 	struct kvmmem_row row;
@@ -54,7 +53,7 @@ int kvmmem_proc_total(struct seq_file *seq)
 	/* Is it told of any VM how it accesses? While there was none, nothing is missing. */
 	access = total.shows_access || !(total.vms + total.vms_ended);
 	/* All bits: what nobody counts is unknown. */
-	if (!faults)
+	if (!(counts & KVMMEM_COUNTS_FAULTS))
 		memset(&total.faults, 0xff, sizeof(total.faults));
 	if (!flushes)
 		memset(&total.tags, 0xff, sizeof(total.tags));
@@ -62,7 +61,7 @@ int kvmmem_proc_total(struct seq_file *seq)
 		kvmmem_fault_mask(&total.faults, KVMMEM_MODE_SHADOW, false, true);
 	else if (!access)
 		kvmmem_fault_mask(&total.faults, KVMMEM_MODE_UNKNOWN, true, true);
-	if (!total_has_mmio(&total))
+	if (!total_has_mmio(&total, counts))
 		total.faults.mmio = KVMMEM_UNKNOWN;
 	all = flushes ? kvmmem_tag_flushes(&total.tags) : KVMMEM_UNKNOWN;
 	kvmmem_table_header(seq, &total_table);
@@ -73,7 +72,7 @@ int kvmmem_proc_total(struct seq_file *seq)
 			   total.faults.walk, total.faults.mmio, total.faults.shadow,
 			   total.tags.entries);
 	/* A TDX guest's flush functions are others, too. */
-	kvmmem_tag_causes(causes, &total.tags, all, kvmmem_tlb_causes_known() && access);
+	kvmmem_tag_causes(causes, &total.tags, all, (counts & KVMMEM_COUNTS_CAUSES) && access);
 	kvmmem_row_u64s(&row, causes, KVMMEM_NR_CAUSES);
 	kvmmem_row_numbers(&row, total.tags.single, flushes ? total.range : KVMMEM_UNKNOWN,
 			   timed ? total.served : KVMMEM_UNKNOWN,
