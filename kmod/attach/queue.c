@@ -30,7 +30,8 @@ int kvmmem_queue_init(void)
 /**
  * kvmmem_queue_exit - free it
  *
- * Context: the last step, all works are cancelled; may sleep.
+ * Context: the last step, all works are cancelled but for those that give back an mm;
+ * may sleep.
  */
 void kvmmem_queue_exit(void)
 {

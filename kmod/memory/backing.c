@@ -249,7 +249,7 @@ static bool backing_visit_locked(struct kvmmem_vm *vm, struct kvmmem_budget *bud
 		return true;
 	}
 	over = backing_walk_on(vm, walk, mm, budget);
-	mmput_async(mm);
+	kvmmem_put_mm(mm);
 	return over;
 }
 
@@ -388,7 +388,8 @@ static u64 backing_table_kb(const struct kvmmem_vm *vm)
 	if (vm->backing.walked && vm->backing.table_kb != KVMMEM_UNKNOWN)
 		return vm->backing.table_kb + shadow;
 	roots = kvmmem_tdp_roots(vm->kvm);
-	return shadow && (!roots || list_empty(roots)) ? shadow : KVMMEM_UNKNOWN;
+	/* Without roots nothing is to be walked: no vCPU has run. */
+	return (roots ? list_empty(roots) : shadow) ? shadow : KVMMEM_UNKNOWN;
 }
 
 /**

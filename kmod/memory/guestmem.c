@@ -83,7 +83,7 @@ int kvmmem_guest_run(struct kvmmem_vm *vm, void (*work)(struct kvmmem_guest *gue
 		kthread_stop(task);
 		put_task_struct(task);
 	}
-	mmput_async(it.guest.mm);
+	kvmmem_put_mm(it.guest.mm);
 	if (!IS_ERR(task))
 		return 0;
 	/* -EAGAIN, too, when there are too many: nobody has a lock. */

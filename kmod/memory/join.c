@@ -185,11 +185,11 @@ int kvmmem_join_next(struct kvmmem_join *join)
 	if (!mm)
 		return -ESRCH;
 	if (!kvmmem_backing_next_slot(join->vm, join->gfn, &join->slot.slot)) {
-		mmput_async(mm);
+		kvmmem_put_mm(mm);
 		return kvmmem_vm_alive(join->vm) ? 0 : -ESRCH;
 	}
 	err = join_slot(join, mm);
-	mmput_async(mm);
+	kvmmem_put_mm(mm);
 	join->gfn = join->slot.slot.base_gfn + join->slot.slot.npages;
 	return err ?: 1;
 }

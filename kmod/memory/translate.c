@@ -189,7 +189,7 @@ static int translate_ends(struct kvmmem_vm *vm, struct kvmmem_translation *it)
 		looks++;
 		usleep_range(200, 400);
 	}
-	mmput_async(mm);
+	kvmmem_put_mm(mm);
 	return kvmmem_vm_alive(vm) ? 0 : -ESRCH;
 }
 

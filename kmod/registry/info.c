@@ -7,13 +7,15 @@
 #include <linux/ktime.h>
 #include <linux/pid.h>
 #include <linux/rculist.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 
+#include "attach/queue.h"
 #include "compat/memory.h"
+#include "compat/mm.h"
 #include "decode/ranges.h"
 #include "decode/value.h"
 #include "registry/info.h"
@@ -38,7 +40,7 @@ bool kvmmem_vm_alive(const struct kvmmem_vm *vm)
  *
  * Context: any in which vm->lock can be taken.
  *
- * Return: to be given back by mmput_async(); NULL when the VM or its process is gone.
+ * Return: to be given back by kvmmem_put_mm(); NULL when the VM or its process is gone.
  */
 struct mm_struct *kvmmem_vm_get_mm(struct kvmmem_vm *vm)
 {
@@ -56,6 +58,28 @@ struct mm_struct *kvmmem_vm_get_mm(struct kvmmem_vm *vm)
 	used = mmget_not_zero(mm);
 	mmdrop(mm);
 	return used ? mm : NULL;
+}
+
+static void info_put_mm(struct work_struct *work)
+{
+	mmput(container_of(work, struct mm_struct, async_put_work));
+}
+
+/**
+ * kvmmem_put_mm - give back what kvmmem_vm_get_mm() gave
+ * @mm: the mm
+ *
+ * Whoever is the last takes all of the process's memory apart, as long as that may take:
+ * a worker, not the caller. Context: any.
+ */
+void kvmmem_put_mm(struct mm_struct *mm)
+{
+	if (mmput_async) {
+		mmput_async(mm);
+	} else if (!atomic_add_unless(&mm->mm_users, -1, 1)) {
+		INIT_WORK(&mm->async_put_work, info_put_mm);
+		queue_work(kvmmem_queue, &mm->async_put_work);
+	}
 }
 
 /**

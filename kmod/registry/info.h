@@ -45,6 +45,7 @@ u64 kvmmem_vm_mem_kb(struct kvmmem_vm *vm, u64 *device_kb);
 bool kvmmem_vm_info(struct kvmmem_vm *vm, struct kvmmem_vm_info *info);
 void kvmmem_vm_forget_slots(const struct kvmmem_vm *vm);
 struct mm_struct *kvmmem_vm_get_mm(struct kvmmem_vm *vm);
+void kvmmem_put_mm(struct mm_struct *mm);
 bool kvmmem_vm_next_slots(struct kvmmem_vm *vm, struct kvmmem_vm_slots *some);
 struct kvmmem_ranges *kvmmem_vm_ranges(struct kvmmem_vm *vm);
 void kvmmem_vm_for_all(void (*fn)(struct kvmmem_vm *vm));

@@ -241,8 +241,10 @@ def one_node(seen):
 
 
 def fresh(seen):
-    """A vCPU that has not run yet is nowhere."""
+    """A vCPU that has not run yet is nowhere, and KVM has made no table for it."""
     equal("vcpu_pct", seen.proc.find("numa", vm=seen.ident)["vcpu_pct"], None)
+    if seen.told:
+        equal("ept_table_kb", seen.proc.find("backing", vm=seen.ident)["ept_table_kb"], 0)
 
 
 def check_flows(out):
