@@ -28,7 +28,7 @@ void kvmmem_tracepoint_choose(struct kvmmem_hook *hook, const struct kvmmem_prot
 	hook->probe = NULL;
 	hook->checked = !err;
 	hook->found[0] = '\0';
-	if (err == -ENOENT && KVMMEM_PROTOTYPES_KNOWN) {
+	if (err == -ENOENT && KVMMEM_PROTOTYPES_KNOWN && hook->probes->func) {
 		hook->probe = hook->probes;
 		return;
 	}

@@ -16,10 +16,16 @@
 
 #include <linux/ftrace.h>
 #include <linux/kvm_host.h>
+#include <linux/version.h>
 #include <asm/asm.h>
 #include <asm/cpufeature.h>
 #include <asm/svm.h>
 #include <asm/vmx.h>
+
+/* Without CONFIG_KVM_SMM (6.2 on) no vCPU is ever in it. */
+#ifndef HF_SMM_MASK
+#define HF_SMM_MASK	0
+#endif
 
 /*
  * ftrace callbacks. struct ftrace_regs has become opaque, with accessors for
@@ -89,6 +95,9 @@ static inline bool kvmmem_flushed_by_hyperv(void)
 	u32 regs[4];
 
 	if (!IS_ENABLED(CONFIG_HYPERV) || !boot_cpu_has(X86_FEATURE_HYPERVISOR))
+		return false;
+	/* svm_onhyperv.c is of 5.14. */
+	if (kvmmem_cpu_is_svm() && LINUX_VERSION_CODE < KERNEL_VERSION(5, 14, 0))
 		return false;
 	kvmmem_cpuid(KVMMEM_HYPERV_LEAF, regs);
 	if (memcmp(&regs[1], "Microsoft Hv", 12) || regs[0] < KVMMEM_HYPERV_NESTED_LEAF)
@@ -297,6 +306,8 @@ static inline bool kvmmem_vcpu_hyperv(const struct kvm_vcpu *vcpu)
 {
 #ifdef KVMMEM_HAVE_HYPERV_ENABLED
 	return READ_ONCE(vcpu->arch.hyperv_enabled);
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0) && !defined(CONFIG_KVM_HYPERV)
+	return false;
 #else
 	return READ_ONCE(vcpu->kvm->arch.hyperv.hv_guest_os_id);
 #endif

@@ -264,6 +264,8 @@ static inline hpa_t kvmmem_l1_root(const struct kvm_vcpu *vcpu)
 	int level;
 
 	return kvmmem_tdp_root(vcpu, &level);
+#elif defined(KVMMEM_HAVE_ROOT_INFO)
+	return READ_ONCE(vcpu->arch.root_mmu.root.hpa);
 #else
 	return READ_ONCE(vcpu->arch.root_mmu.root_hpa);
 #endif

@@ -264,6 +264,9 @@ static __always_inline u64 kvmmem_wide_fault_code(const struct kvm_vcpu *vcpu, u
 		{ name##_probe, "(u32)" }, { }					\
 	}
 
+/* Before 5.13 (first there in 5.11) the bit that a table has meant something else. */
+#define KVMMEM_SPTE_TELLS	(LINUX_VERSION_CODE >= KERNEL_VERSION(5, 13, 0))
+
 /* kvm_tdp_mmu_spte_changed, for name(u64 gfn, int level, u64 old_spte, u64 new_spte) */
 #define KVMMEM_SPTE_CHANGED_PROBES(name)					\
 	static void name##_probe(void *data, int as_id, gfn_t gfn, int level,	\
@@ -272,7 +275,8 @@ static __always_inline u64 kvmmem_wide_fault_code(const struct kvm_vcpu *vcpu, u
 		name(gfn, level, old_spte, new_spte);				\
 	}									\
 	static const struct kvmmem_probe name##_probes[] = {			\
-		{ name##_probe, "(s32,u64,s32,u64,u64)" }, { }			\
+		{ KVMMEM_SPTE_TELLS ? name##_probe : NULL,			\
+		  "(s32,u64,s32,u64,u64)" }, { }				\
 	}
 
 #endif /* _KVMMEM_COMPAT_PROBE_H */

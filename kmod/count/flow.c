@@ -50,7 +50,7 @@ static bool flow_is_logged(struct kvmmem_vm *vm, u64 gfn)
  * @mm: its mm
  * @gfn: first guest page
  *
- * To split a huge mapping in a fault, kernels before 6.5 take it away first and
+ * To split a huge mapping in a fault, kernels before 6.2 take it away first and
  * put a table there in a second step, on the same processor.
  */
 struct frozen {

@@ -50,6 +50,12 @@ def build_warnings():
     return "\n".join(re.findall(r"^.*(?:warning|error).*$", log, re.M))
 
 
+def fewer_options():
+    """It builds for a kernel without what its configuration can leave out."""
+    kmod.build(kernels.get("7.3"), header=SCRIPTS / "test/options.h")
+    return ""
+
+
 def kernel_scripts():
     """The directory with KERNEL_SCRIPTS."""
     directory = kernels.cache() / "kernel-scripts"
@@ -161,7 +167,7 @@ def skips():
 def main():
     """Run all; the result is the exit status."""
     passed = failed = 0
-    for check in (build_warnings, checkpatch, kernel_doc, house, house_is_seen, sizes, licenses,
+    for check in (build_warnings, fewer_options, checkpatch, kernel_doc, house, house_is_seen, sizes, licenses,
                   compat, skips):
         try:
             bad = check()

@@ -28,6 +28,7 @@
 #include "pf_taken.h"
 #include "reg_of_cr.h"
 #include "remote_requests.h"
+#include "root_info.h"
 #include "root_role.h"
 #include "softleaf.h"
 #include "stat_generic.h"
