@@ -27,9 +27,10 @@ SPLAT = re.compile(
 # A report of KCSAN, to its end or where the log was cut. The kernel's own races are many,
 # and not ours.
 _RACE = re.compile(r"[^\n]*={20,}\n[^\n]*BUG: KCSAN.*?(?:={20,}(?:\n|$)|\Z)", re.S)
-# Nor is this one, whoever reads the clock: there are two copies, and a reader that met a
-# change reads again.
-_CLOCK = "KCSAN: data-race in ktime_get_mono_fast_ns / timekeeping_update"
+# Nor are these, whoever is there: a clock has two copies, and a reader that met a change
+# reads again; lockdep notes who called, and looks through modules that come meanwhile.
+_KERNELS = re.compile(r"KCSAN: data-race in (?:ktime_get_mono_fast_ns / timekeeping_update|"
+                      r"__module_address / do_init_module)")
 # Where somebody was, and not whose work he was doing.
 _OURS = re.compile(r"\+0x\w+/0x\w+ \[kvmmem")
 # What an interrupt does is not done by those whom it has interrupted.
@@ -139,7 +140,7 @@ class Result:
 
 def _our_race(race):
     """A report of KCSAN if it is about kvmmem, or nothing."""
-    ours = _OURS.search(_INTERRUPTED.sub(r"\1", race[0])) and _CLOCK not in race[0]
+    ours = _OURS.search(_INTERRUPTED.sub(r"\1", race[0])) and not _KERNELS.search(race[0])
     # Another processor may have said something else meanwhile.
     return race[0] if ours else "\n".join(
         line for line in race[0].splitlines() if "KCSAN" not in line and SPLAT.search(line))

@@ -82,6 +82,7 @@ static const char *const traced[] = {
 #define NR_TRACED	(sizeof(traced) / sizeof(*traced))
 
 enum { TRACER_BUSY = EXTRA, TRACER_EVENTS, TRACER_FPROBES };
+enum { BPF_TRACEPOINTS = EXTRA, BPF_FUNCTIONS };
 
 static void function_tracer(void)
 {
@@ -199,13 +200,15 @@ static void run_bpf(void)
 	if (raw < 0 || kprobe < 0)
 		die("BPF_PROG_LOAD");
 	while (!over()) {
-		int *one = &held[pick(4)];
+		int *one = &held[pick(4)], function = pick(2);
 
 		if (*one >= 0)
 			close(*one);
-		*one = pick(2) ? at_tracepoint(raw, tracepoints[pick(4)]) :
-				 at_function(kprobe, traced[pick(NR_TRACED)]);
+		*one = function ? at_function(kprobe, traced[pick(NR_TRACED)]) :
+				  at_tracepoint(raw, tracepoints[pick(4)]);
 		count(*one < 0);
+		if (*one >= 0)
+			tally(function ? BPF_FUNCTIONS : BPF_TRACEPOINTS);
 		rest_us(50000);
 	}
 }
@@ -241,9 +244,9 @@ const struct kind host_kinds[] = {
 	  "a processor goes offline and comes back [pause_ms=300]" },
 	{ "squeeze", run_squeeze, {},
 	  "the host compacts, merges, collapses, splits and balances [pause_ms=200]" },
-	{ "tracer", run_tracer, { "busy", "events" },
+	{ "tracer", run_tracer, { "busy", "events", "fprobes" },
 	  "ftrace, kprobes and fprobes on what kvmmem hooks" },
-	{ "bpf", run_bpf, {},
+	{ "bpf", run_bpf, { "tracepoints", "functions" },
 	  "BPF programs on the same functions and tracepoints" },
 	{ "perf", run_perf, {},
 	  "software events are opened and closed, by four at once" },
