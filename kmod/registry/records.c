@@ -7,7 +7,8 @@
  * keep a record beyond it by a reference.
  *
  * registry_lock guards the table, the hashes and the lists. It nests inside
- * nothing, and kvmmem_vm.lock is never taken inside it.
+ * nothing. kvmmem_vm.lock is taken inside it when a process gets a second VM
+ * (kvmmem_process_add()), and nowhere else.
  */
 #include <linux/bitmap.h>
 #include <linux/module.h>

@@ -68,7 +68,7 @@ struct kvmmem_backing {
  * struct kvmmem_vm - record of a VM
  * @lock: holds @kvm alive: whoever has it and finds @kvm set may read the
  *	struct kvm and its vCPUs. Held shortly, never sleeping; VM destruction
- *	waits for it. Nests inside nothing.
+ *	waits for it. Nests inside nothing but, rarely, the registry's lock.
  * @kvm: the VM, NULL from the moment KVM destroys it
  * @key: the address that @kvm had, for the hash
  * @node: in the hash by @key; registry_lock, RCU

@@ -4,8 +4,10 @@
 import argparse
 import re
 import sys
+import time
 
 from . import columns
+from .errors import Failure
 from .source import Copies, Live
 from .units import safe
 
@@ -48,6 +50,16 @@ def count(text):
     return int(text)
 
 
+def moment(text):
+    """A time, which means something only together with the recording's end."""
+    from . import replay                # pylint: disable=import-outside-toplevel
+    try:
+        replay.moment(text, time.time())
+    except Failure as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 VM = {"metavar": "ID|NAME|PID|UUID", "action": "append",
       "help": "only this VM; may be repeated"}
 FILE = {"metavar": "PATH", "action": "append",
@@ -75,7 +87,7 @@ def add_source(parser, below=True, file=True):
     for name, what in (("begin", "leave out what is before TIME"),
                        ("end", "leave out what is after TIME: HH:MM[:SS] on the recording's "
                                "last day, a date and time, or 10m, 2h, 1d before its end")):
-        group.add_argument(f"--{name}", metavar="TIME", help=f"with --from: {what}", **extra)
+        group.add_argument(f"--{name}", metavar="TIME", type=moment, help=f"with --from: {what}", **extra)
 
 
 def source_of(args):

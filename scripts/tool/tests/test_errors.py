@@ -83,7 +83,7 @@ class Errors(Tool):
                 (["stat", "-e", "read", "--rows", "fault"], "-e and --rows do not go"),
                 (["stat", "--rows", "none"], "no rows of type 'none', there are: "),
                 (["--from", "a", "--file", "b"], "--from and --file do not go together"),
-                (["--begin", "1"], "--begin and --end go with --from"),
+                (["--begin", "1m"], "--begin and --end go with --from"),
                 *((["stat", "-i", bad], f"-i: '{bad}' is not a number from 0.05 to 86400")
                   for bad in ("0", "0.01", "-1", "nan", "inf", "1e3", "x", "86401")),
                 *((["stat", "-n", bad], f"-n: '{bad}' is not a number from 1 on")

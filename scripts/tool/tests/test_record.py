@@ -164,7 +164,7 @@ class Record(Recording):
                          ["23:59:50"])
         self.assertEqual(times("--begin", "20s"), ["00:11:20", "00:11:30"])
         self.assertEqual(times("-i", "60", "-n", "2"), ["23:56:00", "23:57:00"])
-        self.fails(1, "'x' is no time: HH:MM", "stat", "--from", self.path, "--begin", "x")
+        self.fails(2, "'x' is no time: HH:MM", "stat", "--from", self.path, "--begin", "x")
         self.fails(1, "it has nothing of that time; it is from 2026-03-01 23:55:00 to",
                    "--from", self.path, "--begin", "2027-01-01")
 
