@@ -21,7 +21,7 @@ import ktap     # pylint: disable=wrong-import-position
 
 SUITES = {"kvmmem-decode", "kvmmem-table", "kvmmem-host", "kvmmem-registry", "kvmmem-flush",
           "kvmmem-btf", "kvmmem-inval", "kvmmem-latency", "kvmmem-backing",
-          "kvmmem-paging", "kvmmem-count", "kvmmem-total"}
+          "kvmmem-paging", "kvmmem-count", "kvmmem-total", "kvmmem-param"}
 
 
 def prepare(picture, kernel, _vendor):
