@@ -264,8 +264,9 @@ static __always_inline u64 kvmmem_wide_fault_code(const struct kvm_vcpu *vcpu, u
 		{ name##_probe, "(u32)" }, { }					\
 	}
 
-/* Before 5.13 (first there in 5.11) the bit that a table has meant something else. */
-#define KVMMEM_SPTE_TELLS	(LINUX_VERSION_CODE >= KERNEL_VERSION(5, 13, 0))
+/* In 5.11, where it came, and in 5.12 the bit that a table has meant something else. */
+#define KVMMEM_SPTE_TELLS	(LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0) ||	\
+				 LINUX_VERSION_CODE >= KERNEL_VERSION(5, 13, 0))
 
 /* kvm_tdp_mmu_spte_changed, for name(u64 gfn, int level, u64 old_spte, u64 new_spte) */
 #define KVMMEM_SPTE_CHANGED_PROBES(name)					\

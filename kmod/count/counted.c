@@ -7,6 +7,7 @@
 #include "count/fault.h"
 #include "count/latency.h"
 #include "count/mmio.h"
+#include "count/run.h"
 #include "count/tlb_hooks.h"
 #include "registry/ended.h"
 #include "registry/info.h"
@@ -26,6 +27,8 @@ static unsigned int counted_now(void)
 		counts |= KVMMEM_COUNTS_FLUSHES;
 	if (kvmmem_tlb_causes_known())
 		counts |= KVMMEM_COUNTS_CAUSES;
+	if (kvmmem_tlb_ranges_known())
+		counts |= KVMMEM_COUNTS_RANGES;
 	if (kvmmem_latency_on())
 		counts |= KVMMEM_COUNTS_TIME;
 	return counts;
@@ -54,10 +57,17 @@ static unsigned int counted_of_vm(const struct kvmmem_vm *vm)
  */
 unsigned int kvmmem_counted_of_all(void)
 {
-	unsigned int counts = counted_now();
+	unsigned int counts = counted_now(), last = READ_ONCE(counted_last);
 
-	if (kvmmem_fault_waits() || kvmmem_tlb_waits())
-		counts |= READ_ONCE(counted_last);
+	/* What was switched off since is not counted, KVM or not. */
+	if (!kvmmem_run_wanted(KVMMEM_RUN_TAG))
+		last &= ~(KVMMEM_COUNTS_FLUSHES | KVMMEM_COUNTS_CAUSES | KVMMEM_COUNTS_RANGES);
+	if (!kvmmem_run_wanted(KVMMEM_RUN_TIME))
+		last &= ~KVMMEM_COUNTS_TIME;
+	if (kvmmem_fault_waits())
+		counts |= last;
+	else if (kvmmem_tlb_waits())
+		counts |= last & (KVMMEM_COUNTS_CAUSES | KVMMEM_COUNTS_RANGES);
 	return counts;
 }
 

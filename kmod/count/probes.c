@@ -111,7 +111,7 @@ static noinline __noclone void fault_count_special(void *data, struct kvm_vcpu *
 	rec->fault_exit = vcpu->stat.exits;
 	if (class == KVMMEM_FAULT_NO_SLOT)
 		return;
-	if (rec->special & KVMMEM_VCPU_SAMPLE)
+	if ((rec->special & KVMMEM_VCPU_SAMPLE) && static_branch_likely(&kvmmem_latency_key))
 		kvmmem_stuck_look(rec, vcpu, addr);
 	kvmmem_latency_fault(rec, class);
 	if (kvmmem_observed())

@@ -75,6 +75,19 @@ void kvmmem_run_want(enum kvmmem_run_need need, bool on)
 }
 
 /**
+ * kvmmem_run_wanted - does something need the probes?
+ * @need: what
+ *
+ * Context: any.
+ *
+ * Return: true if so, whether they are attached or not.
+ */
+bool kvmmem_run_wanted(enum kvmmem_run_need need)
+{
+	return READ_ONCE(run_wanted[need]);
+}
+
+/**
  * kvmmem_run_attached - are the probes at work?
  * @need: what for
  *

@@ -23,6 +23,7 @@ enum kvmmem_run_need {
 
 void kvmmem_run_init(const struct kvmmem_probe *entry, const struct kvmmem_probe *exit);
 void kvmmem_run_want(enum kvmmem_run_need need, bool on);
+bool kvmmem_run_wanted(enum kvmmem_run_need need);
 bool kvmmem_run_attached(enum kvmmem_run_need need);
 void kvmmem_run_note(const char *note);
 

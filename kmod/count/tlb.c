@@ -34,17 +34,20 @@ DEFINE_STATIC_KEY_FALSE(kvmmem_tlb_key);
 /* Are the flush functions' hooks, all of which are attached, to be listened to? */
 bool kvmmem_tlb_heard __read_mostly;
 
-static bool (*tlb_causes_known)(void);
+static bool (*tlb_causes_known)(void), (*tlb_ranges_known)(void);
 
 /**
- * kvmmem_tlb_ask - whom to ask whether causes can be told apart
- * @causes_known: says so; called from a probe, so it must not sleep
+ * kvmmem_tlb_ask - whom to ask what can be told apart
+ * @causes_known: says whether causes can
+ * @ranges_known: says whether flushes of ranges can
  *
- * Context: before any hook is attached.
+ * Both are called from probes, so they must not sleep. Context: before any hook is
+ * attached.
  */
-void kvmmem_tlb_ask(bool (*causes_known)(void))
+void kvmmem_tlb_ask(bool (*causes_known)(void), bool (*ranges_known)(void))
 {
 	tlb_causes_known = causes_known;
+	tlb_ranges_known = ranges_known;
 }
 
 static u32 tlb_tag_of_vmcs(const struct kvm_vcpu *vcpu)
@@ -150,7 +153,7 @@ static void tlb_take_unexplained(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 		u64 grown = now - rec->seen_flush;
 
 		/* Without the flush functions nobody knows which were in ranges. */
-		if (!kvmmem_vcpu_hyperv(vcpu) || !tlb_causes_known()) {
+		if (!kvmmem_vcpu_hyperv(vcpu) || !tlb_ranges_known()) {
 			tlb_count(rec, KVMMEM_CAUSE_OTHER, grown);
 		} else {
 			tlb_count(rec, KVMMEM_CAUSE_GUEST, rec->whole);

@@ -12,7 +12,7 @@
 DECLARE_STATIC_KEY_FALSE(kvmmem_tlb_key);
 extern bool kvmmem_tlb_heard;
 
-void kvmmem_tlb_ask(bool (*causes_known)(void));
+void kvmmem_tlb_ask(bool (*causes_known)(void), bool (*ranges_known)(void));
 void kvmmem_tlb_resync(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu,
 		       const struct vmcb *vmcb);
 void kvmmem_tlb_pv_asked(struct kvm_vcpu *vcpu);

@@ -135,7 +135,7 @@ void kvmmem_tlb_hooks_init(const ftrace_func_t *funcs, const struct kvmmem_probe
 	kvmmem_requests_init(remote, flush_accounting);
 	pv_hook.probes = pv;
 	tlb_add_hook(&pv_hook, NULL);
-	kvmmem_tlb_ask(kvmmem_tlb_causes_known);
+	kvmmem_tlb_ask(kvmmem_tlb_causes_known, kvmmem_tlb_ranges_known);
 
 	/* No VM is known before all hooks are attached. */
 	WRITE_ONCE(kvmmem_tlb_heard, flush_accounting);
@@ -173,6 +173,26 @@ bool kvmmem_tlb_waits(void)
 }
 
 /**
+ * kvmmem_tlb_ranges_known - are all of KVM's flush functions hooked?
+ *
+ * What KVM counts and none of them did was in a range that the guest asked for.
+ * Context: any.
+ *
+ * Return: true if so.
+ */
+bool kvmmem_tlb_ranges_known(void)
+{
+	const struct kvmmem_hook *hooks = kvmmem_cpu_is_svm() ? svm_flush_hooks :
+								vmx_flush_hooks;
+
+	if (kvmmem_cpu_is_svm() && (kvmmem_hook_attached(&svm_flush_hooks[3]) ||
+				    kvmmem_hook_attached(&svm_flush_hooks[4])))
+		return true;
+	return kvmmem_hook_attached(&hooks[0]) && kvmmem_hook_attached(&hooks[1]) &&
+	       kvmmem_hook_attached(&hooks[2]);
+}
+
+/**
  * kvmmem_tlb_causes_known - can causes be told apart on this kernel?
  *
  * Context: any.
@@ -181,16 +201,8 @@ bool kvmmem_tlb_waits(void)
  */
 bool kvmmem_tlb_causes_known(void)
 {
-	const struct kvmmem_hook *hooks = kvmmem_cpu_is_svm() ? svm_flush_hooks :
-								vmx_flush_hooks;
-
-	if (!kvmmem_hook_attached(&pv_hook) || !kvmmem_requests_known())
-		return false;
-	if (kvmmem_cpu_is_svm() && (kvmmem_hook_attached(&svm_flush_hooks[3]) ||
-				    kvmmem_hook_attached(&svm_flush_hooks[4])))
-		return true;
-	return kvmmem_hook_attached(&hooks[0]) && kvmmem_hook_attached(&hooks[1]) &&
-	       kvmmem_hook_attached(&hooks[2]);
+	return kvmmem_hook_attached(&pv_hook) && kvmmem_requests_known() &&
+	       kvmmem_tlb_ranges_known();
 }
 
 /**

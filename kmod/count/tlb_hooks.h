@@ -15,6 +15,7 @@ void kvmmem_tlb_hooks_init(const ftrace_func_t *funcs, const struct kvmmem_probe
 			   ftrace_func_t remote);
 bool kvmmem_tlb_on(void);
 bool kvmmem_tlb_waits(void);
+bool kvmmem_tlb_ranges_known(void);
 bool kvmmem_tlb_causes_known(void);
 bool kvmmem_tlb_vm_causes_known(const struct kvmmem_vm *vm);
 

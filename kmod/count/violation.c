@@ -109,7 +109,7 @@ void kvmmem_violation_begin(struct kvmmem_vcpu *rec, struct kvm_vcpu *vcpu, u64 
 	rec->violation.gpa = gpa;
 	observed->class = class;
 	observed->l2 = !!(vcpu->arch.hflags & HF_GUEST_MASK);
-	if (!rec->fault_tsc) {
+	if (!timed) {
 		violation_emit(rec, "-", "-", -1);
 		return;
 	}

@@ -80,6 +80,7 @@ static int tlb_show(struct seq_file *seq, void *unused)
 	u64 range[KVMMEM_TAGS];
 	struct kvmmem_vm *vm = seq->private;
 	struct kvmmem_vcpu *rec;
+	bool ranges = kvmmem_tlb_ranges_known();
 	unsigned int i, n;
 
 	kvmmem_table_header(seq, &tlb_table);
@@ -92,7 +93,7 @@ static int tlb_show(struct seq_file *seq, void *unused)
 			u64 values[KVMMEM_TAG_VALUES];
 
 			kvmmem_row_u64(&row, rec->id);
-			kvmmem_tag_values(values, &tags[i], range[i],
+			kvmmem_tag_values(values, &tags[i], ranges ? range[i] : KVMMEM_UNKNOWN,
 					  kvmmem_tlb_vm_causes_known(vm));
 			kvmmem_row_u64s(&row, values, KVMMEM_TAG_VALUES);
 			kvmmem_row_end(&row);

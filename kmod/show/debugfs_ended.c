@@ -52,7 +52,8 @@ static void ended_row(struct seq_file *seq, const struct kvmmem_ended *one)
 			   faults.shadow, values[1]);
 	/* The causes, and single. */
 	kvmmem_row_u64s(&row, values + 3, KVMMEM_NR_CAUSES + 1);
-	kvmmem_row_numbers(&row, flushes ? one->total.range : KVMMEM_UNKNOWN,
+	kvmmem_row_numbers(&row, flushes && (one->counts & KVMMEM_COUNTS_RANGES) ?
+				 one->total.range : KVMMEM_UNKNOWN,
 			   timed ? one->total.served : KVMMEM_UNKNOWN,
 			   timed ? kvmmem_ticks_to_us(one->total.ticks) : KVMMEM_UNKNOWN);
 	kvmmem_row_end(&row);

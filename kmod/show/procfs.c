@@ -231,6 +231,7 @@ static int vpid_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 {
 	struct kvmmem_tag tags[KVMMEM_TAGS];
 	u64 range[KVMMEM_TAGS];
+	bool ranges = kvmmem_tlb_ranges_known();
 	struct kvmmem_vcpu *rec;
 	unsigned int i, n;
 
@@ -242,7 +243,7 @@ static int vpid_rows(struct seq_file *seq, struct kvmmem_vm *vm)
 			u64 values[1 + KVMMEM_TAG_VALUES] = { rec->id };
 
 			static_assert(ARRAY_SIZE(values) == ARRAY_SIZE(vpid_table_columns) - 1);
-			kvmmem_tag_values(values + 1, &tags[i], range[i],
+			kvmmem_tag_values(values + 1, &tags[i], ranges ? range[i] : KVMMEM_UNKNOWN,
 					  kvmmem_tlb_vm_causes_known(vm));
 			kvmmem_table_row(seq, &vpid_table, vm->padded_id, vm->id_len, values);
 		}

@@ -74,7 +74,8 @@ int kvmmem_proc_total(struct seq_file *seq)
 	/* A TDX guest's flush functions are others, too. */
 	kvmmem_tag_causes(causes, &total.tags, all, (counts & KVMMEM_COUNTS_CAUSES) && access);
 	kvmmem_row_u64s(&row, causes, KVMMEM_NR_CAUSES);
-	kvmmem_row_numbers(&row, total.tags.single, flushes ? total.range : KVMMEM_UNKNOWN,
+	kvmmem_row_numbers(&row, total.tags.single,
+			   counts & KVMMEM_COUNTS_RANGES && flushes ? total.range : KVMMEM_UNKNOWN,
 			   timed ? total.served : KVMMEM_UNKNOWN,
 			   timed ? kvmmem_ticks_to_us(total.ticks) : KVMMEM_UNKNOWN);
 	kvmmem_row_end(&row);

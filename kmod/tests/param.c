@@ -88,9 +88,11 @@ static void inputs_are_judged(struct kunit *test)
 			value = kinds[kind].before;
 			err = kinds[kind].ops->set(text, &kp);
 			taken += !err;
-			if (err ? value != kinds[kind].before || (err != -EINVAL && err != -ERANGE) :
-				  !kinds[kind].is_good(value))
-				wrong++;
+			if (!err)
+				wrong += !kinds[kind].is_good(value);
+			else
+				wrong += value != kinds[kind].before ||
+					 (err != -EINVAL && err != -ERANGE);
 		}
 		KUNIT_EXPECT_EQ(test, wrong, 0U);
 		/* Of modes four are good. */

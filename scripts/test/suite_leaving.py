@@ -190,7 +190,7 @@ lastvm fifo &
 vm=$!
 exec 9>fifo
 wait_for grep -q "^vm " /proc/kvmmem
-sleep 0.5
+wait_for opened look >/dev/null
 section opened opened look
 rmmod kvmmem &
 gone() { ! grep -q kvm_arch_destroy_vm /sys/kernel/tracing/enabled_functions; }

@@ -21,7 +21,7 @@ import suite_backing
 import suite_life
 import suite_time
 from host import Scenario
-from suite_lab import equal
+from suite_lab import equal, same
 
 SOURCES = pathlib.Path(__file__).resolve().parents[1] / "storm"
 # Two processors on two nodes; a dead worker makes rmmod hang, a host that is gone says more.
@@ -82,7 +82,8 @@ WRITABLE = ("backing_max_age_ms", "flush_accounting", "huge_flows", "invalidatio
 
 # What must be there first.
 BEFORE = {
-    "memory": "swaps; moved unmoved; all_walks",
+    "memory": "echo 10 >/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs\n"
+              "swaps; moved unmoved; all_walks",
     "share": "echo 16 >/proc/sys/vm/nr_hugepages; all_walks",
 }
 
@@ -181,8 +182,8 @@ def check_exact(out, when):
 def check_outlived(out):
     """The guest that was there all the while; its memory may have been taken away."""
     row = procfile.ProcFile(out["outlived"]).find("fault", vm=out.values("guest outlived")["id"])
-    equal("violations of who outlived the storm", row["ept_violations"],
-          out.values("outlived stats")["pf_taken"])
+    same("violations of who outlived the storm", row["ept_violations"],
+         out.values("outlived stats")["pf_taken"])
     assert row["ept_violations"] >= 2 * 64, f"hardly ran: {row}"
 
 
@@ -221,7 +222,7 @@ def check(storm, figure):
         for word in words:
             assert all(one.get(word, 1) for one in (*act, *winds)), f"{word}: {out['winds']}"
         for one in winds if not away else ():
-            assert one["did"] >= min(figure // 10, 50), f"hardly anything was done: {one}"
+            assert one["did"] >= min(figure // 20, 50), f"hardly anything was done: {one}"
             assert one.get("worst_ms", 0) < 10000, f"could not be killed: {one}"
         # Of ten rounds kvm.ko goes in one, if nobody holds it just then.
         assert figure < 20 or act[0].get("core", 1), f"kvm.ko never went: {out['storm']}"

@@ -113,6 +113,8 @@ def check_flows(out):
     row, = procfile.ProcFile(out["proc"]).all("huge")
     equal("installed and zapped", (row["installed"], row["zapped"]), (4, 4))
     assert int(out["opened"]), "nobody was switching: it is no trial"
+    equal("the hook when they went",
+          suite_life.states(out)["kvm_tdp_mmu_spte_changed"]["state"], "attached")
 
 
 def check_slots(out):
@@ -187,7 +189,7 @@ load_kvmmem; unload_kvmmem
 load_kvm; load_kvmmem
 echo watch >/proc/sys/kernel/hostname
 tenant_on old hold 1 old.fifo
-sleep 0.5
+wait_for opened watch >/dev/null
 section opened opened watch
 tenant_off old
 gone() { ! grep -q "^vm " /proc/kvmmem; }
@@ -297,7 +299,11 @@ unload_kvmmem
 load_kvm; load_kvmmem huge_flows=1
 echo flows >/proc/sys/kernel/hostname
 off="echo 0 >/sys/module/kvmmem/parameters/huge_flows"
-memguest dropped ". /lab/lib.sh; sleep 2; section proc cat /proc/kvmmem" "$off & sleep 1" \
+memguest dropped "
+    . /lab/lib.sh
+    section hooks cat /sys/kernel/debug/kvmmem/hooks
+    sleep 2
+    section proc cat /proc/kvmmem" "$off & sleep 1" \
     >guest.out || { cat guest.out; exit 1; }
 sed -n '/^@@lab/,$p' guest.out
 section opened opened flows
