@@ -232,7 +232,8 @@ echo host >/proc/sys/kernel/hostname
 tenant_off old
 unload_kvmmem
 """, check_scan, limit=120, host=HOST),
-    # A hook is switched on while KVM begins to load, which the kernel then refuses.
+    # A hook is switched on while KVM begins to load, which the kernel then refuses. 7.3 gives
+    # the next one the same place, which cannot be held.
     Scenario("window_refused", """
 unload_kvm
 load_kvmmem invalidations=0
@@ -255,7 +256,7 @@ section second place
 kvmguest --pages 64 --rounds 3 --drop --each 'sleep 0.5' --then "section proc cat /proc/kvmmem"
 unload_kvmmem
 rmmod holdlock
-""", check_refused, limit=60, host=HOST),
+""", check_refused, kernels=(*features.KERNELS[:3], *debugkernel.NAMES[:-1]), limit=60, host=HOST),
     # Something is lost on purpose, while kvmmem is there and when it has gone.
     Scenario("window_leak", """
 load_kvm
